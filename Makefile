@@ -1,0 +1,62 @@
+# One line each for a newcomer; every target sets up what it needs and skips what is already there.
+#
+#   make demo           see it work
+#   make test           the tests, with the real peers (installed by apt-get when you are root on Debian)
+#   make test-all       the tests on every Python 3.11 to 3.14 that is here
+#   make check          format, lint, types, architecture, packaging
+#   make bench          speed, beside other implementations
+#   make requirements   which requirement is claimed by which test
+#   make conformance    the requirement catalogue as a run against this library
+#
+# PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
+
+PYTHON = python3
+PEERS = yes
+TESTS =
+VENV = .venv
+BIN = $(VENV)/bin
+
+.PHONY: help demo test test-all check bench requirements conformance clean peers
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo:
+	@$(PYTHON) tests/setup/environment.py $(VENV) demo
+	@$(BIN)/saslsspi demo
+
+test: peers
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python -m pytest $(TESTS)
+
+test-all: peers
+	@for python in $$($(PYTHON) tests/setup/pythons.py); do \
+		version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+		echo "Python $$version" && \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version PEERS=no || exit 1; \
+	done
+
+check:
+	@$(PYTHON) tests/setup/environment.py $(VENV) check
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy --strict
+	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_packaging.py
+
+bench:
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python benchmarks/run.py
+
+requirements:
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python tests/requirement_coverage.py
+
+conformance:
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/saslsspi conformance self
+
+peers:
+	@if [ "$(PEERS)" = yes ]; then $(PYTHON) tests/setup/debian.py; fi
+
+clean:
+	rm -rf .venv .venv-3.* .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

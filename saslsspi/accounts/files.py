@@ -1,0 +1,131 @@
+"""Accounts in files: TOML, and the htdigest format of HTTP servers.
+
+A file of hashes is as good as a file of passwords to who steals it (RFC 2831 section 3.9): one that others than its
+owner may read is reported with a warning.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+import warnings
+from binascii import unhexlify
+from collections.abc import Mapping
+from pathlib import Path
+
+from saslsspi.accounts.memory import MemoryAuthority
+from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority
+from saslsspi.sspi.environment import Account, Question
+
+__all__ = ["FileAuthority", "HtdigestAuthority"]
+
+_FIELDS = frozenset({"user", "realm", "domain", "password", "ha1", "nt_hash", "may_act_as", "groups"})
+
+
+class FileAuthority:
+    """Accounts in a TOML file, read once.
+
+    Either a table `[accounts]` of `user = "password"`, or entries `[[account]]` with `user`, `realm`, `domain`, and
+    one of `password`, `ha1` (32 hex digits, H(user:realm:password)) or `nt_hash` (32 hex digits); `may_act_as` and
+    `groups` are lists.
+
+    Raises:
+        NoAuthenticatingAuthority: the file cannot be read.
+        InvalidParameter: it is not such a file; the text says which entry.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            table = tomllib.loads(_read(path))
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidParameter(f"{os.fspath(path)} is not TOML: {error}") from None
+        accounts = [_plain(name, password) for name, password in _mapping(table.get("accounts", {})).items()]
+        accounts += [_entry(number, entry) for number, entry in enumerate(table.get("account", ()), 1)]
+        if not accounts:
+            raise InvalidParameter(f"{os.fspath(path)} has neither [accounts] nor [[account]]")
+        self._memory = MemoryAuthority(accounts)
+
+    def lookup(self, question: Question) -> Account | None:
+        """See Authority.lookup."""
+        return self._memory.lookup(question)
+
+
+class HtdigestAuthority:
+    """Accounts in a file of lines `user:realm:H(user:realm:password)`, as htdigest writes it; read once."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        accounts = []
+        for number, line in enumerate(_read(path).splitlines(), 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            user, _, rest = line.partition(":")
+            realm, _, digits = rest.rpartition(":")
+            accounts.append(Account(username=user, realm=realm, ha1=_hash(digits, f"line {number}")))
+        self._memory = MemoryAuthority(accounts)
+
+    def lookup(self, question: Question) -> Account | None:
+        """See Authority.lookup."""
+        return self._memory.lookup(question)
+
+
+def _read(path: str | os.PathLike[str]) -> str:
+    try:
+        mode = Path(path).stat().st_mode
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoAuthenticatingAuthority(f"cannot read the accounts in {os.fspath(path)}: {error}") from error
+    if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
+        warnings.warn(f"{os.fspath(path)} holds secrets and others may read it: chmod 600", stacklevel=3)
+    return text
+
+
+def _plain(name: str, password: object) -> Account:
+    if not isinstance(password, str):
+        raise InvalidParameter(f"the password of {name} in [accounts] is not a string")
+    return Account(username=name, password=password)
+
+
+def _entry(number: int, entry: object) -> Account:
+    where = f"[[account]] number {number}"
+    fields = _mapping(entry)
+    unknown = set(fields) - _FIELDS
+    if unknown or not isinstance(fields.get("user"), str):
+        raise InvalidParameter(f"{where} needs user, and knows {', '.join(sorted(_FIELDS))}; not {sorted(unknown)}")
+    if sum(name in fields for name in ("password", "ha1", "nt_hash")) != 1:
+        raise InvalidParameter(f"{where} needs exactly one of password, ha1 and nt_hash")
+    password = fields.get("password")
+    if password is not None and not isinstance(password, str):
+        raise InvalidParameter(f"the password of {where} is not a string")
+    return Account(
+        username=str(fields["user"]),
+        realm=str(fields.get("realm", "")),
+        domain=str(fields.get("domain", "")),
+        password=password,
+        ha1=_hash(fields["ha1"], where) if "ha1" in fields else None,
+        nt_hash=_hash(fields["nt_hash"], where) if "nt_hash" in fields else None,
+        may_act_as=frozenset(_strings(fields.get("may_act_as", []), where)),
+        groups=tuple(_strings(fields.get("groups", []), where)),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidParameter("accounts are tables")
+    return value
+
+
+def _strings(value: object, where: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidParameter(f"may_act_as and groups of {where} are lists of strings")
+    return value
+
+
+def _hash(digits: object, where: str) -> bytes:
+    try:
+        octets = unhexlify(str(digits).strip())
+    except ValueError:
+        octets = b""
+    if len(octets) != 16:
+        raise InvalidParameter(f"the hash of {where} is not 32 hex digits")
+    return octets

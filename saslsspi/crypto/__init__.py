@@ -1,0 +1,1 @@
+"""Cryptographic parts that several security packages share."""

@@ -1,0 +1,74 @@
+"""How names and passwords become octets: UTF-8, ISO 8859-1, and the rule that mixes them (RFC 2831 section 2.1.2.1).
+
+On the wire a name is UTF-8 when charset=utf-8 was agreed and ISO 8859-1 otherwise. In the hash each value for
+itself is ISO 8859-1 whenever all its characters are, so that hashes stored for HTTP Digest go on working.
+"""
+
+from __future__ import annotations
+
+from saslsspi.errors import IncompleteCredentials, InvalidToken
+from saslsspi.packages.digest.keys import secret_hash
+from saslsspi.sspi.policy import Tolerances
+
+__all__ = ["decode", "encode", "hashed_octets", "secret_hashes"]
+
+
+def encode(text: str, utf8: bool) -> bytes:
+    """Return the octets of a name on the wire.
+
+    Raises:
+        IncompleteCredentials: the server takes no UTF-8 and the name does not fit into ISO 8859-1.
+    """
+    try:
+        return text.encode("utf-8" if utf8 else "latin-1")
+    except UnicodeEncodeError:
+        raise IncompleteCredentials(
+            "the server offers no charset=utf-8, and a name or password has characters outside ISO 8859-1",
+            requirement="RFC2831-2.1.1-30",
+        ) from None
+
+
+def decode(octets: bytes, utf8: bool) -> str:
+    """Return the text of a name from the wire; raise InvalidToken where it is not UTF-8 as announced."""
+    if octets.isascii():
+        return octets.decode("ascii")
+    try:
+        return octets.decode("utf-8" if utf8 else "latin-1")
+    except UnicodeDecodeError:
+        raise InvalidToken("a name is not UTF-8, which charset=utf-8 announced") from None
+
+
+def hashed_octets(text: str, utf8: bool) -> bytes:
+    """Return the octets of a value inside H(user:realm:password).
+
+    Raises:
+        IncompleteCredentials: without UTF-8 the value must fit into ISO 8859-1.
+    """
+    # "If the "charset" directive was UTF-8 and all the characters of the value are in the ISO 8859-1 character set,
+    # then it must be converted to ISO 8859-1 before being hashed."
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return encode(text, utf8)
+
+
+def secret_hashes(
+    username: str, realm: str, password: str, utf8: bool, tolerances: Tolerances
+) -> list[tuple[bytes, Tolerances]]:
+    """Return the values of H(user:realm:password) that count as right, the RFC's own first.
+
+    The others are the encodings that named tolerances add; each is one more guess at a password.
+    """
+    hashed = [
+        (
+            secret_hash(hashed_octets(username, utf8), hashed_octets(realm, utf8), hashed_octets(password, utf8)),
+            Tolerances.NONE,
+        )
+    ]
+    if tolerances & Tolerances.HASH_UTF8:
+        value = secret_hash(username.encode(), realm.encode(), password.encode())
+        hashed.append((value, Tolerances.HASH_UTF8))
+    if tolerances & Tolerances.HASH_MIXED:
+        value = secret_hash(username.encode(), realm.encode(), hashed_octets(password, utf8))
+        hashed.append((value, Tolerances.HASH_MIXED))
+    return hashed

@@ -1,0 +1,137 @@
+"""Credentials of the Digest package, and the sessions that a client can take up again (RFC 2831 section 2.2)."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from saslsspi.errors import SecurityQosFailed
+from saslsspi.packages.digest.ciphers import Cipher
+from saslsspi.packages.digest.messages import Challenge
+from saslsspi.packages.digest.qop import permitted
+from saslsspi.sspi.package import Credential, Side
+from saslsspi.sspi.policy import Policy
+
+__all__ = ["ClientSession", "DigestCredential", "Offer", "SessionCache"]
+
+_SESSIONS: Final = 64
+_LAST_COUNT: Final = 0xFFFFFFFF
+
+
+class ClientSession(NamedTuple):
+    """What a client remembers of a session: "username, realm, nonce, nc, cnonce, and qop" and the keys."""
+
+    username: bytes
+    realm: bytes | None
+    name: str
+    realm_text: str
+    nonce: bytes
+    cnonce: bytes
+    qop: bytes
+    utf8: bool
+    cipher: Cipher | None
+    maxbuf: int
+    ha1: bytes
+    tolerances: int
+
+
+class SessionCache:
+    """The sessions of one outbound credential, by target and authorization identity; bounded, safe under threads."""
+
+    __slots__ = ("_lock", "_sessions")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sessions: dict[tuple[str, str], tuple[ClientSession, int]] = {}
+
+    def put(self, key: tuple[str, str], session: ClientSession, count: int) -> None:
+        """Remember a session whose nonce was used count times; the oldest makes room."""
+        with self._lock:
+            self._sessions.pop(key, None)
+            while len(self._sessions) >= _SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[key] = (session, count)
+
+    def next_use(self, key: tuple[str, str]) -> tuple[ClientSession, int] | None:
+        """Return a session and the nonce count that the caller alone may use; None without one."""
+        with self._lock:
+            session, count = self._sessions.get(key, (None, 0))
+            if session is None or count >= _LAST_COUNT:
+                self._sessions.pop(key, None)
+                return None
+            self._sessions[key] = (session, count + 1)
+            return session, count + 1
+
+    def drop(self, key: tuple[str, str]) -> None:
+        """Forget a session that the server no longer takes."""
+        with self._lock:
+            self._sessions.pop(key, None)
+
+
+class Offer(NamedTuple):
+    """What an acceptor puts into its challenges for one set of flags, made once for a credential.
+
+    Attributes:
+        head, tail: The challenge's octets around the nonce.
+        qops: Offered qop values.
+        ciphers: Offered ciphers by name.
+    """
+
+    challenge: Challenge
+    head: bytes
+    tail: bytes
+    qops: frozenset[bytes]
+    ciphers: dict[bytes, Cipher]
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class DigestCredential(Credential):
+    """An acquired Digest credential. Its repr shows nothing.
+
+    Attributes:
+        username: Outbound: who logs on.
+        password: Outbound: with what.
+        realm: Outbound: the realm to choose, "" for the one that is offered.
+        realms: Inbound: the realms to offer.
+        principals: Inbound: the digest-uri values that are right, in lower case; empty checks nothing.
+        sessions: Outbound: sessions to take up again.
+        offers: Inbound: prepared challenges by flags.
+    """
+
+    username: str = ""
+    password: str | None = None
+    realm: str = ""
+    realms: tuple[str, ...] = ()
+    principals: frozenset[str] = frozenset()
+    sessions: SessionCache = field(default_factory=SessionCache)
+    offers: dict[tuple[int, int], Offer] = field(default_factory=dict)
+
+    def offer(self, required: int, wished: int, policy: Policy) -> Offer:
+        """Return the prepared challenge for an acceptor's flags.
+
+        Raises:
+            SecurityQosFailed: flags and policy leave nothing to offer.
+        """
+        made = self.offers.get((required, wished))
+        if made is None:
+            made = self.offers[required, wished] = self._make_offer(required, wished, policy)
+        return made
+
+    def _make_offer(self, required: int, wished: int, policy: Policy) -> Offer:
+        permits = permitted(Side.ACCEPT, required, wished, policy)
+        if not permits.qops:
+            raise SecurityQosFailed(
+                f"flags and policy (min_ssf {policy.min_ssf}, max_ssf {policy.max_ssf}) leave no qop to offer"
+            )
+        challenge = Challenge(
+            nonce=b"0",
+            realms=tuple(realm.encode() for realm in self.realms),
+            qop=tuple(reversed(permits.qops)),
+            maxbuf=policy.max_buffer,
+            ciphers=tuple(cipher.name for cipher in permits.ciphers),
+        )
+        # The realms before it cannot hold this text: their double quotes are escaped.
+        head, mark, tail = challenge.to_bytes().partition(b'nonce="0"')
+        ciphers = {cipher.name: cipher for cipher in permits.ciphers}
+        return Offer(challenge, head + mark[:-2], mark[-1:] + tail, frozenset(permits.qops), ciphers)

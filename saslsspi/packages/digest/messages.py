@@ -1,0 +1,301 @@
+"""The three messages of DIGEST-MD5: digest-challenge, digest-response and response-auth (RFC 2831 section 2.1).
+
+Values stand here as octets: the charset is decided per message and belongs to charset.py. What we write is strict
+grammar; what we read may depart from it by named tolerances, which each reader adds up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Self
+
+from saslsspi.errors import InvalidToken
+from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, quote, unquote
+from saslsspi.sspi.policy import Tolerances
+
+__all__ = ["DEFAULT_MAXBUF", "Challenge", "Response", "ResponseAuth"]
+
+# Section 2.1.1: "The size of a digest-challenge MUST be less than 2048 bytes." Section 2.1.2: 4096 for a response.
+_CHALLENGE_LIMIT: Final = 2048
+_RESPONSE_LIMIT: Final = 4096
+DEFAULT_MAXBUF: Final = 65536
+_MAXBUF_LIMIT: Final = 1 << 24
+
+_CHALLENGE_ALONE: Final = frozenset({b"nonce", b"qop", b"stale", b"maxbuf", b"charset", b"algorithm", b"cipher"})
+_RESPONSE_ALONE: Final = frozenset(
+    {b"username", b"realm", b"nonce", b"cnonce", b"nc", b"qop", b"digest-uri", b"response", b"maxbuf", b"charset",
+     b"cipher", b"authzid"}
+)  # fmt: skip
+_LIST: Final = re.compile(rb"[^, \t\r\n]+").findall
+_COUNT: Final = re.compile(rb"[0-9a-f]{8}").fullmatch
+_HEX: Final = re.compile(rb"[0-9a-f]{32}").fullmatch
+_DIGITS: Final = re.compile(rb"[0-9]{1,10}").fullmatch
+
+
+class Challenge(NamedTuple):
+    """The server's first message.
+
+    Attributes:
+        realms: What the server offers, unescaped; may be empty.
+        qop: The offered values in lower case, unknown ones included; (b"auth",) when the server named none.
+        maxbuf: Largest protected buffer that the server takes, in octets.
+        utf8: Whether the server takes UTF-8.
+        ciphers: The offered names in lower case, unknown ones included.
+        tolerances: What the reader had to put up with.
+    """
+
+    nonce: bytes
+    realms: tuple[bytes, ...] = ()
+    qop: tuple[bytes, ...] = (b"auth",)
+    stale: bool = False
+    maxbuf: int = DEFAULT_MAXBUF
+    utf8: bool = True
+    ciphers: tuple[bytes, ...] = ()
+    tolerances: int = 0
+
+    @classmethod
+    def from_bytes(cls, message: bytes, allowed: int = Tolerances.NONE) -> Self:
+        """Read a challenge.
+
+        Args:
+            message: The whole message.
+            allowed: The tolerances that may be used.
+
+        Raises:
+            InvalidToken: too long, malformed, a repeated directive, no nonce, or an algorithm other than md5-sess.
+        """
+        found, realms = directives(message, _CHALLENGE_LIMIT, _CHALLENGE_ALONE)
+        reader = _Reader(found, allowed)
+        nonce = reader.quoted(b"nonce")
+        if not nonce:
+            raise InvalidToken("the challenge has no nonce", requirement="RFC2831-2.1.1-15")
+        if reader.bare(b"algorithm", Tolerances.QUOTED_ALGORITHM).lower() != b"md5-sess":
+            raise InvalidToken("the challenge's algorithm is not md5-sess", requirement="RFC2831-2.1.1-36")
+        qop: tuple[bytes, ...] = (b"auth",)
+        if b"qop" in found:
+            qop = reader.options(b"qop")
+            if not qop:
+                raise InvalidToken("the challenge's qop list is empty", requirement="RFC2831-7.1-03")
+        return cls(
+            nonce,
+            tuple([unquote(realm) for realm in realms]),
+            qop,
+            reader.flag(b"stale", b"true", Tolerances.QUOTED_NUMBER),
+            reader.maxbuf(),
+            reader.charset(),
+            reader.options(b"cipher") if b"cipher" in found else (),
+            reader.used,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Write the challenge; the inverse of from_bytes."""
+        parts = [b"realm=" + quote(realm) for realm in self.realms]
+        parts.append(b"nonce=" + quote(self.nonce))
+        parts.append(b'qop="' + b",".join(self.qop) + b'"')
+        if self.stale:
+            parts.append(b"stale=true")
+        if self.maxbuf != DEFAULT_MAXBUF:
+            parts.append(b"maxbuf=%d" % self.maxbuf)
+        if self.utf8:
+            parts.append(b"charset=utf-8")
+        parts.append(b"algorithm=md5-sess")
+        if self.ciphers:
+            parts.append(b'cipher="' + b",".join(self.ciphers) + b'"')
+        message = b",".join(parts)
+        if len(message) >= _CHALLENGE_LIMIT:
+            raise InvalidToken(
+                f"the challenge is {len(message)} octets, must be below 2048: offer fewer or shorter realms",
+                requirement="RFC2831-2.1.1-53",
+            )
+        return message
+
+
+class Response(NamedTuple):
+    """The client's message.
+
+    Attributes:
+        realm: None when the directive was absent, which counts as the empty realm.
+        nc: The nonce count, eight lower-case hex digits.
+        qop: As the client wrote it, which is what it hashed; None when absent, which means auth.
+        digest_uri: As the client wrote it.
+        maxbuf: Largest protected buffer that the client takes, in octets.
+        utf8: Whether name, realm and password are UTF-8 rather than ISO 8859-1.
+        cipher: In lower case; None without auth-conf.
+        authzid: The identity to act as; None when absent.
+        literal_username: The name with its backslashes taken as they are, when one escaped nothing and
+            BARE_BACKSLASH is allowed; None otherwise.
+    """
+
+    username: bytes
+    realm: bytes | None
+    nonce: bytes
+    cnonce: bytes
+    nc: bytes
+    digest_uri: bytes
+    response: bytes
+    qop: bytes | None = b"auth"
+    maxbuf: int = DEFAULT_MAXBUF
+    utf8: bool = True
+    cipher: bytes | None = None
+    authzid: bytes | None = None
+    literal_username: bytes | None = None
+    tolerances: int = 0
+
+    @classmethod
+    def from_bytes(cls, message: bytes, allowed: int = Tolerances.NONE) -> Self:
+        """Read a response.
+
+        Raises:
+            InvalidToken: too long, malformed, a repeated directive, or one that is missing.
+        """
+        found, _ = directives(message, _RESPONSE_LIMIT, _RESPONSE_ALONE)
+        reader = _Reader(found, allowed)
+        for name in (b"username", b"nonce", b"cnonce", b"nc", b"digest-uri", b"response"):
+            if name not in found:
+                raise InvalidToken(f"the response has no {name.decode()}", requirement=_REQUIRED_BY[name])
+        nc = reader.bare(b"nc", Tolerances.QUOTED_NUMBER)
+        if not _COUNT(nc):
+            raise InvalidToken("nc is not 8 lower-case hex digits", requirement="RFC2831-2.1.2-26")
+        response = reader.bare(b"response", Tolerances.QUOTED_NUMBER)
+        if not _HEX(response):
+            raise InvalidToken("response is not 32 lower-case hex digits", requirement="RFC2831-2.1.2-54")
+        username, literal = found[b"username"][0], None
+        if has_bare_backslash(username) and allowed & Tolerances.BARE_BACKSLASH:
+            literal = username
+        return cls(
+            reader.quoted(b"username"),
+            reader.quoted(b"realm") if b"realm" in found else None,
+            reader.quoted(b"nonce"),
+            reader.quoted(b"cnonce"),
+            nc,
+            reader.quoted(b"digest-uri"),
+            response,
+            reader.bare(b"qop", Tolerances.QUOTED_QOP) if b"qop" in found else None,
+            reader.maxbuf(),
+            reader.charset(),
+            reader.bare(b"cipher", Tolerances.QUOTED_CIPHER).lower() if b"cipher" in found else None,
+            reader.quoted(b"authzid") if b"authzid" in found else None,
+            literal,
+            reader.used,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Write the response; the inverse of from_bytes."""
+        parts = [
+            b"charset=utf-8," if self.utf8 else b"",
+            b"username=" + quote(self.username),
+            b"" if self.realm is None else b",realm=" + quote(self.realm),
+            b",nonce=%b,nc=%b,cnonce=%b,digest-uri=%b,response=%b"
+            % (quote(self.nonce), self.nc, quote(self.cnonce), quote(self.digest_uri), self.response),
+            b"" if self.qop is None else b",qop=" + self.qop,
+            b"" if self.cipher is None else b",cipher=" + self.cipher,
+            b"" if self.maxbuf == DEFAULT_MAXBUF else b",maxbuf=%d" % self.maxbuf,
+            b"" if self.authzid is None else b",authzid=" + quote(self.authzid),
+        ]
+        message = b"".join(parts)
+        if len(message) >= _RESPONSE_LIMIT:
+            raise InvalidToken(
+                f"the response would be {len(message)} octets, must be below 4096: the names are too long",
+                requirement="RFC2831-2.1.2-67",
+            )
+        return message
+
+
+_REQUIRED_BY: Final = {
+    b"username": "RFC2831-2.1.2-04",
+    b"nonce": "RFC2831-2.1.2-13",
+    b"cnonce": "RFC2831-2.1.2-19",
+    b"nc": "RFC2831-2.1.2-25",
+    b"digest-uri": "RFC2831-2.1.2-44",
+    b"response": "RFC2831-2.1.2-46",
+}
+
+
+class ResponseAuth(NamedTuple):
+    """The server's proof, with success or as one more challenge (section 2.1.3)."""
+
+    rspauth: bytes
+
+    @classmethod
+    def from_bytes(cls, message: bytes, allowed: int = Tolerances.NONE) -> Self:
+        """Read a response-auth; directives beside rspauth are ignored.
+
+        Raises:
+            InvalidToken: malformed, or no rspauth of 32 lower-case hex digits.
+        """
+        found, _ = directives(message, _CHALLENGE_LIMIT, frozenset({b"rspauth"}))
+        rspauth = _Reader(found, allowed).bare(b"rspauth", Tolerances.QUOTED_NUMBER)
+        if not _HEX(rspauth):
+            raise InvalidToken("the server sent no rspauth of 32 hex digits", requirement="RFC2831-2.1.3-07")
+        return cls(rspauth)
+
+    def to_bytes(self) -> bytes:
+        """Write the message."""
+        return b"rspauth=" + self.rspauth
+
+
+class _Reader:
+    """Takes values out of a message's directives, and notes the tolerances that were needed."""
+
+    __slots__ = ("_allowed", "_found", "used")
+
+    def __init__(self, found: Mapping[bytes, Directive], allowed: int) -> None:
+        self._found = found
+        self._allowed = int(allowed)
+        self.used = 0
+
+    def _tolerate(self, tolerance: int, name: bytes, what: str) -> None:
+        if not self._allowed & tolerance:
+            raise InvalidToken(f"{name.decode()} {what}")
+        self.used |= tolerance
+
+    def quoted(self, name: bytes) -> bytes:
+        """A value that the grammar writes in quotes; b"" when absent."""
+        inside, token = self._found.get(name, _ABSENT)
+        if token:
+            raise InvalidToken(f"{name.decode()} is not a quoted string")
+        return unquote(inside) if b"\\" in inside else inside
+
+    def bare(self, name: bytes, tolerance: int) -> bytes:
+        """A value that the grammar writes without quotes; b"" when absent."""
+        directive = self._found.get(name)
+        if directive is None:
+            return b""
+        inside, token = directive
+        if token:
+            return token
+        self._tolerate(int(tolerance), name, "stands in quotes")
+        return unquote(inside)
+
+    def options(self, name: bytes) -> tuple[bytes, ...]:
+        """A quoted list of tokens, in lower case."""
+        inside, token = self._found[name]
+        if token:
+            self._tolerate(_BARE_LIST, name, "is not a quoted list")
+        return tuple(_LIST((token or inside).lower()))
+
+    def maxbuf(self) -> int:
+        """The size that the peer takes."""
+        if b"maxbuf" not in self._found:
+            return DEFAULT_MAXBUF
+        digits = self.bare(b"maxbuf", Tolerances.QUOTED_NUMBER)
+        if not _DIGITS(digits) or not 16 < int(digits) < _MAXBUF_LIMIT:
+            raise InvalidToken("maxbuf is not a number from 17 to 16777215", requirement="RFC2831-2.1.1-24")
+        return int(digits)
+
+    def charset(self) -> bool:
+        """Whether charset=utf-8 is there."""
+        if b"charset" not in self._found:
+            return False
+        if self.bare(b"charset", Tolerances.QUOTED_CHARSET).lower() != b"utf-8":
+            raise InvalidToken("charset has a value other than utf-8", requirement="RFC2831-2.1.1-28")
+        return True
+
+    def flag(self, name: bytes, true: bytes, tolerance: int) -> bool:
+        """Whether a directive is there with its one meaningful value."""
+        return name in self._found and self.bare(name, tolerance).lower() == true
+
+
+_ABSENT: Final = (b"", b"")
+_BARE_LIST: Final = int(Tolerances.BARE_LIST)

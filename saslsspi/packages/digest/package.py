@@ -1,0 +1,108 @@
+"""The Digest security package as the engine sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import (
+    LogonFailure,
+    NoCredentials,
+    SecurityQosFailed,
+    UnknownCredentials,
+    UnsupportedFunction,
+)
+from saslsspi.packages.digest.client import DigestClient
+from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.protection import MAX_TOKEN
+from saslsspi.packages.digest.server import DigestServer
+from saslsspi.sspi.attributes import SecPkgInfo
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.sspi.package import Credential, Exchange, Package, Side
+
+__all__ = ["DigestPackage"]
+
+_INFO: Final = SecPkgInfo(
+    capabilities=(
+        SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
+        | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
+        | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+        | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
+        | SecurityPackageCapability.SECPKG_FLAG_STREAM
+        | SecurityPackageCapability.SECPKG_FLAG_ASCII_BUFFERS
+        | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
+    ),
+    version=1,
+    rpcid=21,  # RPC_C_AUTHN_DIGEST
+    max_token=MAX_TOKEN,
+    name="WDigest",
+    comment="Digest Authentication (RFC 2831)",
+)
+_REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_DELEGATE | IscReq.ISC_REQ_PROMPT_FOR_CREDS)
+_KNOWN_ACCEPTING: Final = int(
+    AscReq.ASC_REQ_MUTUAL_AUTH  # without effect here, and harmless
+    | AscReq.ASC_REQ_REPLAY_DETECT
+    | AscReq.ASC_REQ_SEQUENCE_DETECT
+    | AscReq.ASC_REQ_CONFIDENTIALITY
+    | AscReq.ASC_REQ_ALLOCATE_MEMORY
+    | AscReq.ASC_REQ_CONNECTION
+    | AscReq.ASC_REQ_EXTENDED_ERROR
+    | AscReq.ASC_REQ_STREAM
+    | AscReq.ASC_REQ_INTEGRITY
+)
+_HTTP: Final = int(IscReq.ISC_REQ_HTTP)  # the same bit on both sides
+
+
+class DigestPackage(Package):
+    """WDigest."""
+
+    info = _INFO
+    aliases = ("Digest",)
+
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """See Package.acquire. The domain of auth_data is the realm; on an inbound handle blanks separate several."""
+        if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
+            raise UnknownCredentials(f"Digest takes WinNTAuthIdentity, not {type(auth_data).__name__}")
+        identity = auth_data or WinNTAuthIdentity()
+        if Side.ACCEPT in sides and environment.authority is None:
+            raise NoCredentials("an inbound Digest handle needs an authority, or auth_data with the one account")
+        if Side.INITIATE in sides and Side.ACCEPT not in sides and not (identity.username or principal):
+            raise NoCredentials("an outbound Digest handle needs a user name: pass WinNTAuthIdentity as auth_data")
+        return DigestCredential(
+            username=identity.username or principal or "",
+            password=identity.password,
+            realm=identity.domain or "",
+            realms=tuple((identity.domain or "").split()),
+            principals=frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset(),
+        )
+
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.initiate."""
+        assert isinstance(credential, DigestCredential)
+        return DigestClient(credential, environment)
+
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.accept."""
+        assert isinstance(credential, DigestCredential)
+        return DigestServer(credential, environment)
+
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Refuse what the pages of InitializeSecurityContext and AcceptSecurityContext (Digest) refuse."""
+        if flags & _HTTP:
+            raise UnsupportedFunction(
+                "Digest for HTTP is not offered by this version; leave the HTTP flag out for SASL"
+            )
+        if side is Side.INITIATE and flags & _REFUSED_INITIATING:
+            raise UnsupportedFunction("Digest cannot delegate credentials and does not prompt for them")
+        if side is Side.ACCEPT and flags & ~_KNOWN_ACCEPTING:
+            unknown = AscReq(flags & ~_KNOWN_ACCEPTING)
+            raise SecurityQosFailed(f"AcceptSecurityContext (Digest) does not know {unknown!r}")
+
+    def reauthenticate(self, side: Side) -> None:
+        """A client may begin anew; a server's context is finished (AcceptSecurityContext (Digest), Return value)."""
+        if side is Side.ACCEPT:
+            raise LogonFailure("the context is established; begin a new one for the next logon")

@@ -1,0 +1,246 @@
+"""The security layer of DIGEST-MD5: auth-int and auth-conf (RFC 2831 sections 2.3 and 2.4).
+
+A protected message, without the 4-octet length that SASL framing puts before it:
+
+    auth-int    message                                 MAC (10 octets)   00 01   sequence number (4 octets)
+    auth-conf   cipher(message  padding  MAC (10 octets))                 00 01   sequence number (4 octets)
+
+The sequence number stands in clear and is compared first: another than the next one is OutOfSequence, and nothing
+has been consumed then. After that a wrong type, padding and MAC are one error in the same time. The operations are
+closures over counters, prepared MAC states and cipher states: a message costs one MAC and one cipher call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hmac import compare_digest
+from struct import Struct
+from typing import Final
+
+from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.errors import InvalidToken, MessageAltered, OutOfSequence
+from saslsspi.packages.digest.ciphers import Cipher
+from saslsspi.packages.digest.keys import LayerKeys
+from saslsspi.sspi.attributes import SecPkgContextSizes
+from saslsspi.sspi.package import Octets, Protection
+
+__all__ = ["MAX_TOKEN", "DigestProtection"]
+
+MAX_TOKEN: Final = 4096
+"""Largest token of the package, in octets; a digest-response is shorter (RFC 2831 section 2.1.2)."""
+
+_MAC_SIZE: Final = 10
+_TRAILER_SIZE: Final = 16  # MAC, type, sequence number
+_CLEAR_SIZE: Final = 6  # type, sequence number
+_TYPE: Final = b"\x00\x01"
+_SEQUENCE: Final = Struct(">I").pack
+_TRAILERS: Final = Struct(">HI").pack
+_PADDING: Final = tuple(bytes([size]) * size for size in range(9))
+
+Sealer = Callable[[Octets], tuple[Octets, ...]]
+Opener = Callable[[Octets], bytes]
+
+
+class DigestProtection(Protection):
+    """The layer of one established DIGEST-MD5 session with integrity.
+
+    Args:
+        keys: The keys of this side.
+        cipher: The cipher of auth-conf; None for auth-int.
+        session_key: H(A1).
+        max_send: The peer's maxbuf, in octets; what is added counts within it.
+        max_receive: Our own maxbuf.
+
+    Raises:
+        InvalidToken: the peer's maxbuf leaves no room for a message.
+    """
+
+    header_size = 0
+    signature_algorithm = "HMAC-MD5"
+
+    def __init__(
+        self, keys: LayerKeys, cipher: Cipher | None, session_key: bytes, max_send: int, max_receive: int
+    ) -> None:
+        block = 1 if cipher is None else cipher.block_size
+        self.encrypts = cipher is not None
+        self.recovers = cipher is None
+        self.block_size = block
+        self.session_key = session_key
+        self.max_receive = max_receive
+        self.encryption_algorithm = "" if cipher is None else cipher.name.decode()
+        self.key_bits = 0 if cipher is None else cipher.ssf
+        # Padding is at least one octet and completes a block, so the largest enciphered part is whole blocks.
+        enciphered = (max_send - _CLEAR_SIZE) // block * block
+        self.max_payload = enciphered - _MAC_SIZE - (block > 1)
+        if self.max_payload < 1:
+            raise InvalidToken(f"the peer's maxbuf of {max_send} octets leaves no room for a message")
+        self.sizes = SecPkgContextSizes(
+            max_token=MAX_TOKEN, max_signature=_TRAILER_SIZE, block_size=block, security_trailer=_TRAILER_SIZE + block
+        )
+        if cipher is None:
+            self.seal, self._sign = _sender(keys.send_signing)
+            self.unseal, self._verify = _receiver(keys.receive_signing)
+        else:
+            encipher = cipher.begin(keys.send_sealing, True)
+            decipher = cipher.begin(keys.receive_sealing, False)
+            self.seal, self._sign = _enciphering_sender(keys.send_signing, encipher, block)
+            self.unseal, self._verify = _deciphering_receiver(keys.receive_signing, decipher, block)
+
+    def overhead(self, size: int) -> int:
+        """Return how many octets seal adds to a message of size octets."""
+        padding = 0 if self.block_size == 1 else 8 - (size + _MAC_SIZE) % 8
+        return padding + _TRAILER_SIZE
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """Return the MAC block of a message, 16 octets; it counts as the next message of this side."""
+        return self._sign(message)
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """Verify a MAC block as the next one of the peer."""
+        self._verify(message, signature)
+
+
+def _sender(key: bytes) -> tuple[Sealer, Callable[[bytes], bytes]]:
+    mac = HmacMd5(key)
+    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    number = 0
+
+    def seal(message: Octets) -> tuple[Octets, ...]:
+        nonlocal number
+        counter = _SEQUENCE(number)
+        inner = inner_state()
+        inner.update(counter)
+        inner.update(message)
+        outer = outer_state()
+        outer.update(inner.digest())
+        number = (number + 1) & 0xFFFFFFFF
+        return message, outer.digest()[:10], _TYPE, counter
+
+    def sign(message: bytes) -> bytes:
+        return b"".join(seal(message)[1:])
+
+    return seal, sign
+
+
+def _receiver(key: bytes) -> tuple[Opener, Callable[[bytes, bytes], None]]:
+    mac = HmacMd5(key)
+    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    number = 0
+
+    def unseal(wire: Octets) -> bytes:
+        nonlocal number
+        counter = _SEQUENCE(number)
+        if wire[-4:] != counter:
+            raise _not_next(wire[-_CLEAR_SIZE:], len(wire), number)
+        message = wire[:-16]
+        inner = inner_state()
+        inner.update(counter)
+        inner.update(message)
+        outer = outer_state()
+        outer.update(inner.digest())
+        if not compare_digest(outer.digest()[:10] + b"\x00\x01", wire[-16:-4]):
+            raise MessageAltered("the MAC of a message does not verify", requirement="RFC2831-2.3-09")
+        number = (number + 1) & 0xFFFFFFFF
+        return bytes(message)
+
+    def verify(message: bytes, signature: bytes) -> None:
+        if len(signature) != _TRAILER_SIZE:
+            raise MessageAltered(f"a signature of {len(signature)} octets, expected {_TRAILER_SIZE}")
+        unseal(message + signature)
+
+    return unseal, verify
+
+
+def _enciphering_sender(
+    key: bytes, encipher: Callable[[Octets], bytes], block: int
+) -> tuple[Sealer, Callable[[bytes], bytes]]:
+    mac = HmacMd5(key)
+    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    number = 0
+
+    def authenticate(message: Octets) -> tuple[bytes, bytes]:
+        nonlocal number
+        counter = _SEQUENCE(number)
+        inner = inner_state()
+        inner.update(counter)
+        inner.update(message)
+        outer = outer_state()
+        outer.update(inner.digest())
+        number = (number + 1) & 0xFFFFFFFF
+        return outer.digest()[:10], counter
+
+    def seal(message: Octets) -> tuple[Octets, ...]:
+        code, counter = authenticate(message)
+        padding = b"" if block == 1 else _PADDING[8 - (len(message) + _MAC_SIZE) % 8]
+        return encipher(b"".join((message, padding, code))), _TYPE, counter
+
+    def sign(message: bytes) -> bytes:
+        code, counter = authenticate(message)
+        return code + _TYPE + counter
+
+    return seal, sign
+
+
+def _deciphering_receiver(
+    key: bytes, decipher: Callable[[Octets], bytes], block: int
+) -> tuple[Opener, Callable[[bytes, bytes], None]]:
+    mac = HmacMd5(key)
+    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    number = 0
+    least = _TRAILER_SIZE if block == 1 else 16 + _CLEAR_SIZE
+
+    def check(message: Octets, received: Octets, counter: bytes) -> None:
+        nonlocal number
+        inner = inner_state()
+        inner.update(counter)
+        inner.update(message)
+        outer = outer_state()
+        outer.update(inner.digest())
+        if not compare_digest(outer.digest()[:10] + b"\x00\x01", received):
+            raise MessageAltered("the MAC of a message does not verify", requirement="RFC2831-2.4-15")
+        number = (number + 1) & 0xFFFFFFFF
+
+    def unseal(wire: Octets) -> bytes:
+        counter = _SEQUENCE(number)
+        if wire[-4:] != counter:
+            raise _not_next(wire[-_CLEAR_SIZE:], len(wire), number)
+        size = len(wire)
+        if size < least or (size - _CLEAR_SIZE) % block:
+            raise MessageAltered(f"a protected message of {size} octets is no whole number of cipher blocks")
+        plain = decipher(wire[:-6])
+        end = size - 16 if block == 1 else _end_of_text(plain)
+        message = plain[:end]
+        check(message, plain[-10:] + bytes(wire[-6:-4]), counter)
+        return message
+
+    def verify(message: bytes, signature: bytes) -> None:
+        counter = _SEQUENCE(number)
+        if len(signature) != _TRAILER_SIZE:
+            raise MessageAltered(f"a signature of {len(signature)} octets, expected {_TRAILER_SIZE}")
+        if signature[-4:] != counter:
+            raise _not_next(signature[-_CLEAR_SIZE:], len(signature), number)
+        check(message, signature[:12], counter)
+
+    return unseal, verify
+
+
+def _end_of_text(plain: bytes) -> int:
+    """Where the message ends before its padding; where the padding is wrong, an end that no MAC fits.
+
+    A wrong padding must not be told from a wrong MAC, neither by error nor by time, so it is not an error here:
+    the MAC is then computed over all that was deciphered, which the peer did not sign.
+    """
+    padding = plain[-11]
+    if 1 <= padding <= 8 and plain.endswith(_PADDING[padding], 0, -10):
+        return len(plain) - 10 - padding
+    return len(plain)
+
+
+def _not_next(clear: Octets, size: int, expected: int) -> OutOfSequence | MessageAltered:
+    if size < _TRAILER_SIZE:
+        return MessageAltered(f"a protected message of {size} octets is shorter than its MAC block")
+    received = int.from_bytes(clear[-4:])
+    return OutOfSequence(
+        f"message {received} came where {expected} is next: one was lost, repeated or reordered",
+        requirement="RFC2831-2.3-08",
+    )

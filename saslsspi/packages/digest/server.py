@@ -1,0 +1,277 @@
+"""The server's legs of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2).
+
+Whatever is wrong with a response, the answer takes the same work and the same time: an unknown user is verified
+against a secret that nobody knows.
+"""
+
+from __future__ import annotations
+
+import enum
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Final, NamedTuple
+
+from saslsspi.errors import (
+    ContextMisuse,
+    InvalidToken,
+    LogonDenied,
+    NoImpersonation,
+    QopNotSupported,
+    SaslError,
+    WrongPrincipal,
+)
+from saslsspi.packages.digest.charset import decode, secret_hashes
+from saslsspi.packages.digest.ciphers import Cipher
+from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
+from saslsspi.packages.digest.messages import Response, ResponseAuth
+from saslsspi.packages.digest.protection import DigestProtection
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
+from saslsspi.sspi.environment import Account, Environment, NonceRecord, Question, Secret
+from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.sspi.policy import Tolerances
+
+__all__ = ["DigestServer"]
+
+_FIRST_COUNT: Final = b"00000001"
+_NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least 64 bits
+_SECRETS: Final = (Secret.HA1, Secret.PASSWORD)
+
+
+class _Position(enum.Enum):
+    """Which message of the peer is due."""
+
+    BEGINNING = enum.auto()
+    RESPONSE = enum.auto()
+    ANSWER = enum.auto()  # the authority's, not the peer's
+
+
+class _Session(NamedTuple):
+    """What subsequent authentication compares with and goes on from."""
+
+    username: bytes
+    realm: bytes | None
+    cnonce: bytes
+    qop: bytes | None
+    cipher: bytes | None
+    authzid: bytes | None
+    ha1: bytes
+    outcome: Outcome
+
+
+class DigestServer(Exchange):
+    """One server's exchange."""
+
+    __slots__ = ("_credential", "_environment", "_nonce", "_offer", "_position", "_response", "_usernames", "outcome")
+
+    def __init__(self, credential: DigestCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._credential = credential
+        self._environment = environment
+        self._position = _Position.BEGINNING
+
+    def step(self, token: bytes, request: Request) -> Leg | Question:
+        """Take the client's message; see Exchange.step."""
+        return _LEGS[self._position](self, token, request)
+
+    def _begin(self, token: bytes, request: Request) -> Leg:
+        """Answer with a digest-challenge, or take a session up again."""
+        self._offer = self._credential.offer(request.required, request.wished, self._environment.policy)
+        stale = False
+        if token and self._environment.nonce_store is not None:
+            leg, stale = self._take_up(token)
+            if leg is not None:
+                return leg
+        self._nonce = b2a_base64(self._environment.random(_NONCE_SIZE), newline=False)
+        self._position = _Position.RESPONSE
+        if stale:
+            return Leg(Event.CONTINUE, self._offer.challenge._replace(nonce=self._nonce, stale=True).to_bytes())
+        return Leg(Event.CONTINUE, self._offer.head + self._nonce + self._offer.tail)
+
+    def _take_up(self, token: bytes) -> tuple[Leg | None, bool]:
+        """Subsequent authentication (section 2.2): return success, or whether the session is merely too old.
+
+        Whatever else is wrong, the client gets a challenge and the exchange begins anew: "the server then sends a
+        digest-challenge and continues as in initial authentication".
+        """
+        store, policy = self._environment.nonce_store, self._environment.policy
+        assert store is not None
+        try:
+            response = Response.from_bytes(token, policy.tolerances)
+            record = store.find(response.nonce)
+            if record is None or not isinstance(record.session, _Session):
+                return None, False
+            session = record.session
+            self._check_target(response)
+        except SaslError:
+            return None, False
+        same = (
+            response.username == session.username
+            and response.realm == session.realm
+            and response.cnonce == session.cnonce
+            and response.qop == session.qop
+            and response.cipher == session.cipher
+            and response.authzid == session.authzid
+        )
+        right, rspauth = response_values(
+            session.ha1, response.nonce, response.nc, session.cnonce, session.qop or AUTH, response.digest_uri
+        )
+        if not compare_digest(right, response.response) or not same:
+            return None, False
+        # "stale ... only if the response is right": a wrong password must not look like an old nonce.
+        if self._environment.clock() - record.issued > policy.nonce_lifetime:
+            store.forget(response.nonce)
+            return None, True
+        if not store.advance(response.nonce, int(response.nc, 16)):
+            return None, False
+        cipher = self._offer.ciphers.get(session.cipher or b"")
+        self.outcome = self._complete(response, session.ha1, session.outcome, cipher, True)
+        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
+
+    def _receive(self, token: bytes, request: Request) -> Leg | Question:
+        """Check all that can be checked of a digest-response before the account is known, and ask for it."""
+        response = Response.from_bytes(token, self._environment.policy.tolerances)
+        if response.nonce != self._nonce:
+            raise LogonDenied("the response repeats another nonce", requirement="RFC2831-2.1.2-15")
+        if response.nc != _FIRST_COUNT:
+            raise LogonDenied("nc is not 00000001 in initial authentication", requirement="RFC2831-2.1.3-01")
+        self._check_qop(response)
+        self._check_target(response)
+        realm = self._decode(response.realm or b"", response)
+        # Realms are compared as they are: section 2.1.2 gives them no case folding.
+        if realm not in (self._credential.realms or ("",)):
+            raise LogonDenied(
+                f"the client names a realm that is not served here; there are {self._credential.realms or '(none)'}",
+                requirement="RFC2831-2.1.2-10",
+            )
+        # MS-DPSP 2.2: a single backslash may be an improperly escaped one. The name in the grammar's reading is first.
+        names = [response.username]
+        if response.literal_username is not None:
+            names.append(response.literal_username)
+        self._usernames = [self._decode(name, response) for name in names]
+        self._response = response
+        self._position = _Position.ANSWER
+        return Question(self._usernames[0], realm, _SECRETS)
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Verify the response with what the authority knows of the user."""
+        response = self._response
+        username = self._usernames.pop(0)
+        realm = self._decode(response.realm or b"", response)
+        for secret, tolerance in self._secrets(account, username, realm):
+            ha1 = session_hash(secret, response.nonce, response.cnonce, response.authzid)
+            right, rspauth = response_values(
+                ha1, response.nonce, response.nc, response.cnonce, response.qop or AUTH, response.digest_uri
+            )
+            if compare_digest(right, response.response) and account is not None:
+                literal = response.literal_username is not None and not self._usernames
+                used = tolerance | (Tolerances.BARE_BACKSLASH if literal else Tolerances.NONE)
+                return self._accept(account, username, realm, ha1, rspauth, int(used))
+        if self._usernames:
+            return Question(self._usernames[0], realm, _SECRETS)
+        raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC2831-2.1.3-02")
+
+    def _secrets(self, account: Account | None, username: str, realm: str) -> list[tuple[bytes, Tolerances]]:
+        if account is not None and account.ha1 is not None:
+            return [(account.ha1, Tolerances.NONE)]
+        password = account.password if account is not None and account.password is not None else ""
+        hashes = secret_hashes(username, realm, password, self._response.utf8, self._environment.policy.tolerances)
+        if account is None or account.password is None:
+            # Nobody knows this secret, and it costs what a real one costs.
+            return [(self._environment.random(16), tolerance) for _, tolerance in hashes]
+        return hashes
+
+    def _accept(self, account: Account, username: str, realm: str, ha1: bytes, rspauth: bytes, tolerances: int) -> Leg:
+        response = self._response
+        authzid = "" if response.authzid is None else self._decode(response.authzid, None)
+        if authzid and authzid != username and authzid not in account.may_act_as:
+            raise NoImpersonation(
+                "the user may not act as the authorization identity it asks for", requirement="RFC2831-2.1.2-63"
+            )
+        names = tuple(flag.name or "" for flag in Tolerances(response.tolerances | tolerances))
+        outcome = Outcome(
+            username=username,
+            realm=realm,
+            authzid=authzid,
+            target=response.digest_uri.decode("latin-1"),
+            tolerances=names,
+            account=account,
+        )
+        cipher = self._offer.ciphers.get(response.cipher) if response.cipher is not None else None
+        self.outcome = self._complete(response, ha1, outcome, cipher, False)
+        self._remember(response, ha1, outcome)
+        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
+
+    def _complete(
+        self, response: Response, ha1: bytes, identity: Outcome, cipher: Cipher | None, resumed: bool
+    ) -> Outcome:
+        qop = (response.qop or AUTH).lower()
+        flags = granted_flags(Side.ACCEPT, qop)
+        if qop == AUTH:
+            return identity._replace(flags=flags, reauthenticated=resumed)
+        own = self._environment.policy.max_buffer
+        keys = layer_keys(ha1, False, None if cipher is None else cipher.key_size)
+        protection = DigestProtection(keys, cipher, ha1, response.maxbuf, own)
+        return identity._replace(
+            flags=flags,
+            protection=protection,
+            qop=qop.decode(),
+            cipher=protection.encryption_algorithm,
+            ssf=1 if cipher is None else cipher.ssf,
+            max_send=response.maxbuf,
+            max_receive=own,
+            reauthenticated=resumed,
+        )
+
+    def _remember(self, response: Response, ha1: bytes, outcome: Outcome) -> None:
+        store = self._environment.nonce_store
+        if store is not None:
+            session = _Session(
+                response.username, response.realm, response.cnonce, response.qop, response.cipher, response.authzid,
+                ha1, outcome,
+            )  # fmt: skip
+            store.remember(response.nonce, NonceRecord(self._environment.clock(), session))
+
+    def _check_qop(self, response: Response) -> None:
+        qop = (response.qop or AUTH).lower()
+        if qop not in self._offer.qops:
+            raise QopNotSupported(
+                f"the client chose qop {qop.decode()}, which was not offered", requirement="RFC2831-2.1.2-29"
+            )
+        if qop != AUTH_CONF:
+            return
+        if response.cipher is None:
+            raise InvalidToken("qop is auth-conf and there is no cipher", requirement="RFC2831-2.1.2-56")
+        if response.cipher not in self._offer.ciphers:
+            raise QopNotSupported("the client chose a cipher that was not offered", requirement="RFC2831-2.1.2-58")
+
+    def _check_target(self, response: Response) -> None:
+        # "Servers SHOULD check that the supplied value is correct. This will detect accidental connection to the
+        # incorrect server." Without a principal the application looks at SecPkgContextTarget.
+        right = self._credential.principals
+        if right and response.digest_uri.decode("latin-1").lower() not in right:
+            raise WrongPrincipal(
+                f"the client's digest-uri is none of {', '.join(sorted(right))}", requirement="RFC2831-2.1.2-38"
+            )
+
+    def _decode(self, octets: bytes, response: Response | None) -> str:
+        # An authorization identity is UTF-8 whatever charset says.
+        utf8 = response is None or response.utf8
+        if not utf8 and self._environment.policy.tolerances & Tolerances.UTF8_WITHOUT_CHARSET:
+            try:
+                return octets.decode()
+            except UnicodeDecodeError:
+                pass
+        return decode(octets, utf8)
+
+
+def _out_of_turn(exchange: DigestServer, token: bytes, request: Request) -> Leg:
+    raise ContextMisuse("the authority's answer is due, not a token")
+
+
+_LEGS: Final[Mapping[_Position, Callable[[DigestServer, bytes, Request], Leg | Question]]] = {
+    _Position.BEGINNING: DigestServer._begin,
+    _Position.RESPONSE: DigestServer._receive,
+    _Position.ANSWER: _out_of_turn,
+}

@@ -1,0 +1,68 @@
+"""SASLprep: the form in which simple user names and passwords are compared (RFC 4013, a profile of RFC 3454)."""
+
+from __future__ import annotations
+
+import stringprep
+from collections.abc import Callable
+from typing import Final
+from unicodedata import ucd_3_2_0
+
+from saslsspi.errors import InvalidParameter
+
+__all__ = ["MAX_CODE_POINTS", "saslprep"]
+
+MAX_CODE_POINTS: Final = 4096  # sorting combining marks costs time quadratic in their number
+
+# RFC 4013 section 2.3, in its order; C.1.2 cannot be left after mapping but may come back from normalisation.
+_PROHIBITED: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
+    ("C.1.2, a non-ASCII space", stringprep.in_table_c12),
+    ("C.2.1 or C.2.2, a control character", stringprep.in_table_c21_c22),
+    ("C.3, private use", stringprep.in_table_c3),
+    ("C.4, a non-character", stringprep.in_table_c4),
+    ("C.5, a surrogate", stringprep.in_table_c5),
+    ("C.6, inappropriate for plain text", stringprep.in_table_c6),
+    ("C.7, inappropriate for canonical representation", stringprep.in_table_c7),
+    ("C.8, a change of display properties", stringprep.in_table_c8),
+    ("C.9, a tagging character", stringprep.in_table_c9),
+)
+
+
+def saslprep(text: str, *, stored: bool = False) -> str:
+    """Return text prepared by SASLprep (RFC 4013); it may be empty, which most users of it must refuse.
+
+    Args:
+        text: A user name or a password.
+        stored: Whether the result is kept for later comparison; then code points that Unicode 3.2 leaves
+            unassigned are refused, which a query may carry (section 2.5).
+
+    Raises:
+        InvalidParameter: a rule is broken; the text of the error names the rule and never the characters.
+    """
+    if len(text) > MAX_CODE_POINTS:
+        raise InvalidParameter(f"SASLprep takes at most {MAX_CODE_POINTS} code points, not {len(text)}")
+    if text.isascii() and text.isprintable():
+        return text
+    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
+    prepared = ucd_3_2_0.normalize("NFKC", mapped)
+    _check_prohibited(prepared)
+    _check_bidirectional(prepared)
+    if stored and any(map(stringprep.in_table_a1, prepared)):
+        raise InvalidParameter("SASLprep refuses an unassigned code point in a stored string (RFC 4013 section 2.5)")
+    return prepared
+
+
+def _check_prohibited(prepared: str) -> None:
+    for table, contains in _PROHIBITED:
+        if any(map(contains, prepared)):
+            raise InvalidParameter(f"SASLprep prohibits a character of table {table} (RFC 4013 section 2.3)")
+
+
+def _check_bidirectional(prepared: str) -> None:
+    # RFC 3454 section 6: "If a string contains any RandALCat character, the string MUST NOT contain any LCat
+    # character" and "a RandALCat character MUST be the first character of the string, and ... the last".
+    if not any(map(stringprep.in_table_d1, prepared)):
+        return
+    if any(map(stringprep.in_table_d2, prepared)):
+        raise InvalidParameter("SASLprep refuses both directions of text in one string (RFC 4013 section 2.4)")
+    if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
+        raise InvalidParameter("SASLprep refuses right-to-left text that is not at both ends (RFC 4013 section 2.4)")

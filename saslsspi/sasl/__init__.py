@@ -1,0 +1,1 @@
+"""The upper floor: what SASL adds to security contexts (RFC 4422)."""

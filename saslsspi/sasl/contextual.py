@@ -1,0 +1,114 @@
+"""The one driver for every mechanism that is a security context underneath.
+
+It turns a policy into context flags, SASL's messages into the context's tokens, and the context's outcome into the
+mechanism's. Credentials are acquired once; each call of the returned function begins another exchange with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
+from saslsspi.sspi.context import SecurityContext
+from saslsspi.sspi.environment import Account, Question
+from saslsspi.sspi.flags import AscReq, IscReq
+from saslsspi.sspi.identity import WinNTAuthIdentity
+from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
+from saslsspi.sspi.policy import Policy
+from saslsspi.sspi.registry import find_package
+
+__all__ = ["prepare_client", "prepare_server"]
+
+_CLIENT_SIGNS: Final = int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT)
+_SERVER_SIGNS: Final = int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT)
+_SEALS: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)
+_MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
+
+
+def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callable[[], ClientExchange]:
+    """Acquire the client's credential; the returned function begins an exchange with it."""
+    assert mechanism.package is not None
+    package = find_package(mechanism.package)
+    environment = parameters.environment
+    credentials = parameters.credentials
+    identity = None
+    if credentials is not None:
+        identity = WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
+    credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
+    required, wished = _flags(environment.policy, _CLIENT_SIGNS)
+    target = f"{parameters.service}/{parameters.host}"
+    # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
+    if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
+        target += f"/{parameters.server_name}"
+    request = Request(target, required, wished, parameters.bindings, (), parameters.authzid)
+    return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request)
+
+
+def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callable[[], ServerExchange]:
+    """Acquire the server's credential; the returned function begins an exchange with it."""
+    assert mechanism.package is not None
+    package = find_package(mechanism.package)
+    environment = parameters.environment
+    principals = " ".join(f"{parameters.service}/{host}" for host in parameters.hosts)
+    identity = WinNTAuthIdentity(domain=" ".join(parameters.realms))
+    credential = package.acquire(principals, identity, frozenset({Side.ACCEPT}), environment)
+    required, wished = _flags(environment.policy, _SERVER_SIGNS)
+    request = Request("", required, wished, parameters.bindings)
+    return lambda: _ContextualServer(SecurityContext(package, credential, Side.ACCEPT, environment), request)
+
+
+def _flags(policy: Policy, signs: int) -> tuple[int, int]:
+    """Return what a policy requires and what it wishes for."""
+    required = _MUTUAL
+    if policy.min_ssf > 0:
+        required |= signs
+    if policy.min_ssf > 1:
+        required |= _SEALS
+    wished = required
+    if policy.max_ssf > 0:
+        wished |= signs
+    if policy.max_ssf > 1:
+        wished |= _SEALS
+    return required, wished
+
+
+class _ContextualClient(ClientExchange):
+    __slots__ = ("_context", "_request", "done", "outcome")
+
+    def __init__(self, context: SecurityContext, request: Request) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+        self._context = context
+        self._request = request
+
+    def step(self, challenge: bytes | None) -> bytes | None:
+        leg = self._context.advance(challenge or b"", self._request)
+        if leg.event is Event.COMPLETE:
+            self.done = True
+            self.outcome = self._context.outcome
+        return leg.token
+
+
+class _ContextualServer(ServerExchange):
+    __slots__ = ("_context", "_request", "done", "outcome")
+
+    def __init__(self, context: SecurityContext, request: Request) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+        self._context = context
+        self._request = request
+
+    def step(self, response: bytes | None) -> bytes | Question | None:
+        return self._follow(self._context.begin(response or b"", self._request))
+
+    def resume(self, account: Account | None) -> bytes | Question | None:
+        return self._follow(self._context.resume(account))
+
+    def _follow(self, reply: Leg | Question) -> bytes | Question | None:
+        if isinstance(reply, Question):
+            return reply
+        if reply.event is Event.COMPLETE:
+            self.done = True
+            self.outcome = self._context.outcome
+        return reply.token

@@ -1,0 +1,152 @@
+"""The plugin contract: what a SASL mechanism tells of itself, and what its exchanges do.
+
+A mechanism is a description. One that is a security context underneath names the package, and contextual.py does
+the rest; any other brings two small classes of its own. It is found by its entry point in the group
+`saslsspi.mechanisms`, whoever ships it.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import UnsupportedFunction
+from saslsspi.sasl.credentials import Password
+from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.package import Outcome
+from saslsspi.sspi.policy import Property
+
+__all__ = [
+    "ClientExchange",
+    "ClientParameters",
+    "First",
+    "LayerChoice",
+    "Mechanism",
+    "ServerExchange",
+    "ServerParameters",
+]
+
+
+class First(enum.Enum):
+    """Who speaks first (RFC 4422 section 3)."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class LayerChoice(enum.Enum):
+    """How the two sides agree on a security layer."""
+
+    NONE = "none"
+    IN_EXCHANGE = "in the exchange"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientParameters:
+    """What a client's exchange is made from.
+
+    Attributes:
+        service: The GSSAPI service name of the protocol, such as "ldap".
+        host: The server's fully qualified name.
+        server_name: Name of a replicated service, when it is not the host's.
+        authzid: The identity to act as, "" for one's own.
+        bindings: Channel bindings of the TLS channel around the exchange.
+    """
+
+    service: str
+    host: str
+    server_name: str | None
+    credentials: Password | None
+    authzid: str
+    bindings: ChannelBindings | None
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerParameters:
+    """What a server's exchange is made from.
+
+    Attributes:
+        service: The GSSAPI service name of the protocol.
+        hosts: The names under which clients may know this server.
+        realms: The realms to offer.
+        bindings: Channel bindings of the TLS channel around the exchange.
+    """
+
+    service: str
+    hosts: tuple[str, ...]
+    realms: tuple[str, ...]
+    bindings: ChannelBindings | None
+    environment: Environment
+
+
+class ClientExchange(ABC):
+    """A client's side of one exchange.
+
+    Attributes:
+        done: Whether the mechanism itself is satisfied.
+        outcome: What it ended in; set when done.
+    """
+
+    __slots__ = ()
+
+    done: bool
+    outcome: Outcome | None
+
+    @abstractmethod
+    def step(self, challenge: bytes | None) -> bytes | None:
+        """Take a challenge and return the response; None in, for the initial response; None out, for no message."""
+
+    def succeed(self) -> None:
+        """Take the news that the carrier reports success; a mechanism whose last message is its own is done now."""
+        return
+
+
+class ServerExchange(ABC):
+    """A server's side of one exchange.
+
+    Attributes:
+        done: Whether the client is authenticated; bytes returned in the same step go with success.
+        outcome: What it ended in; set when done.
+    """
+
+    __slots__ = ()
+
+    done: bool
+    outcome: Outcome | None
+
+    @abstractmethod
+    def step(self, response: bytes | None) -> bytes | Question | None:
+        """Take a response (None: the client sent no initial response) and return the challenge, or a question."""
+
+    def resume(self, account: Account | None) -> bytes | Question | None:
+        """Go on with what the authority answered."""
+        raise UnsupportedFunction("this mechanism asks nothing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mechanism:
+    """A SASL mechanism.
+
+    Attributes:
+        name: As registered (RFC 4422 section 3.1).
+        first: Who speaks first.
+        properties: What it gives.
+        max_ssf: Strength of its strongest layer; 0 without layers.
+        layer: How a layer is agreed on.
+        package: The security package underneath; None for a mechanism that brings client and server.
+        client: Makes a client's exchange.
+        server: Makes a server's exchange.
+    """
+
+    name: str
+    first: First
+    properties: Property
+    max_ssf: int = 0
+    layer: LayerChoice = LayerChoice.NONE
+    package: str | None = None
+    client: Callable[[ClientParameters], ClientExchange] | None = None
+    server: Callable[[ServerParameters], ServerExchange] | None = None

@@ -1,0 +1,214 @@
+"""Security buffers: how messages and tokens travel in and out of the SSPI functions.
+
+A SecBuffer wraps memory of the caller. A function that produces octets writes them in place when the caller gave
+writable memory, and allocates when the caller gave none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import BufferTooSmall, InvalidParameter
+from saslsspi.sspi.flags import SecBufferFlags, SecBufferType
+
+__all__ = ["SECBUFFER_VERSION", "SecBuffer", "SecBufferDesc", "SecChannelBindings"]
+
+SECBUFFER_VERSION: Final = 0
+_ATTRIBUTES: Final = 0xF0000000
+_TYPES: Final = {int(member): member for member in SecBufferType}
+
+
+class SecBuffer:
+    """One buffer of a SecBufferDesc.
+
+    Args:
+        data: Writable memory, which the functions change in place; bytes serve for input only; None asks the
+            function to allocate what it needs.
+        buffer_type: What the buffer holds. Attribute bits in it are split off into buffer_flags.
+        buffer_flags: READONLY and its like.
+    """
+
+    __slots__ = ("_flags", "_type", "_view")
+
+    def __init__(
+        self,
+        data: bytearray | memoryview | bytes | None,
+        buffer_type: SecBufferType | int,
+        buffer_flags: SecBufferFlags | int = 0,
+    ) -> None:
+        number = int(buffer_type)
+        kind = _TYPES.get(number & ~_ATTRIBUTES)
+        if kind is None:
+            raise InvalidParameter(f"{number:#x} is not a security buffer type")
+        self._type = kind
+        self._flags = (number & _ATTRIBUTES) | int(buffer_flags)
+        self._view = None if data is None else memoryview(data).cast("B")
+
+    @property
+    def count(self) -> int:
+        """How many octets the buffer holds now; functions shrink it to what they wrote."""
+        return 0 if self._view is None else len(self._view)
+
+    @property
+    def data(self) -> bytes:
+        """A copy of the octets."""
+        return b"" if self._view is None else bytes(self._view)
+
+    @property
+    def buffer_type(self) -> SecBufferType:
+        """The type, without attribute bits."""
+        return self._type
+
+    @property
+    def buffer_flags(self) -> SecBufferFlags:
+        """The attribute bits."""
+        return SecBufferFlags(self._flags)
+
+    @property
+    def allocates(self) -> bool:
+        """Whether the caller left it to the function to find memory."""
+        return self._view is None
+
+    @property
+    def readonly(self) -> bool:
+        """Whether the functions leave the buffer alone: neither encrypted nor signed."""
+        return bool(self._flags & SecBufferFlags.SECBUFFER_READONLY)
+
+    @property
+    def signed_only(self) -> bool:
+        """Whether the buffer is covered by the signature and stays clear."""
+        return bool(self._flags & SecBufferFlags.SECBUFFER_READONLY_WITH_CHECKSUM)
+
+    def dangerous_get_view(self) -> memoryview:
+        """The memory itself; valid while the caller's object lives."""
+        return memoryview(b"") if self._view is None else self._view
+
+    def fill(self, octets: bytes | memoryview) -> None:
+        """Replace the contents and set count, in the caller's memory if there is some.
+
+        Raises:
+            BufferTooSmall: the caller's memory does not hold the octets; nothing was written.
+        """
+        if self._view is None:
+            self._view = memoryview(bytearray(octets))
+            return
+        size = len(octets)
+        self.require(size)
+        if self._view.readonly:
+            raise InvalidParameter(f"{self._type.name} needs writable memory, such as a bytearray")
+        self._view[:size] = octets
+        self._view = self._view[:size]
+
+    def require(self, size: int) -> None:
+        """Raise BufferTooSmall unless size octets fit."""
+        if self._view is not None and size > len(self._view):
+            raise BufferTooSmall(
+                f"{self._type.name} is {len(self._view)} octets and {size} are needed; "
+                "give a larger buffer, or None to have it allocated"
+            )
+
+    def point_at(self, view: memoryview) -> None:
+        """Let the buffer show a part of another buffer's memory, as SECBUFFER_STREAM decryption does."""
+        self._view = view
+
+    def retype(self, kind: SecBufferType) -> None:
+        """Give the buffer another type: EMPTY becomes EXTRA or MISSING."""
+        self._type = kind
+
+    def release(self) -> None:
+        """Forget the memory."""
+        self._view = None
+
+    def __repr__(self) -> str:
+        return f"SecBuffer({self._type.name}, count={self.count})"
+
+
+class SecBufferDesc:
+    """An array of security buffers; which buffers it has never changes."""
+
+    __slots__ = ("_buffers", "version")
+
+    def __init__(self, buffers: list[SecBuffer], *, version: int = SECBUFFER_VERSION) -> None:
+        self._buffers = tuple(buffers)
+        self.version = version
+
+    def __iter__(self) -> Iterator[SecBuffer]:
+        return iter(self._buffers)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def __getitem__(self, key: int) -> SecBuffer:
+        return self._buffers[key]
+
+    def first(self, *kinds: SecBufferType) -> SecBuffer | None:
+        """The first buffer of one of these types, compared by equality after masking; None without one."""
+        for buffer in self._buffers:
+            if buffer.buffer_type in kinds:
+                return buffer
+        return None
+
+    def all(self, kind: SecBufferType) -> list[SecBuffer]:
+        """Every buffer of a type, in order."""
+        return [buffer for buffer in self._buffers if buffer.buffer_type is kind]
+
+    def __repr__(self) -> str:
+        return f"SecBufferDesc({list(self._buffers)!r})"
+
+
+class SecChannelBindings:
+    """Channel bindings in the shape of SEC_CHANNEL_BINDINGS, to be passed in a SecBuffer."""
+
+    __slots__ = ("bindings",)
+
+    def __init__(
+        self,
+        *,
+        initiator_addr_type: int = 0,
+        initiator_addr: bytes | bytearray | memoryview | None = None,
+        acceptor_addr_type: int = 0,
+        acceptor_addr: bytes | bytearray | memoryview | None = None,
+        application_data: bytes | bytearray | memoryview | None = None,
+    ) -> None:
+        self.bindings = ChannelBindings(
+            initiator_addr_type=initiator_addr_type,
+            initiator_addr=bytes(initiator_addr or b""),
+            acceptor_addr_type=acceptor_addr_type,
+            acceptor_addr=bytes(acceptor_addr or b""),
+            application_data=bytes(application_data or b""),
+        )
+
+    @property
+    def initiator_addr_type(self) -> int:
+        """The initiator's address type (RFC 2744 section 3.11)."""
+        return self.bindings.initiator_addr_type
+
+    @property
+    def initiator_addr(self) -> bytes | None:
+        """The initiator's address, or None."""
+        return self.bindings.initiator_addr or None
+
+    @property
+    def acceptor_addr_type(self) -> int:
+        """The acceptor's address type."""
+        return self.bindings.acceptor_addr_type
+
+    @property
+    def acceptor_addr(self) -> bytes | None:
+        """The acceptor's address, or None."""
+        return self.bindings.acceptor_addr or None
+
+    @property
+    def application_data(self) -> bytes | None:
+        """The application data, such as `tls-server-end-point:` and a hash, or None."""
+        return self.bindings.application_data or None
+
+    def get_sec_buffer_copy(self) -> SecBuffer:
+        """A SECBUFFER_CHANNEL_BINDINGS buffer with a copy of the structure."""
+        return SecBuffer(bytearray(self.bindings.to_bytes()), SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
+
+    def dangerous_get_sec_buffer(self) -> SecBuffer:
+        """The same; nothing is dangerous here, the name is for programs written for sspilib."""
+        return self.get_sec_buffer_copy()

@@ -1,0 +1,271 @@
+"""SecurityContext: the engine's one state machine, for every package and both sides.
+
+The context owns what packages share: which call is allowed in which state, which attributes may be seen, that a
+failed exchange stays dead, and that the old protection stays in force until a reauthentication has completed.
+The SSPI functions and the SASL floor call its methods directly.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from saslsspi.errors import (
+    ContextMisuse,
+    IncompleteMessage,
+    InsufficientMemory,
+    InternalError,
+    NoAuthenticatingAuthority,
+    QopNotSupported,
+    SaslError,
+    UnsupportedFunction,
+)
+from saslsspi.sspi.attributes import (
+    SecPkgContext,
+    SecPkgContextFlags,
+    SecPkgContextKeyInfo,
+    SecPkgContextLifespan,
+    SecPkgContextNames,
+    SecPkgContextPackageInfo,
+    SecPkgContextSessionKey,
+    SecPkgContextSizes,
+    SecPkgContextTarget,
+)
+from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.package import Credential, Event, Exchange, Leg, Outcome, Package, Protection, Request, Side
+
+__all__ = ["TRANSITIONS", "SecurityContext", "State", "next_state"]
+
+Attribute = TypeVar("Attribute", bound=SecPkgContext)
+
+
+class State(enum.Enum):
+    """Where a security context stands."""
+
+    NEW = enum.auto()
+    NEGOTIATING = enum.auto()
+    COMPLETING = enum.auto()
+    ESTABLISHED = enum.auto()
+    REAUTHENTICATING = enum.auto()
+    FAILED = enum.auto()
+    DELETED = enum.auto()
+
+    __hash__ = object.__hash__  # members are singletons; the inherited hash costs more than the look-up it serves
+
+
+_OPEN: Final = {
+    Event.CONTINUE: State.NEGOTIATING,
+    Event.ASK_COMPLETION: State.COMPLETING,
+    Event.COMPLETE: State.ESTABLISHED,
+    Event.REJECT: State.FAILED,
+    Event.DELETE: State.DELETED,
+}
+
+TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
+    State.NEW: _OPEN,
+    State.NEGOTIATING: _OPEN,
+    State.COMPLETING: _OPEN,
+    State.ESTABLISHED: {
+        Event.REAUTHENTICATE: State.REAUTHENTICATING,
+        Event.REJECT: State.FAILED,
+        Event.DELETE: State.DELETED,
+    },
+    State.REAUTHENTICATING: {**_OPEN, Event.CONTINUE: State.REAUTHENTICATING},
+    State.FAILED: {Event.DELETE: State.DELETED},
+    State.DELETED: {},
+}
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return where event leads from state; raise ContextMisuse where it leads nowhere."""
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise ContextMisuse(f"{event.name} in state {state.name}") from None
+
+
+class SecurityContext:
+    """A security context, initiating or accepting.
+
+    Attributes:
+        state: Where it stands.
+        outcome: What the exchange ended in; None before it has completed and after delete.
+    """
+
+    __slots__ = ("_awaited", "_credential", "_environment", "_exchange", "outcome", "package", "side", "state")
+
+    def __init__(self, package: Package, credential: Credential, side: Side, environment: Environment) -> None:
+        self.package = package
+        self.side = side
+        self.state = State.NEW
+        self.outcome: Outcome | None = None
+        self._credential = credential
+        self._environment = environment
+        self._awaited: Question | None = None
+        self._exchange = self._begin()
+
+    def _begin(self) -> Exchange | None:
+        begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
+        return begin(self._credential, self._environment)
+
+    def advance(self, token: bytes, request: Request) -> Leg:
+        """Take the peer's token through one leg, asking the environment's authority where the package has a question.
+
+        Raises:
+            SaslError: the exchange failed; the context is dead and only delete is left.
+        """
+        reply = self.begin(token, request)
+        while type(reply) is Question:
+            reply = self.resume(self._ask(reply))
+        return reply  # type: ignore[return-value]  # what is no Question is a Leg; isinstance costs here
+
+    def begin(self, token: bytes, request: Request) -> Leg | Question:
+        """Like advance, but hand a question of the package to the caller, who answers it with resume."""
+        state = self.state
+        if state is State.ESTABLISHED:
+            self.package.reauthenticate(self.side)
+            self.state = next_state(state, Event.REAUTHENTICATE)
+            self._exchange = self._begin()
+        exchange = self._exchange
+        if exchange is None or self._awaited is not None:
+            raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
+        return self._run(lambda: exchange.step(token, request))
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Go on with the answer to the question that begin or resume handed out."""
+        exchange = self._exchange
+        if exchange is None or self._awaited is None:
+            raise ContextMisuse("no question is open")
+        self._awaited = None
+        return self._run(lambda: exchange.resume(account))
+
+    def _run(self, step: Callable[[], Leg | Question]) -> Leg | Question:
+        try:
+            reply = step()
+        except IncompleteMessage:
+            raise  # nothing was consumed: the same token comes again, longer
+        except SaslError:
+            self._reject()
+            raise
+        except MemoryError as error:
+            self._reject()
+            raise InsufficientMemory(f"{self.package.info.name} ran out of memory") from error
+        except Exception as error:
+            self._reject()
+            raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
+        if type(reply) is Question:
+            self._awaited = reply
+            return reply
+        assert isinstance(reply, Leg)
+        self.state = next_state(self.state, reply.event)
+        if reply.event is Event.COMPLETE:
+            self._establish()
+        return reply
+
+    def _establish(self) -> None:
+        assert self._exchange is not None
+        self.outcome = self._exchange.outcome
+        assert self.outcome is not None, "a package completes with an outcome"
+
+    def _ask(self, question: Question) -> Account | None:
+        authority = self._environment.authority
+        try:
+            if authority is None:
+                raise NoAuthenticatingAuthority("this handle has no authority to ask about accounts")
+            return authority.lookup(question)
+        except SaslError:
+            self._reject()
+            raise
+        except Exception as error:
+            self._reject()
+            raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
+
+    def _reject(self) -> None:
+        self.state = next_state(self.state, Event.REJECT)
+        self._exchange = None
+        self.outcome = None
+
+    def complete(self, token: bytes) -> bytes:
+        """CompleteAuthToken: return the finished token after a leg whose event was ASK_COMPLETION."""
+        if self.state is not State.COMPLETING or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} has no token to complete")
+        return self._exchange.complete(token)
+
+    def protection(self) -> Protection:
+        """Return what protects messages.
+
+        Raises:
+            ContextMisuse: the context is not established.
+            QopNotSupported: it was established without signing and sealing.
+        """
+        if self.outcome is None:
+            raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
+        if self.outcome.protection is None:
+            raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")
+        return self.outcome.protection
+
+    def fail(self) -> None:
+        """End an established context whose stream can no longer be trusted."""
+        self._reject()
+
+    def delete(self) -> None:
+        """Free everything; the context answers no further call."""
+        self.state = next_state(self.state, Event.DELETE)
+        self._exchange = None
+        self.outcome = None
+
+    def query(self, kind: type[Attribute]) -> Attribute:
+        """Return an attribute.
+
+        Raises:
+            ContextMisuse: it can be asked for only after the final success.
+            UnsupportedFunction: this package has no such attribute.
+        """
+        if self.state in (State.FAILED, State.DELETED):
+            raise ContextMisuse(f"a context in state {self.state.name} has no attributes")
+        outcome = self.outcome
+        if outcome is None and not kind.early:
+            raise ContextMisuse(f"{kind.__name__} is known only after the final success")
+        value = self._exchange.attribute(kind) if self._exchange is not None else None
+        if value is None:
+            value = _GENERIC[kind](self, outcome) if kind in _GENERIC else None  # type: ignore[assignment]
+        if value is None:
+            raise UnsupportedFunction(f"{self.package.info.name} does not offer {kind.__name__}")
+        return value
+
+
+def _sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextSizes:
+    protection = outcome.protection
+    return SecPkgContextSizes(max_token=context.package.info.max_token) if protection is None else protection.sizes
+
+
+def _key_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextKeyInfo:
+    protection = outcome.protection
+    if protection is None:
+        return SecPkgContextKeyInfo()
+    return SecPkgContextKeyInfo(protection.signature_algorithm, protection.encryption_algorithm, protection.key_bits)
+
+
+def _session_key(context: SecurityContext, outcome: Outcome) -> SecPkgContextSessionKey | None:
+    key = outcome.protection.session_key if outcome.protection is not None else None
+    return None if key is None else SecPkgContextSessionKey(key)
+
+
+def _package_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextPackageInfo:
+    info = context.package.info
+    return SecPkgContextPackageInfo(
+        info.capabilities, info.version, info.rpcid, info.max_token, info.name, info.comment
+    )
+
+
+_GENERIC: Final[Mapping[type[SecPkgContext], Callable[..., SecPkgContext | None]]] = {
+    SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(outcome.flags),
+    SecPkgContextKeyInfo: _key_info,
+    SecPkgContextLifespan: lambda context, outcome: SecPkgContextLifespan(),
+    SecPkgContextNames: lambda context, outcome: SecPkgContextNames(outcome.username),
+    SecPkgContextPackageInfo: _package_info,
+    SecPkgContextSessionKey: _session_key,
+    SecPkgContextSizes: _sizes,
+    SecPkgContextTarget: lambda context, outcome: SecPkgContextTarget(outcome.target),
+}

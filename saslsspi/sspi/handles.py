@@ -1,0 +1,102 @@
+"""Handles: what a program holds of a credential and of a context."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from saslsspi.errors import ContextMisuse, NoCredentials
+from saslsspi.sspi.context import SecurityContext, State
+from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.sspi.flags import AscRet, IscRet
+from saslsspi.sspi.package import Credential, Event, Leg, Package, Side
+from saslsspi.status import SecurityStatus
+
+__all__ = [
+    "AcceptContextResult",
+    "AcquireCredentialsResult",
+    "CredHandle",
+    "CtxtHandle",
+    "InitializeContextResult",
+]
+
+
+class CredHandle:
+    """A credential. Empty until acquire_credentials_handle fills it; may be subclassed."""
+
+    _package: Package | None = None
+    _credential: Credential | None = None
+    _sides: frozenset[Side] = frozenset()
+    _environment: Environment = DEFAULT_ENVIRONMENT
+
+    def _assign(
+        self, package: Package, credential: Credential, sides: frozenset[Side], environment: Environment
+    ) -> None:
+        self._package = package
+        self._credential = credential
+        self._sides = sides
+        self._environment = environment
+
+    def _open_context(self, side: Side) -> SecurityContext:
+        """Begin a context with this credential."""
+        if self._package is None or self._credential is None:
+            raise ContextMisuse("the credential handle is empty or was freed; acquire one")
+        if side not in self._sides:
+            wanted = "OUTBOUND" if side is Side.INITIATE else "INBOUND"
+            raise NoCredentials(f"the credential was not acquired with SECPKG_CRED_{wanted} or SECPKG_CRED_BOTH")
+        return SecurityContext(self._package, self._credential, side, self._environment)
+
+    def _held(self) -> tuple[Package, Credential]:
+        if self._package is None or self._credential is None:
+            raise ContextMisuse("the credential handle is empty or was freed; acquire one")
+        return self._package, self._credential
+
+    def _release(self) -> None:
+        self._held()
+        self._package = None
+        self._credential = None
+
+
+class CtxtHandle:
+    """A security context. Empty until the first call fills it; may be subclassed."""
+
+    _context: SecurityContext | None = None
+    _undelivered: Leg | None = None
+
+    def _opened(self) -> SecurityContext:
+        """The context behind the handle, unless it is empty or deleted."""
+        context = self._context
+        if context is None or context.state is State.DELETED:
+            raise ContextMisuse("the context handle is empty or was deleted")
+        return context
+
+
+class AcquireCredentialsResult(NamedTuple):
+    """The credential, and when it expires as a FILETIME."""
+
+    credential: CredHandle
+    expiry: int
+
+
+class InitializeContextResult(NamedTuple):
+    """The context, what it has, when it expires as a FILETIME, and what to do next."""
+
+    context: CtxtHandle
+    attributes: IscRet
+    expiry: int
+    status: SecurityStatus
+
+
+class AcceptContextResult(NamedTuple):
+    """The context, what it has, when it expires as a FILETIME, and what to do next."""
+
+    context: CtxtHandle
+    attributes: AscRet
+    expiry: int
+    status: SecurityStatus
+
+
+STATUS_OF_EVENT = {
+    Event.CONTINUE: SecurityStatus.SEC_I_CONTINUE_NEEDED,
+    Event.ASK_COMPLETION: SecurityStatus.SEC_I_COMPLETE_NEEDED,
+    Event.COMPLETE: SecurityStatus.SEC_E_OK,
+}

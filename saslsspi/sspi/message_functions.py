@@ -1,0 +1,172 @@
+"""The SSPI functions over messages: EncryptMessage, DecryptMessage, MakeSignature, VerifySignature.
+
+They sort the caller's buffers by type, hand the octets to the context's protection and put the results back in
+place. Buffer types are compared by equality, READONLY buffers are left alone.
+"""
+
+from __future__ import annotations
+
+from saslsspi.errors import BufferTooSmall, InvalidParameter, InvalidToken, MessageAltered, QopNotSupported
+from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
+from saslsspi.sspi.flags import QopFlags, SecBufferType
+from saslsspi.sspi.handles import CtxtHandle
+from saslsspi.sspi.package import Protection
+
+__all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
+
+_DATA = SecBufferType.SECBUFFER_DATA
+_TOKEN = SecBufferType.SECBUFFER_TOKEN
+_STREAM = SecBufferType.SECBUFFER_STREAM
+_TRAILERS = (SecBufferType.SECBUFFER_PADDING, SecBufferType.SECBUFFER_STREAM_TRAILER)
+_MESSAGE_PARTS = (
+    SecBufferType.SECBUFFER_STREAM_HEADER,
+    _TOKEN,
+    _DATA,
+    SecBufferType.SECBUFFER_PADDING,
+    SecBufferType.SECBUFFER_STREAM_TRAILER,
+)
+
+
+def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
+    """Protect a message in place (EncryptMessage): encrypt it, or sign it where only integrity was negotiated.
+
+    The DATA buffer is overwritten. What stands before the message on the wire goes into the TOKEN buffer, what
+    stands behind it into PADDING, STREAM_TRAILER, a second DATA buffer or TOKEN, whichever is found first. Send
+    the buffers in the order of their octets on the wire, each by its count.
+
+    Raises:
+        BufferTooSmall: a buffer for the added octets is too small; nothing was consumed.
+        InvalidToken: there is no DATA buffer, or none for the added octets.
+        QopNotSupported: neither integrity nor confidentiality was negotiated.
+    """
+    protection = context._opened().protection()
+    _check_call(qop, seq_no)
+    data = _plain_buffers(message)
+    if not data:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+    size = data[0].count
+    if size > protection.max_payload:
+        raise InvalidParameter(f"{size} octets are more than the peer takes at once ({protection.max_payload})")
+    header, trailer = _added_buffers(message, data, protection)
+    if header is not None:
+        header.require(protection.header_size)
+    trailer_size = protection.overhead(size) - protection.header_size
+    if trailer is not None:
+        trailer.require(trailer_size)
+    elif trailer_size:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
+    wire = b"".join(protection.seal(data[0].data))
+    body = protection.header_size
+    data[0].fill(wire[body : body + size])
+    if header is not None:
+        header.fill(wire[:body])
+    if trailer is not None:
+        trailer.fill(wire[body + size :])
+
+
+def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
+    """Open a protected message in place (DecryptMessage).
+
+    Takes either a STREAM buffer with the whole protected message, and shows the plain one in an empty DATA buffer
+    beside it; or the buffers that encrypt_message made, and leaves the plain message in DATA.
+
+    Returns:
+        0 when the message was encrypted, QopFlags.SIGN_ONLY when it was only signed.
+
+    Raises:
+        OutOfSequence: not the next message; it is discarded and the context lives.
+        MessageAltered: it does not verify. The context is dead where its cipher cannot go on.
+    """
+    opened = context._opened()
+    protection = opened.protection()
+    _check_call(0, seq_no)
+    stream = message.first(_STREAM)
+    target = message.first(_DATA)
+    if stream is None and target is None:
+        raise InvalidToken("DecryptMessage needs a SECBUFFER_STREAM or a SECBUFFER_DATA buffer")
+    if stream is not None:
+        wire = stream.data
+    else:
+        wire = b"".join(b.data for b in message if b.buffer_type in _MESSAGE_PARTS and not b.readonly)
+    try:
+        plain = protection.unseal(wire)
+    except MessageAltered:
+        if not protection.recovers:
+            opened.fail()
+        raise
+    if stream is not None:
+        _show(plain, stream, target, protection.header_size)
+    elif target is not None:
+        target.fill(plain)
+    return 0 if protection.encrypts else int(QopFlags.SIGN_ONLY)
+
+
+def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
+    """Sign the DATA buffers together and put the signature into the TOKEN buffer (MakeSignature)."""
+    protection = context._opened().protection()
+    _check_call(qop, seq_no)
+    token = message.first(_TOKEN)
+    if token is None:
+        raise InvalidToken("MakeSignature needs a SECBUFFER_TOKEN for the signature")
+    token.require(protection.sizes.max_signature)
+    token.fill(protection.sign(_joined(message), seq_no))
+
+
+def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
+    """Verify the signature in the TOKEN buffer over the DATA buffers (VerifySignature).
+
+    Returns:
+        0, the quality of protection.
+
+    Raises:
+        MessageAltered: it does not verify; the message is discarded and the context lives.
+        OutOfSequence: it is not the next message; the same holds.
+    """
+    protection = context._opened().protection()
+    _check_call(0, seq_no)
+    token = message.first(_TOKEN)
+    if token is None:
+        raise InvalidToken("VerifySignature needs the signature in a SECBUFFER_TOKEN")
+    protection.verify(_joined(message), token.data, seq_no)
+    return 0
+
+
+def _check_call(qop: int, seq_no: int) -> None:
+    if int(qop) not in (0, QopFlags.SIGN_ONLY):
+        raise QopNotSupported(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
+    if seq_no:
+        raise InvalidParameter("seq_no must be 0: the context counts its messages itself")
+
+
+def _plain_buffers(message: SecBufferDesc) -> list[SecBuffer]:
+    return [buffer for buffer in message.all(_DATA) if not buffer.readonly]
+
+
+def _joined(message: SecBufferDesc) -> bytes:
+    return b"".join(buffer.data for buffer in _plain_buffers(message))
+
+
+def _added_buffers(
+    message: SecBufferDesc, data: list[SecBuffer], protection: Protection
+) -> tuple[SecBuffer | None, SecBuffer | None]:
+    """Find the buffers for what is added before and behind the message."""
+    token, trailer = message.first(_TOKEN), message.first(*_TRAILERS)
+    if protection.header_size:
+        if token is None:
+            raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
+        return token, trailer
+    second = data[1] if len(data) > 1 else None
+    return None, trailer or second or token
+
+
+def _show(plain: bytes, stream: SecBuffer, target: SecBuffer | None, offset: int) -> None:
+    """Leave the plain message inside the stream's memory and let DATA point at it, as SSPI does."""
+    if target is None:
+        raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
+    memory = stream.dangerous_get_view()
+    if memory.readonly:
+        target.release()
+        target.fill(plain)
+        return
+    memory[offset : offset + len(plain)] = plain
+    target.point_at(memory[offset : offset + len(plain)])

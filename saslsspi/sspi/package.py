@@ -1,0 +1,238 @@
+"""The contract between the engine and a security package.
+
+A package is one object: it describes itself, acquires credentials and begins exchanges. An exchange turns the
+peer's tokens into ours, one leg at a time, and ends in an Outcome with the Protection of the messages that follow.
+State, handles, flags and attributes belong to the engine; a package never sees them. A package of another
+distribution is found by its entry point in the group `saslsspi.packages` and serves in the same way.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, TypeAlias, TypeVar
+
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import UnsupportedFunction
+from saslsspi.sspi.attributes import SecPkgContext, SecPkgContextSizes, SecPkgInfo
+from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.identity import AuthIdentity
+
+__all__ = [
+    "Credential",
+    "Event",
+    "Exchange",
+    "Leg",
+    "Octets",
+    "Outcome",
+    "Package",
+    "Protection",
+    "Request",
+    "Side",
+]
+
+Attribute = TypeVar("Attribute", bound=SecPkgContext)
+Octets: TypeAlias = bytes | memoryview
+
+
+class Side(enum.Enum):
+    """Which end of a context this is."""
+
+    INITIATE = "initiate"
+    ACCEPT = "accept"
+
+
+class Event(enum.Enum):
+    """What the engine learns from a package's leg, or is told by its caller."""
+
+    CONTINUE = enum.auto()
+    ASK_COMPLETION = enum.auto()
+    COMPLETE = enum.auto()
+    REAUTHENTICATE = enum.auto()
+    REJECT = enum.auto()
+    DELETE = enum.auto()
+
+    __hash__ = object.__hash__  # members are singletons; the inherited hash costs more than the look-up it serves
+
+
+class Leg(NamedTuple):
+    """One step of an exchange: what happened, and what goes to the peer (None: nothing, b"": an empty token)."""
+
+    event: Event
+    token: bytes | None
+
+
+class Request(NamedTuple):
+    """What a caller asks of a context, in the flag bits of its own side.
+
+    Attributes:
+        target: Initiating: the principal that is meant, such as "ldap/host".
+        required: Flags without which the context is no use.
+        wished: Flags to obtain where the peer agrees; includes the required ones.
+        bindings: Channel bindings of the channel around the exchange.
+        parameters: The SECBUFFER_PKG_PARAMS buffers, in order.
+        authzid: Initiating: the identity to act as, "" for one's own.
+    """
+
+    target: str = ""
+    required: int = 0
+    wished: int = 0
+    bindings: ChannelBindings | None = None
+    parameters: tuple[bytes, ...] = ()
+    authzid: str = ""
+
+
+class Protection(ABC):
+    """Signs, seals and opens the messages of an established context.
+
+    The two hot operations are bound functions, made once for a context and called once a message:
+
+    Attributes:
+        seal: Takes a message, returns the octets of the protected one in pieces to be joined.
+        unseal: Takes a protected message, returns the plain one. Raises OutOfSequence, before anything is
+            consumed, or MessageAltered.
+        encrypts: Whether seal hides the message or only signs it.
+        recovers: Whether the context can go on after a message that did not verify; a cipher that runs on cannot.
+        header_size: How many of the first octets of a protected message precede the message.
+        sizes: What the message functions need.
+        max_payload: Largest message whose protected form the peer takes, in octets.
+        max_receive: Largest protected message that we take, in octets.
+        session_key: The key under it all, or None.
+    """
+
+    seal: Callable[[Octets], tuple[Octets, ...]]
+    unseal: Callable[[Octets], bytes]
+    encrypts: bool
+    recovers: bool
+    header_size: int
+    sizes: SecPkgContextSizes
+    max_payload: int
+    max_receive: int
+    session_key: bytes | None
+    signature_algorithm: str
+    encryption_algorithm: str
+    key_bits: int
+
+    @abstractmethod
+    def overhead(self, size: int) -> int:
+        """Return how many octets seal adds to a message of size octets."""
+
+    @abstractmethod
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """Return the signature of a message; sequence counts only where the context is datagram-oriented."""
+
+    @abstractmethod
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """Raise MessageAltered or OutOfSequence unless the signature is right; nothing is consumed then."""
+
+
+class Outcome(NamedTuple):
+    """What an exchange ended in; the same record for contexts and for mechanisms without one.
+
+    Attributes:
+        flags: What was granted, in the bits of the own side.
+        protection: How messages are protected from here on; None: not at all.
+        username: Who was authenticated (on the client: as whom).
+        authzid: The authorization identity in force, "" for the user's own.
+        qop: auth, auth-int or auth-conf.
+        ssf: Security strength factor of the layer: 0, 1, or the cipher's bits.
+        max_send: Largest protected buffer that the peer takes, in octets; 0 without a layer.
+        target: Accepting: the principal that the client meant.
+        channel_binding: Type of the bindings that were verified, "" without.
+        tolerances: Names of the tolerances that the peer made necessary.
+        account: Accepting: what the authority knew of the user.
+    """
+
+    flags: int = 0
+    protection: Protection | None = None
+    username: str = ""
+    realm: str = ""
+    authzid: str = ""
+    qop: str = "auth"
+    cipher: str = ""
+    ssf: int = 0
+    max_send: int = 0
+    max_receive: int = 0
+    target: str = ""
+    channel_binding: str = ""
+    reauthenticated: bool = False
+    tolerances: tuple[str, ...] = ()
+    account: Account | None = None
+
+
+class Exchange(ABC):
+    """One side of a running authentication exchange."""
+
+    __slots__ = ()
+
+    outcome: Outcome | None
+
+    @abstractmethod
+    def step(self, token: bytes, request: Request) -> Leg | Question:
+        """Take the peer's token, b"" when there is none, and answer with a leg.
+
+        An acceptor that must first know something of the user answers with a Question; resume then goes on.
+        Outcome is set when the leg's event is COMPLETE.
+        """
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Go on with what the authority answered."""
+        raise UnsupportedFunction("this exchange asks nothing")
+
+    def complete(self, token: bytes) -> bytes:
+        """CompleteAuthToken: finish a message after the transport has changed it; the leg was ASK_COMPLETION."""
+        raise UnsupportedFunction("this package's tokens need no completion")
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """A package's own attribute, or None for one it does not have."""
+        return None
+
+
+class Credential(ABC):
+    """A package's acquired credential; secrets in it stay out of its repr."""
+
+    __slots__ = ()
+
+    username: str
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Package(ABC):
+    """A security package.
+
+    Attributes:
+        aliases: Other names of the package, compared without regard to case.
+    """
+
+    info: SecPkgInfo
+    aliases: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """Make a credential for the given sides.
+
+        Raises:
+            NoCredentials: there is nothing to authenticate with, or no authority to ask.
+            UnknownCredentials: auth_data is of a kind that the package does not understand.
+        """
+
+    @abstractmethod
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """Begin the client's side of an exchange."""
+
+    @abstractmethod
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """Begin the server's side of an exchange."""
+
+    @abstractmethod
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Raise UnsupportedFunction or SecurityQosFailed where the package cannot take a flag."""
+
+    def reauthenticate(self, side: Side) -> None:
+        """Raise where an established context takes no further token; return where a new exchange may begin."""
+        raise UnsupportedFunction(f"{self.info.name} contexts are not authenticated anew")

@@ -1,0 +1,90 @@
+"""What is acceptable: the one record of limits and permissions that packages and mechanisms obey."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from saslsspi.errors import InvalidParameter
+
+__all__ = ["DEFAULT_POLICY", "SSF_UNLIMITED", "ChannelBindingPolicy", "Policy", "Property", "Tolerances"]
+
+SSF_UNLIMITED: Final = 1 << 16
+"""Above the security strength factor of every layer."""
+
+
+class Tolerances(enum.IntFlag):
+    """Departures from the grammar or from RFC 2831 that we accept from peers, each by name.
+
+    What we send is always strict. Each tolerance that an exchange needed is named in its outcome.
+    """
+
+    NONE = 0
+    QUOTED_QOP = 0x0001  # qop="auth" in a response, as Windows sends it (MS-DPSP 3.2.1)
+    QUOTED_CHARSET = 0x0002  # charset="utf-8", as Dovecot and ldap3 send it
+    QUOTED_ALGORITHM = 0x0004  # algorithm="md5-sess", as Dovecot sends it
+    QUOTED_CIPHER = 0x0008  # cipher="rc4" in a response, as OpenJDK sends it
+    QUOTED_NUMBER = 0x0010  # quotes around maxbuf, nc, stale, response or rspauth
+    BARE_LIST = 0x0020  # qop=auth or cipher=rc4 in a challenge (MS-DPSP 3.2.5.2)
+    BARE_BACKSLASH = 0x0040  # username="DOM\user": a backslash that nobody doubled (MS-DPSP 2.2)
+    UTF8_WITHOUT_CHARSET = 0x0100  # off by default: UTF-8 that charset=utf-8 did not announce, as pure-sasl sends it
+    HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
+    HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
+    DEFAULT = 0x007F
+
+
+class Property(enum.IntFlag):
+    """Security properties of a mechanism (RFC 4422 section 6 names the attacks)."""
+
+    NONE = 0
+    MUTUAL = 0x01  # the server proves that it knows the secret, or who it is
+    NO_PLAINTEXT = 0x02  # the password does not cross the wire
+    NO_ANONYMOUS = 0x04  # somebody is authenticated
+    NO_DICTIONARY = 0x08  # an eavesdropper cannot try passwords at home
+    FORWARD_SECRECY = 0x10
+    DELEGATES = 0x20  # the server receives credentials it can use
+
+
+class ChannelBindingPolicy(enum.Enum):
+    """What to do about channel bindings (TLS around the exchange)."""
+
+    NONE = "none"
+    ALLOW = "allow"
+    REQUIRE = "require"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a side accepts. Checked before a choice is made and again after completion.
+
+    Attributes:
+        min_ssf: Least security strength factor of the layer; 0 accepts none, 1 demands integrity, above
+            that the bits of the cipher.
+        max_ssf: Greatest factor; 0 forbids a layer, 1 forbids encryption.
+        max_buffer: Largest protected buffer that we take, in octets, 17 to 16,777,215.
+        properties: What a mechanism must have.
+        channel_binding: Whether bindings are used, and whether their absence is fatal.
+        ciphers: The DIGEST-MD5 ciphers that may be used, the preferred first. The weak ones (des, rc4-56,
+            rc4-40) exist for old peers and are used only where they are named here.
+        tolerances: Which departures of peers are accepted.
+        nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds.
+    """
+
+    min_ssf: int = 0
+    max_ssf: int = SSF_UNLIMITED
+    max_buffer: int = 65536
+    properties: Property = Property.NONE
+    channel_binding: ChannelBindingPolicy = ChannelBindingPolicy.ALLOW
+    ciphers: tuple[str, ...] = ("rc4", "3des")
+    tolerances: Tolerances = Tolerances.DEFAULT
+    nonce_lifetime: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_ssf <= self.max_ssf:
+            raise InvalidParameter(f"min_ssf {self.min_ssf} must lie between 0 and max_ssf {self.max_ssf}")
+        if not 16 < self.max_buffer <= 0xFFFFFF:
+            raise InvalidParameter(f"max_buffer {self.max_buffer} must lie between 17 and 16777215 octets")
+
+
+DEFAULT_POLICY: Final = Policy()

@@ -1,0 +1,86 @@
+"""Which real peers this machine has; a test that needs one asks here.
+
+On a developer's machine a missing peer skips the test. Where the environment says CI=true it fails, so that a suite
+that silently lost its peers cannot pass.
+"""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+# Servers live in sbin, which is not on the search path of an ordinary user.
+_SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a machine must have to be said to have a peer."""
+
+    programs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+
+
+PEERS: Final[Mapping[str, Needs]] = {
+    "slapd": Needs(programs=("slapd", "slapadd")),
+    "ldap-utils": Needs(programs=("ldapwhoami", "ldapsearch")),
+    "gsasl": Needs(libraries=("libgsasl.so.18",)),
+    "java": Needs(programs=("java",)),
+    "curl": Needs(programs=("curl",)),
+    "ldap3": Needs(modules=("ldap3",)),
+    "pure-sasl": Needs(modules=("puresasl",)),
+    "pyspnego": Needs(modules=("spnego",)),
+    "sspilib": Needs(modules=("sspilib",)),
+}
+
+
+def find_program(name: str) -> Path | None:
+    """Return where a program is, sbin included, or None."""
+    found = shutil.which(name, path=_SEARCH_PATH)
+    return Path(found) if found else None
+
+
+def missing_parts(peer: str) -> list[str]:
+    """Return what this machine lacks of a peer; nothing when the peer is there."""
+    if peer not in PEERS:
+        raise KeyError(f"no peer is called {peer!r}; known are {', '.join(PEERS)}")
+    needs = PEERS[peer]
+    return [
+        *(name for name in needs.programs if find_program(name) is None),
+        *(name for name in needs.modules if importlib.util.find_spec(name) is None),
+        *(name for name in needs.libraries if not _loads(name)),
+    ]
+
+
+def require_peer(*peers: str) -> None:
+    """Skip the running test unless all peers are there; fail it instead under CI=true."""
+    lacking = {peer: missing for peer in peers if (missing := missing_parts(peer))}
+    if not lacking:
+        return
+    reason = "; ".join(f"{peer} is not here (no {', '.join(missing)})" for peer, missing in lacking.items())
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason}, and CI=true: run `make test` as root on Debian, which installs it")
+    pytest.skip(reason)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def program(name: str) -> str:
+    """Return the path of a program of a peer that require_peer() has found."""
+    found = find_program(name)
+    if found is None:
+        raise FileNotFoundError(f"{name} is not installed; call require_peer() first")
+    return str(found)

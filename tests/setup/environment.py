@@ -1,0 +1,146 @@
+"""Make a private Python environment for this source tree and keep it up to date.
+
+    python3 tests/setup/environment.py .venv demo
+
+The package is installed editable. What is installed follows from pyproject.toml (extras and dependency groups) and
+tests/setup/python-peers.txt. A stamp in the environment says what it was made from; while that has not changed,
+nothing happens. Uses the standard library alone: it runs before anything is installed, and gets as far as its own
+message on a Python that is too old.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+_TREE: Final = Path(__file__).resolve().parents[2]
+_PEERS: Final = Path(__file__).with_name("python-peers.txt")
+_OLDEST: Final = (3, 11)
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a use of the environment needs beside the package's own dependencies."""
+
+    extras: tuple[str, ...]
+    groups: tuple[str, ...]
+    requirement_files: tuple[Path, ...] = ()
+
+
+PURPOSES: Final = {
+    "demo": Purpose(extras=("cli",), groups=()),
+    "test": Purpose(extras=("cli", "smtp"), groups=("test",), requirement_files=(_PEERS,)),
+    "check": Purpose(extras=("cli", "smtp"), groups=("test", "check"), requirement_files=(_PEERS,)),
+}
+
+
+def requirements_of(purpose: Purpose, project: dict[str, Any]) -> list[str]:
+    """Return pip's arguments that install a purpose.
+
+    The dependency groups are read here, because `pip install --group` is younger (25.1) than the pip of a Python.
+    """
+    groups: dict[str, list[str]] = project.get("dependency-groups", {})
+    arguments = [requirement for group in purpose.groups for requirement in groups[group]]
+    for file in purpose.requirement_files:
+        arguments += ["--requirement", str(file)]
+    known = project["project"].get("optional-dependencies", {})
+    extras = ",".join(extra for extra in purpose.extras if extra in known)
+    return [*arguments, "--editable", f"{_TREE}[{extras}]"]
+
+
+def fingerprint(purpose: Purpose) -> str:
+    """Digest of everything that decides what the environment holds."""
+    digest = hashlib.sha256(sys.version.encode())
+    digest.update(str(_TREE).encode())  # an editable installation points at the tree
+    for file in (_TREE / "pyproject.toml", _TREE / "setup.cfg", Path(__file__), *purpose.requirement_files):
+        content = file.read_bytes()
+        digest.update(b"%d:" % len(content) + content)
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Bring the environment up to date, or end with a message that says what to do."""
+    parser = argparse.ArgumentParser(description="Make a private Python environment for this source tree.")
+    parser.add_argument("folder", type=Path, help="where the environment is to be")
+    parser.add_argument("purpose", choices=PURPOSES)
+    arguments = parser.parse_args()
+    if sys.version_info < _OLDEST:
+        sys.exit(
+            f"error: this is Python {sys.version.split()[0]}, saslsspi needs {_OLDEST[0]}.{_OLDEST[1]} or later; "
+            "name one: make PYTHON=python3.12 demo"
+        )
+    folder: Path = arguments.folder
+    folder.mkdir(exist_ok=True)
+    with (folder / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, and finds it done
+        _update(folder, arguments.purpose)
+
+
+def _update(folder: Path, name: str) -> None:
+    purpose = PURPOSES[name]
+    stamp = folder / f"{name}.stamp"
+    wanted = fingerprint(purpose)
+    if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        return
+    print(f"setting up {folder} for {name} (Python {sys.version.split()[0]})", flush=True)
+    python = folder / "bin" / "python"
+    if _version_of(python) != sys.version:
+        _make_empty(folder)
+    import tomllib  # the Pythons that main() turns away have none
+
+    with (_TREE / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    # The build backend lives in the environment: without build isolation a changed plugin table needs no network.
+    _pip(python, [*project["build-system"]["requires"]])
+    _pip(python, ["--no-build-isolation", *requirements_of(purpose, project)])
+    stamp.write_text(wanted, encoding="ascii")
+
+
+def _version_of(python: Path) -> str | None:
+    try:
+        question = [str(python), "-c", "import sys, pip; print(end=sys.version)"]
+        told = subprocess.run(question, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told.stdout.decode()
+
+
+def _make_empty(folder: Path) -> None:
+    for old in folder.iterdir():
+        if old.name == "setup.lock":
+            continue
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        sys.exit(
+            f"{made.stdout}{made.stderr}error: {sys.executable} cannot make a virtual environment; on Debian: "
+            f"apt-get install python{version}-venv"
+        )
+
+
+def _pip(python: Path, arguments: list[str]) -> None:
+    # The warning about running as root means the system's Python, not a private environment.
+    environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    command = [str(python), "-m", "pip", "install", "--quiet", *arguments]
+    ended = subprocess.run(command, cwd=_TREE, env=environment, stdin=subprocess.DEVNULL, check=False)
+    if ended.returncode:
+        sys.exit(
+            f"error: pip failed with exit status {ended.returncode}; its words are above. It needs a package index: "
+            "mend the network or pip's configuration (`pip config list`) and run the same command again"
+        )
+
+
+if __name__ == "__main__":
+    main()
