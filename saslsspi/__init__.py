@@ -13,19 +13,29 @@ if TYPE_CHECKING:
     from saslsspi.accounts import FileAuthority, HtdigestAuthority, MemoryAuthority, MemoryNonceStore
     from saslsspi.channel_bindings import ChannelBindings
     from saslsspi.errors import SaslError
-    from saslsspi.sasl.acceptance import Choice, choose
-    from saslsspi.sasl.credentials import Password
+    from saslsspi.sasl.acceptance import Choice, choose, offer
+    from saslsspi.sasl.credentials import Anonymous, Password
     from saslsspi.sasl.layer import Layer
     from saslsspi.sasl.mechanism import Mechanism
-    from saslsspi.sasl.session import Client, Pending, Security, Server
+    from saslsspi.sasl.security import Security
+    from saslsspi.sasl.session import Client, Pending, Server
     from saslsspi.sspi.environment import Account, Authority, Environment, NonceStore
-    from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property, Tolerances
+    from saslsspi.sspi.policy import (
+        ChannelBindingPolicy,
+        NegotiatePolicy,
+        NtlmPolicy,
+        NtlmResponses,
+        Policy,
+        Property,
+        Tolerances,
+    )
     from saslsspi.status import SecurityStatus
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "saslsspi.sspi.environment",
+    "Anonymous": "saslsspi.sasl.credentials",
     "Authority": "saslsspi.sspi.environment",
     "ChannelBindingPolicy": "saslsspi.sspi.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
@@ -38,21 +48,26 @@ _HOMES = {
     "Mechanism": "saslsspi.sasl.mechanism",
     "MemoryAuthority": "saslsspi.accounts",
     "MemoryNonceStore": "saslsspi.accounts",
+    "NegotiatePolicy": "saslsspi.sspi.policy",
     "NonceStore": "saslsspi.sspi.environment",
+    "NtlmPolicy": "saslsspi.sspi.policy",
+    "NtlmResponses": "saslsspi.sspi.policy",
     "Password": "saslsspi.sasl.credentials",
     "Pending": "saslsspi.sasl.session",
     "Policy": "saslsspi.sspi.policy",
     "Property": "saslsspi.sspi.policy",
     "SaslError": "saslsspi.errors",
-    "Security": "saslsspi.sasl.session",
+    "Security": "saslsspi.sasl.security",
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.session",
     "Tolerances": "saslsspi.sspi.policy",
     "choose": "saslsspi.sasl.acceptance",
+    "offer": "saslsspi.sasl.acceptance",
 }
 
 __all__ = [
     "Account",
+    "Anonymous",
     "Authority",
     "ChannelBindingPolicy",
     "ChannelBindings",
@@ -65,7 +80,10 @@ __all__ = [
     "Mechanism",
     "MemoryAuthority",
     "MemoryNonceStore",
+    "NegotiatePolicy",
     "NonceStore",
+    "NtlmPolicy",
+    "NtlmResponses",
     "Password",
     "Pending",
     "Policy",
@@ -76,6 +94,7 @@ __all__ = [
     "Server",
     "Tolerances",
     "choose",
+    "offer",
 ]
 
 

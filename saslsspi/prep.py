@@ -1,20 +1,22 @@
-"""SASLprep: the form in which simple user names and passwords are compared (RFC 4013, a profile of RFC 3454)."""
+"""Profiles of stringprep (RFC 3454): SASLprep of user names and passwords (RFC 4013), and a trace's (RFC 4505)."""
 
 from __future__ import annotations
 
 import stringprep
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 from unicodedata import ucd_3_2_0
 
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["MAX_CODE_POINTS", "saslprep"]
+__all__ = ["MAX_CODE_POINTS", "saslprep", "trace_prep"]
 
 MAX_CODE_POINTS: Final = 4096  # sorting combining marks costs time quadratic in their number
 
+_Tables: TypeAlias = tuple[tuple[str, Callable[[str], bool]], ...]
+
 # RFC 4013 section 2.3, in its order; C.1.2 cannot be left after mapping but may come back from normalisation.
-_PROHIBITED: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
+_PROHIBITED: Final[_Tables] = (
     ("C.1.2, a non-ASCII space", stringprep.in_table_c12),
     ("C.2.1 or C.2.2, a control character", stringprep.in_table_c21_c22),
     ("C.3, private use", stringprep.in_table_c3),
@@ -25,6 +27,8 @@ _PROHIBITED: Final[tuple[tuple[str, Callable[[str], bool]], ...]] = (
     ("C.8, a change of display properties", stringprep.in_table_c8),
     ("C.9, a tagging character", stringprep.in_table_c9),
 )
+# RFC 4505 section 3: spaces of every kind and C.7 are left out of that list.
+_PROHIBITED_IN_TRACE: Final[_Tables] = tuple(entry for entry in _PROHIBITED if entry[0][:5] not in {"C.1.2", "C.7, "})
 
 
 def saslprep(text: str, *, stored: bool = False) -> str:
@@ -44,25 +48,38 @@ def saslprep(text: str, *, stored: bool = False) -> str:
         return text
     mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
-    _check_prohibited(prepared)
-    _check_bidirectional(prepared)
+    _check_prohibited(prepared, _PROHIBITED, "SASLprep prohibits", "RFC 4013 section 2.3")
+    _check_bidirectional(prepared, "SASLprep refuses", "RFC 4013 section 2.4")
     if stored and any(map(stringprep.in_table_a1, prepared)):
         raise InvalidParameter("SASLprep refuses an unassigned code point in a stored string (RFC 4013 section 2.5)")
     return prepared
 
 
-def _check_prohibited(prepared: str) -> None:
-    for table, contains in _PROHIBITED:
+def trace_prep(text: str) -> str:
+    """Return text checked by the trace profile, which changes nothing (RFC 4505 section 3).
+
+    Raises:
+        InvalidParameter: a rule is broken; the text of the error names the rule and never the characters.
+    """
+    if len(text) > MAX_CODE_POINTS:
+        raise InvalidParameter(f"a trace has at most {MAX_CODE_POINTS} code points, not {len(text)}")
+    _check_prohibited(text, _PROHIBITED_IN_TRACE, "a trace cannot hold", "RFC 4505 section 3")
+    _check_bidirectional(text, "a trace cannot hold", "RFC 3454 section 6")
+    return text
+
+
+def _check_prohibited(prepared: str, tables: _Tables, complaint: str, source: str) -> None:
+    for table, contains in tables:
         if any(map(contains, prepared)):
-            raise InvalidParameter(f"SASLprep prohibits a character of table {table} (RFC 4013 section 2.3)")
+            raise InvalidParameter(f"{complaint} a character of table {table} ({source})")
 
 
-def _check_bidirectional(prepared: str) -> None:
+def _check_bidirectional(prepared: str, complaint: str, source: str) -> None:
     # RFC 3454 section 6: "If a string contains any RandALCat character, the string MUST NOT contain any LCat
     # character" and "a RandALCat character MUST be the first character of the string, and ... the last".
     if not any(map(stringprep.in_table_d1, prepared)):
         return
     if any(map(stringprep.in_table_d2, prepared)):
-        raise InvalidParameter("SASLprep refuses both directions of text in one string (RFC 4013 section 2.4)")
+        raise InvalidParameter(f"{complaint} both directions of text in one string ({source})")
     if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
-        raise InvalidParameter("SASLprep refuses right-to-left text that is not at both ends (RFC 4013 section 2.4)")
+        raise InvalidParameter(f"{complaint} right-to-left text that is not at both ends ({source})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from requirement_coverage import ClaimCollector, Claims
 
 _COLLECTOR = pytest.StashKey[ClaimCollector]()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+
 from saslsspi_conformance import catalogue
 
 COMPLETE: Final[tuple[str, ...]] = ()

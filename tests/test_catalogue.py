@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import vector_files
 from requirement_coverage import COMPLETE, ClaimCollector, Claims, Listed, State, problems, read_listed, tally
 from saslsspi_conformance import catalogue

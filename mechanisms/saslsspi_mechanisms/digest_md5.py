@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.sasl.mechanism import First, LayerChoice, Mechanism
+from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
 from saslsspi.sspi.policy import Property
 
 __all__ = ["DIGEST_MD5"]
@@ -21,4 +22,6 @@ DIGEST_MD5: Final = Mechanism(
     layer=LayerChoice.IN_EXCHANGE,  # section 2.1.2: qop, cipher and maxbuf are directives of the response
     properties=Property.MUTUAL | Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=128,
+    binding=Binding.NONE,
+    credentials=(Password,),
 )

@@ -15,20 +15,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from saslsspi.accounts.memory import MemoryAuthority
+from saslsspi.accounts.scram import ScramDeriver, parse_scram_keys
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority
 from saslsspi.sspi.environment import Account, Question
 
 __all__ = ["FileAuthority", "HtdigestAuthority"]
 
-_FIELDS = frozenset({"user", "realm", "domain", "password", "ha1", "nt_hash", "may_act_as", "groups"})
+_FIELDS = frozenset({"user", "realm", "domain", "password", "ha1", "nt_hash", "scram", "may_act_as", "groups"})
 
 
 class FileAuthority:
     """Accounts in a TOML file, read once.
 
     Either a table `[accounts]` of `user = "password"`, or entries `[[account]]` with `user`, `realm`, `domain`, and
-    one of `password`, `ha1` (32 hex digits, H(user:realm:password)) or `nt_hash` (32 hex digits); `may_act_as` and
-    `groups` are lists.
+    one of `password`, `ha1` (32 hex digits, H(user:realm:password)), `nt_hash` (32 hex digits) or `scram` (a list of
+    keys, one a hash, as format_scram_keys writes them); `may_act_as` and `groups` are lists.
 
     Raises:
         NoAuthenticatingAuthority: the file cannot be read.
@@ -45,6 +46,11 @@ class FileAuthority:
         if not accounts:
             raise InvalidParameter(f"{os.fspath(path)} has neither [accounts] nor [[account]]")
         self._memory = MemoryAuthority(accounts)
+
+    @property
+    def scram_deriver(self) -> ScramDeriver:
+        """What users without stored SCRAM keys are shown."""
+        return self._memory.scram_deriver
 
     def lookup(self, question: Question) -> Account | None:
         """See Authority.lookup."""
@@ -92,8 +98,8 @@ def _entry(number: int, entry: object) -> Account:
     unknown = set(fields) - _FIELDS
     if unknown or not isinstance(fields.get("user"), str):
         raise InvalidParameter(f"{where} needs user, and knows {', '.join(sorted(_FIELDS))}; not {sorted(unknown)}")
-    if sum(name in fields for name in ("password", "ha1", "nt_hash")) != 1:
-        raise InvalidParameter(f"{where} needs exactly one of password, ha1 and nt_hash")
+    if sum(name in fields for name in ("password", "ha1", "nt_hash", "scram")) != 1:
+        raise InvalidParameter(f"{where} needs exactly one of password, ha1, nt_hash and scram")
     password = fields.get("password")
     if password is not None and not isinstance(password, str):
         raise InvalidParameter(f"the password of {where} is not a string")
@@ -104,6 +110,7 @@ def _entry(number: int, entry: object) -> Account:
         password=password,
         ha1=_hash(fields["ha1"], where) if "ha1" in fields else None,
         nt_hash=_hash(fields["nt_hash"], where) if "nt_hash" in fields else None,
+        scram={keys.hash_name: keys for keys in map(parse_scram_keys, _strings(fields.get("scram", []), where))},
         may_act_as=frozenset(_strings(fields.get("may_act_as", []), where)),
         groups=tuple(_strings(fields.get("groups", []), where)),
     )
@@ -117,7 +124,7 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 def _strings(value: object, where: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InvalidParameter(f"may_act_as and groups of {where} are lists of strings")
+        raise InvalidParameter(f"may_act_as, groups and scram of {where} are lists of strings")
     return value
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
+from saslsspi.accounts.scram import ScramDeriver
 from saslsspi.sspi.environment import Account, Question, Secret
 
 __all__ = ["MemoryAuthority"]
@@ -15,19 +18,32 @@ class MemoryAuthority:
     Args:
         accounts: Passwords by user name, or Accounts. An Account with a realm serves that realm only, one without
             serves every realm.
+        salt_key: The secret behind the SCRAM salts of users without stored keys, at least 16 octets; servers behind
+            one name share it. None makes one.
     """
 
-    def __init__(self, accounts: Mapping[str, str] | Iterable[Account]) -> None:
+    def __init__(self, accounts: Mapping[str, str] | Iterable[Account], *, salt_key: bytes | None = None) -> None:
+        self._salt_key = salt_key
         if isinstance(accounts, Mapping):
             accounts = [Account(username=name, password=password) for name, password in accounts.items()]
         self._accounts: dict[tuple[str, str], Account] = {}
+        self._folded: dict[tuple[str, str], Account] = {}
         for account in accounts:
-            self._accounts[account.username, account.realm or account.domain] = account
+            user, realm = account.username, account.realm or account.domain
+            self._accounts[user, realm] = account
+            self._folded.setdefault((user.casefold(), realm.casefold()), account)
+
+    @cached_property
+    def scram_deriver(self) -> ScramDeriver:
+        """What users without stored SCRAM keys are shown: the same as those with an account here."""
+        return ScramDeriver.for_accounts(self._accounts.values(), self._salt_key or os.urandom(32))
 
     def lookup(self, question: Question) -> Account | None:
         """Return the account of a user in a realm, the one of that realm before the one of every realm."""
         for realm in (question.realm, ""):
             account = self._accounts.get((question.username, realm))
+            if account is None and question.any_case:
+                account = self._folded.get((question.username.casefold(), realm.casefold()))
             if account is not None and _serves(account, question.secrets):
                 return account
         return None

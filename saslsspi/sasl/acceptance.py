@@ -1,17 +1,26 @@
-"""What is acceptable: the choice of a mechanism before the exchange, and the check of its outcome afterwards."""
+"""What is acceptable: the choice of a mechanism before the exchange, and the check of its outcome afterwards.
+
+Both sides judge by the same objections: a client chooses among what a server lists, a server lists what its policy
+and its channel permit. Every name that is left out comes with the reason, in words for a person.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from types import EllipsisType
+from typing import Final, NamedTuple
 
-from saslsspi.errors import BadBindings, DowngradeDetected, PackageNotFound, QopNotSupported
-from saslsspi.sasl.mechanism import Mechanism
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import BadBindings, DowngradeDetected, PackageNotFound, QopNotSupported, SecurityQosFailed
+from saslsspi.sasl.credentials import Anonymous, Credentials, Password
+from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
 
-__all__ = ["Choice", "check_outcome", "choose", "objection"]
+__all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
+
+_PLUS: Final = "-PLUS"  # RFC 5802 section 4, RFC 5801 section 3.1
 
 
 class Choice(NamedTuple):
@@ -25,30 +34,96 @@ class Choice(NamedTuple):
     reasons: dict[str, str]
 
 
-def objection(mechanism: Mechanism, policy: Policy) -> str | None:
-    """Return why a policy does not permit a mechanism, or None."""
-    missing = policy.properties & ~mechanism.properties
-    if missing:
-        return f"it lacks {missing.name}"
+class Offer(NamedTuple):
+    """The mechanisms that a server lists, the strongest first, and why the others are not there.
+
+    Attributes:
+        reasons: By name.
+    """
+
+    names: tuple[str, ...]
+    reasons: dict[str, str]
+
+
+def objection(
+    mechanism: Mechanism,
+    policy: Policy,
+    *,
+    external_ssf: int = 0,
+    bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
+) -> str | None:
+    """Return why a policy does not permit a mechanism on a channel, or None."""
+    if problem := _forbidden(mechanism, policy, external_ssf):
+        return problem
     if mechanism.max_ssf < policy.min_ssf:
         return f"its strongest layer is SSF {mechanism.max_ssf}, and {policy.min_ssf} is required"
+    if mechanism.binding is Binding.NONE and policy.channel_binding is ChannelBindingPolicy.REQUIRE:
+        return "it carries no channel bindings, and the policy requires them"
+    if mechanism.binding is Binding.REQUIRED:
+        if policy.channel_binding is ChannelBindingPolicy.NONE:
+            return "it carries channel bindings, and the policy uses none"
+        if not bindings:
+            return "it needs channel bindings, and there are none"
     return None
 
 
-def choose(offered: Iterable[str], policy: Policy, preferred: Iterable[str] = ()) -> Choice:
+def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str | None:
+    """Return why a mechanism must not even be begun."""
+    missing = policy.properties & ~mechanism.properties
+    if missing:
+        return f"it lacks {missing.name}"
+    # RFC 4616 section 5: "By default, implementations SHOULD NOT advertise and SHOULD NOT make use of the PLAIN
+    # mechanism unless adequate data security services are in place." The same holds for all that send the password.
+    if not mechanism.properties & Property.NO_PLAINTEXT and external_ssf <= 1 and not policy.allow_plaintext:
+        return (
+            f"it sends the password in clear, and nothing encrypts the channel (its SSF is {external_ssf}); "
+            "start TLS, or say Policy(allow_plaintext=True)"
+        )
+    return None
+
+
+def check_permitted(mechanism: Mechanism, policy: Policy, *, external_ssf: int = 0) -> None:
+    """Raise unless an exchange may be begun at all, whoever chose the mechanism.
+
+    Raises:
+        SecurityQosFailed: the mechanism lacks a property that the policy demands, or the password would be readable.
+    """
+    if problem := _forbidden(mechanism, policy, external_ssf):
+        raise SecurityQosFailed(f"{mechanism.name}: {problem}", requirement="RFC4616-2-12")
+
+
+def choose(
+    offered: Iterable[str],
+    policy: Policy,
+    preferred: Iterable[str] = (),
+    *,
+    external_ssf: int = 0,
+    bindings: ChannelBindings | None = None,
+    credentials: Credentials | EllipsisType | None = ...,
+) -> Choice:
     """Choose among what a server offers: what is preferred, else the strongest that the policy permits.
+
+    Strength is, in this order: somebody is authenticated, no password in clear, mutual authentication, no guessing at
+    home, channel bindings where there are any, the hash that guards the password, the layer. A mechanism that
+    authenticates nobody, or by other means than the given credentials, is taken only when it is asked for.
 
     Args:
         offered: Names as the server lists them.
         policy: What is acceptable.
-        preferred: Names in order of preference; when given, others are not considered.
+        preferred: Names in order of preference; when given, others are not considered. Where there are bindings, a
+            name also stands for the one with -PLUS, and that goes before it.
+        external_ssf: Security strength factor of the channel around the exchange, 0 without one.
+        bindings: Channel bindings of that channel.
+        credentials: What there is to authenticate with, None for nothing; left out, a password is assumed.
 
     Raises:
         PackageNotFound: nothing is left; the text gives the reason for each.
     """
     names = {name.upper(): name for name in offered}
-    wanted = [name.upper() for name in preferred]
-    reasons: dict[str, str] = {name: "the server does not offer it" for name in wanted if name not in names}
+    wanted = _wanted(preferred, policy, bindings)
+    reasons: dict[str, str] = {
+        name: "the server does not offer it" for name, implied in wanted.items() if name not in names and not implied
+    }
     candidates: list[Mechanism] = []
     for upper, name in names.items():
         mechanism = MECHANISMS.find(upper)
@@ -56,7 +131,10 @@ def choose(offered: Iterable[str], policy: Policy, preferred: Iterable[str] = ()
             reasons[name] = "it was not asked for"
         elif mechanism is None:
             reasons[name] = "it is not installed"
-        elif problem := objection(mechanism, policy):
+        elif problem := (
+            objection(mechanism, policy, external_ssf=external_ssf, bindings=bindings)
+            or _unfit(mechanism, credentials, upper in wanted)
+        ):
             reasons[name] = problem
         else:
             candidates.append(mechanism)
@@ -64,23 +142,103 @@ def choose(offered: Iterable[str], policy: Policy, preferred: Iterable[str] = ()
         explained = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise PackageNotFound(f"no mechanism is left: {explained or 'the server offers none'}")
     if wanted:
-        candidates.sort(key=lambda mechanism: wanted.index(mechanism.name.upper()))
+        order = list(wanted)
+        candidates.sort(key=lambda mechanism: order.index(mechanism.name.upper()))
     else:
-        candidates.sort(key=_strength, reverse=True)
-    reasons.update({mechanism.name: f"{candidates[0].name} is preferred" for mechanism in candidates[1:]})
-    return Choice(candidates[0], reasons)
+        candidates.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
+    best = candidates[0]
+    for other in candidates[1:]:
+        why = "it was asked for first" if wanted else _advantage(best, other, bool(bindings))
+        reasons[names[other.name.upper()]] = f"{best.name} is preferred: {why}"
+    return Choice(best, reasons)
 
 
-def _strength(mechanism: Mechanism) -> tuple[bool, bool, bool, bool, int, bool]:
+def offer(
+    policy: Policy,
+    names: Iterable[str] = (),
+    *,
+    external_ssf: int = 0,
+    bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
+    external_identity: str | None = None,
+) -> Offer:
+    """Return what a server lists: all that is installed and permitted, or what is permitted of the given names.
+
+    The arguments are those that Server is going to get. Whether an authority holds the secrets of a mechanism is for
+    the caller to know.
+    """
+    asked = [name.upper() for name in names]
+    reasons: dict[str, str] = {}
+    permitted: list[Mechanism] = []
+    for name in asked or [plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None]:
+        mechanism = MECHANISMS.find(name)
+        if mechanism is None:
+            reasons[name] = "it is not installed"
+        elif mechanism.package is None and mechanism.server is None:
+            reasons[name] = "it has no server side"
+        elif problem := objection(mechanism, policy, external_ssf=external_ssf, bindings=bindings):
+            reasons[name] = problem
+        elif not mechanism.properties & Property.NO_ANONYMOUS and not policy.allow_anonymous:
+            reasons[name] = "it authenticates nobody; say Policy(allow_anonymous=True)"
+        elif mechanism.credentials == (None,) and external_identity is None:
+            reasons[name] = "the channel has authenticated nobody"
+        else:
+            permitted.append(mechanism)
+    permitted.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
+    return Offer(tuple(mechanism.name for mechanism in permitted), reasons)
+
+
+def _wanted(preferred: Iterable[str], policy: Policy, bindings: ChannelBindings | None) -> dict[str, bool]:
+    """Return the names that are considered, in order, and whether another one implied them."""
+    wanted: dict[str, bool] = {}
+    for name in (name.upper() for name in preferred):
+        # RFC 5802 section 6: "Clients that support mechanism negotiation and channel binding MUST use a "p"
+        # gs2-cbind-flag when the server offers the PLUS-variant of the desired GS2 mechanism."
+        if bindings and policy.channel_binding is not ChannelBindingPolicy.NONE and not name.endswith(_PLUS):
+            wanted.setdefault(name + _PLUS, True)
+        wanted[name] = False
+    return wanted
+
+
+def _unfit(mechanism: Mechanism, credentials: Credentials | EllipsisType | None, named: bool) -> str | None:
+    """Return why a mechanism does not go with the credentials, or None."""
+    takes = mechanism.credentials
+    given = Password if credentials is ... else None if credentials is None else type(credentials)
+    if takes and given not in takes and not (named and credentials is ...):
+        kinds = " or ".join("nothing at all" if kind is None else kind.__name__ for kind in takes)
+        return f"it authenticates with {kinds}, and not with {'nothing' if given is None else given.__name__}"
+    if not mechanism.properties & Property.NO_ANONYMOUS and not named and not isinstance(credentials, Anonymous):
+        return "it authenticates nobody, and was not asked for"
+    return None
+
+
+# What decides between two mechanisms, the weightiest first, and how to say so.
+_MERITS: Final = (
+    "it authenticates somebody",
+    "it does not send the password",
+    "the server proves who it is",
+    "nobody who listens can try passwords at home",
+    "it is bound to the channel",
+    "its hash is stronger",
+    "its layer is stronger",
+)
+
+
+def _strength(mechanism: Mechanism, bound: bool) -> tuple[int, ...]:
     has = mechanism.properties
     return (
         bool(has & Property.NO_ANONYMOUS),
         bool(has & Property.NO_PLAINTEXT),
         bool(has & Property.MUTUAL),
         bool(has & Property.NO_DICTIONARY),
+        bound and mechanism.binding is not Binding.NONE,
+        mechanism.hash_bits,
         mechanism.max_ssf,
-        mechanism.name.endswith("-PLUS"),
     )
+
+
+def _advantage(best: Mechanism, other: Mechanism, bound: bool) -> str:
+    pairs = zip(_MERITS, _strength(best, bound), _strength(other, bound), strict=True)
+    return next((merit for merit, ours, theirs in pairs if ours > theirs), "the server lists it first")
 
 
 def check_outcome(mechanism: Mechanism, outcome: Outcome, policy: Policy) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from saslsspi.errors import UnknownCredentials
+from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
 from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.environment import Account, Question
@@ -34,6 +36,8 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     credentials = parameters.credentials
     identity = None
     if credentials is not None:
+        if not isinstance(credentials, Password):
+            raise UnknownCredentials(f"{mechanism.name} does not take {type(credentials).__name__} credentials")
         identity = WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
     required, wished = _flags(environment.policy, _CLIENT_SIGNS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-__all__ = ["Password"]
+__all__ = ["Anonymous", "Credentials", "Password"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,18 @@ class Password:
     username: str
     password: str = field(repr=False)
     realm: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """Nobody, who may leave a trace for the server's log (RFC 4505).
+
+    Attributes:
+        trace: An email address, or a text without "@" of at most 255 characters; "" leaves none. Nothing is put
+            here that the user did not ask to be told (section 5).
+    """
+
+    trace: str = ""
+
+
+Credentials: TypeAlias = Password | Anonymous

@@ -35,6 +35,12 @@ class Deframer:
         """Whether the stream stands between two buffers."""
         return not self._pending
 
+    @property
+    def missing(self) -> int:
+        """How many octets are due up to the end of this length, or of this buffer when its length is known."""
+        have = len(self._pending)
+        return 4 - have if have < 4 else 4 + int.from_bytes(self._pending[:4]) - have
+
     def feed(self, octets: Octets) -> list[bytes]:
         """Take octets from the stream and return the buffers that are now whole, without their lengths.
 
@@ -124,6 +130,11 @@ class Layer:
     def at_boundary(self) -> bool:
         """Whether no buffer is half received; a stream that ends elsewhere was truncated."""
         return self._deframer.empty
+
+    @property
+    def missing(self) -> int:
+        """How many octets can be fed without going past the end of the buffer that is being received."""
+        return self._deframer.missing
 
     def _end(self) -> None:
         self._seal = self._unseal = _refuse

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import UnsupportedFunction
-from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.credentials import Credentials
 from saslsspi.sspi.environment import Account, Environment, Question
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property
 
 __all__ = [
+    "Binding",
     "ClientExchange",
     "ClientParameters",
     "First",
@@ -44,6 +45,14 @@ class LayerChoice(enum.Enum):
     IN_EXCHANGE = "in the exchange"
 
 
+class Binding(enum.Enum):
+    """What a mechanism does with channel bindings (RFC 5056)."""
+
+    NONE = "it carries none"
+    OPTIONAL = "it carries them where there are any"
+    REQUIRED = "it is nothing without them"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientParameters:
     """What a client's exchange is made from.
@@ -54,15 +63,17 @@ class ClientParameters:
         server_name: Name of a replicated service, when it is not the host's.
         authzid: The identity to act as, "" for one's own.
         bindings: Channel bindings of the TLS channel around the exchange.
+        external_ssf: Security strength factor of that channel, 0 without one.
     """
 
     service: str
     host: str
     server_name: str | None
-    credentials: Password | None
+    credentials: Credentials | None
     authzid: str
     bindings: ChannelBindings | None
     environment: Environment
+    external_ssf: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +85,9 @@ class ServerParameters:
         hosts: The names under which clients may know this server.
         realms: The realms to offer.
         bindings: Channel bindings of the TLS channel around the exchange.
+        alternate_bindings: Bindings of the same channel by other types, where the client names the type.
+        external_ssf: Security strength factor of that channel, 0 without one.
+        external_identity: Whom that channel has authenticated, by a certificate for one; None: nobody.
     """
 
     service: str
@@ -81,6 +95,9 @@ class ServerParameters:
     realms: tuple[str, ...]
     bindings: ChannelBindings | None
     environment: Environment
+    alternate_bindings: tuple[ChannelBindings, ...] = ()
+    external_ssf: int = 0
+    external_identity: str | None = None
 
 
 class ClientExchange(ABC):
@@ -140,6 +157,10 @@ class Mechanism:
         package: The security package underneath; None for a mechanism that brings client and server.
         client: Makes a client's exchange.
         server: Makes a server's exchange.
+        binding: What it does with channel bindings.
+        credentials: The classes of credentials that a client can use it with, None among them where it can do
+            without any; empty says nothing.
+        hash_bits: Size of the hash that guards the password; it decides between mechanisms that give the same.
     """
 
     name: str
@@ -150,3 +171,6 @@ class Mechanism:
     package: str | None = None
     client: Callable[[ClientParameters], ClientExchange] | None = None
     server: Callable[[ServerParameters], ServerExchange] | None = None
+    binding: Binding = Binding.OPTIONAL
+    credentials: tuple[type[Credentials] | None, ...] = ()
+    hash_bits: int = 0

@@ -7,8 +7,8 @@ message that is returned in the step that finishes still goes to the peer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from dataclasses import replace
+from typing import NamedTuple, ParamSpec, Self, TypeVar
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import (
@@ -16,78 +16,30 @@ from saslsspi.errors import (
     InternalError,
     InvalidToken,
     MutualAuthFailed,
-    NoAuthenticatingAuthority,
     SaslError,
     UnsupportedFunction,
 )
 from saslsspi.sasl import contextual
-from saslsspi.sasl.acceptance import check_outcome
-from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.acceptance import check_outcome, check_permitted
+from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
 from saslsspi.sasl.registry import find_mechanism
+from saslsspi.sasl.security import Security, security_of
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Account, Authority, Environment, NonceStore, Question
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Policy
 
 __all__ = ["Client", "Pending", "Security", "Server"]
 
-
-@dataclass(frozen=True, slots=True)
-class Security:
-    """What an exchange ended in.
-
-    Attributes:
-        authcid: The authenticated user.
-        authzid: The authorization identity in force, "" for the user's own.
-        qop: auth, auth-int or auth-conf.
-        ssf: Security strength factor of the layer.
-        max_send: Largest protected buffer that the peer takes, in octets; 0 without a layer.
-        max_receive: Largest protected buffer that this side takes, in octets; 0 without a layer.
-        channel_binding: Type of the bindings that were verified, "" without.
-        tolerances: Names of the tolerances that the peer made necessary.
-        account: On a server, what the authority knew of the user.
-    """
-
-    mechanism: str
-    package: str
-    authcid: str
-    authzid: str
-    realm: str
-    qop: str
-    cipher: str
-    ssf: int
-    max_send: int
-    max_receive: int
-    channel_binding: str
-    reauthenticated: bool
-    tolerances: tuple[str, ...]
-    account: Account | None = field(default=None, repr=False)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Pending(NamedTuple):
     """A server's step that waits for an answer about an account; pass the answer to resume."""
 
     question: Question
-
-
-def _security(mechanism: Mechanism, outcome: Outcome) -> Security:
-    return Security(
-        mechanism=mechanism.name,
-        package=mechanism.package or "",
-        authcid=outcome.username,
-        authzid=outcome.authzid,
-        realm=outcome.realm,
-        qop=outcome.qop,
-        cipher=outcome.cipher,
-        ssf=outcome.ssf,
-        max_send=outcome.max_send,
-        max_receive=outcome.max_receive,
-        channel_binding=outcome.channel_binding,
-        reauthenticated=outcome.reauthenticated,
-        tolerances=outcome.tolerances,
-        account=outcome.account,
-    )
 
 
 class _Session:
@@ -112,7 +64,7 @@ class _Session:
         """What was negotiated; raises ContextMisuse before the exchange is done."""
         if self._outcome is None:
             raise ContextMisuse("the exchange has not succeeded, so nothing was negotiated")
-        return _security(self.mechanism, self._outcome)
+        return security_of(self.mechanism, self._outcome)
 
     def abort(self) -> None:
         """End the exchange; no further message is taken."""
@@ -129,14 +81,19 @@ class _Session:
             raise
         self._outcome = outcome
         self._ended = True
-        if outcome.protection is not None:
+        if outcome.protection is not None and outcome.ssf:
             self.layer = Layer(outcome.protection)
 
-    def _failed(self, error: Exception) -> SaslError:
-        self.abort()
-        if isinstance(error, SaslError):
-            return error
-        return InternalError(f"{self.mechanism.name} failed with {type(error).__name__}")
+    def _run(self, step: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+        """Let the mechanism take a step; whatever it raises ends the exchange and is one of our errors."""
+        try:
+            return step(*arguments, **named)
+        except SaslError:
+            self.abort()
+            raise
+        except Exception as error:
+            self.abort()
+            raise InternalError(f"{self.mechanism.name} failed with {type(error).__name__}") from error
 
     def _check_open(self) -> None:
         if self._ended:
@@ -155,6 +112,7 @@ class Client(_Session):
         authzid: The identity to act as, "" for one's own.
         policy: What to accept; overrides the environment's.
         bindings: Channel bindings of the TLS channel around the exchange.
+        external_ssf: Security strength factor of that channel; a password is sent in clear only above 1.
 
     Attributes:
         layer: The security layer, once done; None where none was negotiated.
@@ -168,17 +126,19 @@ class Client(_Session):
         *,
         service: str,
         host: str,
-        credentials: Password | None = None,
+        credentials: Credentials | None = None,
         server_name: str | None = None,
         authzid: str = "",
         policy: Policy | None = None,
         bindings: ChannelBindings | None = None,
+        external_ssf: int = 0,
         environment: Environment | None = None,
     ) -> None:
         found = find_mechanism(mechanism) if isinstance(mechanism, str) else mechanism
         surroundings = environment or DEFAULT_ENVIRONMENT
         if policy is not None:
             surroundings = replace(surroundings, policy=policy)
+        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
         parameters = ClientParameters(
             service=service,
             host=host,
@@ -187,6 +147,7 @@ class Client(_Session):
             authzid=authzid,
             bindings=bindings,
             environment=surroundings,
+            external_ssf=external_ssf,
         )
         super().__init__(found, surroundings.policy)
         self._begin = _client_beginner(found, parameters)
@@ -228,10 +189,7 @@ class Client(_Session):
             self.abort()
             raise MutualAuthFailed("the server reports success in the middle of the exchange")
         if not self.done and not self._ended:
-            try:
-                self._exchange.succeed()
-            except Exception as error:
-                raise self._failed(error) from error
+            self._run(self._exchange.succeed)
             if self._exchange.done:
                 self._finish(self._exchange.outcome)
         if not self.done:
@@ -243,10 +201,7 @@ class Client(_Session):
     def _advance(self, challenge: bytes | None) -> bytes | None:
         if self._ended:
             self._check_open()
-        try:
-            response = self._exchange.step(challenge)
-        except Exception as error:
-            raise self._failed(error) from (None if isinstance(error, SaslError) else error)
+        response = self._run(self._exchange.step, challenge)
         if self._exchange.done:
             self._finish(self._exchange.outcome)
         return response
@@ -263,7 +218,10 @@ class Server(_Session):
         realm: The realm or realms to offer; None offers none.
         policy: What to offer and accept; overrides the environment's.
         nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
-        bindings: Channel bindings of the TLS channel around the exchange.
+        bindings: Channel bindings of the TLS channel around the exchange; several where it has several types.
+            They say that the mechanisms with -PLUS are offered.
+        external_ssf: Security strength factor of that channel; a password is taken in clear only above 1.
+        external_identity: Whom that channel has authenticated, by a certificate for one; None: nobody.
         success_data: Whether the carrier can send data with success. Where it cannot, the last data go as one
             more challenge and an empty response finishes.
 
@@ -283,7 +241,9 @@ class Server(_Session):
         realm: str | Sequence[str] | None = None,
         policy: Policy | None = None,
         nonce_store: NonceStore | None = None,
-        bindings: ChannelBindings | None = None,
+        bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
+        external_ssf: int = 0,
+        external_identity: str | None = None,
         success_data: bool = True,
         environment: Environment | None = None,
     ) -> None:
@@ -295,12 +255,17 @@ class Server(_Session):
             policy=surroundings.policy if policy is None else policy,
             nonce_store=surroundings.nonce_store if nonce_store is None else nonce_store,
         )
+        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
+        bound = (bindings,) if isinstance(bindings, ChannelBindings) else tuple(bindings or ())
         parameters = ServerParameters(
             service=service,
             hosts=(host,) if isinstance(host, str) else tuple(host),
             realms=(realm,) if isinstance(realm, str) else tuple(realm or ()),
-            bindings=bindings,
+            bindings=bound[0] if bound else None,
             environment=surroundings,
+            alternate_bindings=bound[1:],
+            external_ssf=external_ssf,
+            external_identity=external_identity,
         )
         super().__init__(found, surroundings.policy)
         self._begin = _server_beginner(found, parameters)
@@ -329,9 +294,9 @@ class Server(_Session):
             SaslError: the exchange failed and is dead; the error's token, if any, still goes to the client.
         """
         reply = self.begin(response)
-        while type(reply) is Pending:
-            reply = self.resume(self._ask(reply.question))
-        return reply  # type: ignore[return-value]  # what is not Pending is a message; isinstance costs here
+        while isinstance(reply, Pending):
+            reply = self.resume(self._run(self._environment.ask, reply.question))
+        return reply
 
     def begin(self, response: bytes | None) -> bytes | Pending | None:
         """Like step, but hand a question to the caller, who passes the answer to resume."""
@@ -339,18 +304,14 @@ class Server(_Session):
         if self._awaits_empty:
             self._take_empty(response)
             return None
-        return self._follow(lambda: self._exchange.step(response))
+        return self._follow(self._run(self._exchange.step, response))
 
     def resume(self, account: Account | None) -> bytes | Pending | None:
         """Go on with the answer to a question: an account, or None for an unknown user."""
         self._check_open()
-        return self._follow(lambda: self._exchange.resume(account))
+        return self._follow(self._run(self._exchange.resume, account))
 
-    def _follow(self, step: Callable[[], bytes | Question | None]) -> bytes | Pending | None:
-        try:
-            reply = step()
-        except Exception as error:
-            raise self._failed(error) from (None if isinstance(error, SaslError) else error)
+    def _follow(self, reply: bytes | Question | None) -> bytes | Pending | None:
         if isinstance(reply, Question):
             return Pending(reply)
         if self._exchange.done:
@@ -365,19 +326,6 @@ class Server(_Session):
             self.abort()
             raise InvalidToken("an empty response was due after the last challenge", requirement="RFC2831-2.1.3-11")
         self._finish(self._exchange.outcome)
-
-    def _ask(self, question: Question) -> Account | None:
-        authority = self._environment.authority
-        try:
-            if authority is None:
-                raise NoAuthenticatingAuthority("the server has no authority to ask about accounts")
-            return authority.lookup(question)
-        except SaslError:
-            self.abort()
-            raise
-        except Exception as error:
-            self.abort()
-            raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
 
 
 def _client_beginner(mechanism: Mechanism, parameters: ClientParameters) -> Callable[[], ClientExchange]:

@@ -14,10 +14,12 @@ from saslsspi.errors import SaslError
 from saslsspi.sspi.attributes import (
     NEVER,
     SecPkgContext,
+    SecPkgContextChannelBindings,
     SecPkgContextFlags,
     SecPkgContextKeyInfo,
     SecPkgContextLifespan,
     SecPkgContextNames,
+    SecPkgContextNegotiationInfo,
     SecPkgContextPackageInfo,
     SecPkgContextSessionKey,
     SecPkgContextSizes,
@@ -33,11 +35,13 @@ from saslsspi.sspi.environment import Account, Authority, Environment, NonceStor
 from saslsspi.sspi.flags import (
     AscReq,
     AscRet,
+    ChannelBindingsResult,
     CredentialUse,
     ExportFlags,
     IscReq,
     IscRet,
     KdcProxySettingsFlags,
+    NegotiationState,
     QopFlags,
     SecBufferFlags,
     SecBufferType,
@@ -74,7 +78,15 @@ from saslsspi.sspi.identity import (
     WinNTAuthIdentityPackedCredential,
 )
 from saslsspi.sspi.message_functions import decrypt_message, encrypt_message, make_signature, verify_signature
-from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property, Tolerances
+from saslsspi.sspi.policy import (
+    ChannelBindingPolicy,
+    NegotiatePolicy,
+    NtlmPolicy,
+    NtlmResponses,
+    Policy,
+    Property,
+    Tolerances,
+)
 from saslsspi.status import NTSTATUS, SecurityStatus
 
 NtStatus = SecurityStatus
@@ -97,6 +109,7 @@ __all__ = [
     "AuthIdentity",
     "Authority",
     "ChannelBindingPolicy",
+    "ChannelBindingsResult",
     "CredHandle",
     "CredentialUse",
     "CtxtHandle",
@@ -106,8 +119,12 @@ __all__ = [
     "IscReq",
     "IscRet",
     "KdcProxySettingsFlags",
+    "NegotiatePolicy",
+    "NegotiationState",
     "NonceStore",
     "NtStatus",
+    "NtlmPolicy",
+    "NtlmResponses",
     "Policy",
     "Property",
     "QopFlags",
@@ -118,10 +135,12 @@ __all__ = [
     "SecBufferType",
     "SecChannelBindings",
     "SecPkgContext",
+    "SecPkgContextChannelBindings",
     "SecPkgContextFlags",
     "SecPkgContextKeyInfo",
     "SecPkgContextLifespan",
     "SecPkgContextNames",
+    "SecPkgContextNegotiationInfo",
     "SecPkgContextPackageInfo",
     "SecPkgContextSessionKey",
     "SecPkgContextSizes",

@@ -5,18 +5,26 @@ Each class is at once the name of an attribute (the argument of query_context_at
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from saslsspi.sspi.flags import KdcProxySettingsFlags, SecurityPackageCapability
+from saslsspi.sspi.flags import (
+    ChannelBindingsResult,
+    KdcProxySettingsFlags,
+    NegotiationState,
+    SecurityPackageCapability,
+)
 
 __all__ = [
     "NEVER",
     "SecPkgContext",
+    "SecPkgContextChannelBindings",
     "SecPkgContextFlags",
     "SecPkgContextKeyInfo",
     "SecPkgContextLifespan",
     "SecPkgContextNames",
+    "SecPkgContextNegotiationInfo",
     "SecPkgContextPackageInfo",
     "SecPkgContextSessionKey",
     "SecPkgContextSizes",
@@ -153,6 +161,32 @@ class SecPkgContextTarget(SecPkgContext):
     """SECPKG_ATTR_CLIENT_SPECIFIED_TARGET: the principal that the client meant (Digest: its digest-uri)."""
 
     target_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextNegotiationInfo(SecPkgContext):
+    """SECPKG_ATTR_NEGOTIATION_INFO: the package that Negotiate chose, and why it did not choose others.
+
+    Attributes:
+        package_info: The chosen package; while the negotiation runs, the one that is tried.
+        state: How far the choice is.
+        refused: The reason for each package that was not offered or not taken, by name.
+        mech_list_protected: Whether both sides signed the list of mechanisms.
+    """
+
+    early: ClassVar[bool] = True
+
+    package_info: SecPkgInfo
+    state: NegotiationState = NegotiationState.COMPLETE
+    refused: Mapping[str, str] = field(default_factory=dict)
+    mech_list_protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextChannelBindings(SecPkgContext):
+    """The audit of channel bindings on an acceptor (SEC_CHANNEL_BINDINGS_RESULT)."""
+
+    result: ChannelBindingsResult = ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_ABSENT
 
 
 class SecPkgCred:

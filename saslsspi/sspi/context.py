@@ -16,7 +16,6 @@ from saslsspi.errors import (
     IncompleteMessage,
     InsufficientMemory,
     InternalError,
-    NoAuthenticatingAuthority,
     QopNotSupported,
     SaslError,
     UnsupportedFunction,
@@ -33,6 +32,7 @@ from saslsspi.sspi.attributes import (
     SecPkgContextTarget,
 )
 from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.sspi.package import Credential, Event, Exchange, Leg, Outcome, Package, Protection, Request, Side
 
 __all__ = ["TRANSITIONS", "SecurityContext", "State", "next_state"]
@@ -51,12 +51,13 @@ class State(enum.Enum):
     FAILED = enum.auto()
     DELETED = enum.auto()
 
-    __hash__ = object.__hash__  # members are singletons; the inherited hash costs more than the look-up it serves
+    __hash__ = object.__hash__  # as for package.Side
 
 
 _OPEN: Final = {
     Event.CONTINUE: State.NEGOTIATING,
     Event.ASK_COMPLETION: State.COMPLETING,
+    Event.ASK_COMPLETION_AND_CONTINUE: State.COMPLETING,
     Event.COMPLETE: State.ESTABLISHED,
     Event.REJECT: State.FAILED,
     Event.DELETE: State.DELETED,
@@ -77,6 +78,14 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
 }
 
 
+_CONNECTION: Final = SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+_STREAM: Final = SecurityPackageCapability.SECPKG_FLAG_STREAM
+_STYLES: Final[Mapping[Side, tuple[tuple[int, int], ...]]] = {
+    Side.INITIATE: ((_CONNECTION, IscReq.ISC_REQ_CONNECTION), (_STREAM, IscReq.ISC_REQ_STREAM)),
+    Side.ACCEPT: ((_CONNECTION, AscReq.ASC_REQ_CONNECTION), (_STREAM, AscReq.ASC_REQ_STREAM)),
+}
+
+
 def next_state(state: State, event: Event) -> State:
     """Return where event leads from state; raise ContextMisuse where it leads nowhere."""
     try:
@@ -93,7 +102,17 @@ class SecurityContext:
         outcome: What the exchange ended in; None before it has completed and after delete.
     """
 
-    __slots__ = ("_awaited", "_credential", "_environment", "_exchange", "outcome", "package", "side", "state")
+    __slots__ = (
+        "_awaited",
+        "_credential",
+        "_environment",
+        "_exchange",
+        "_wished",
+        "outcome",
+        "package",
+        "side",
+        "state",
+    )
 
     def __init__(self, package: Package, credential: Credential, side: Side, environment: Environment) -> None:
         self.package = package
@@ -103,6 +122,7 @@ class SecurityContext:
         self._credential = credential
         self._environment = environment
         self._awaited: Question | None = None
+        self._wished = 0
         self._exchange = self._begin()
 
     def _begin(self) -> Exchange | None:
@@ -116,9 +136,9 @@ class SecurityContext:
             SaslError: the exchange failed; the context is dead and only delete is left.
         """
         reply = self.begin(token, request)
-        while type(reply) is Question:
-            reply = self.resume(self._ask(reply))
-        return reply  # type: ignore[return-value]  # what is no Question is a Leg; isinstance costs here
+        while isinstance(reply, Question):
+            reply = self._answer(reply)
+        return reply
 
     def begin(self, token: bytes, request: Request) -> Leg | Question:
         """Like advance, but hand a question of the package to the caller, who answers it with resume."""
@@ -130,7 +150,8 @@ class SecurityContext:
         exchange = self._exchange
         if exchange is None or self._awaited is not None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
-        return self._run(lambda: exchange.step(token, request))
+        self._wished = request.wished
+        return self._run(exchange.step, token, request)
 
     def resume(self, account: Account | None) -> Leg | Question:
         """Go on with the answer to the question that begin or resume handed out."""
@@ -138,11 +159,11 @@ class SecurityContext:
         if exchange is None or self._awaited is None:
             raise ContextMisuse("no question is open")
         self._awaited = None
-        return self._run(lambda: exchange.resume(account))
+        return self._run(exchange.resume, account)
 
-    def _run(self, step: Callable[[], Leg | Question]) -> Leg | Question:
+    def _run(self, step: Callable[..., Leg | Question], *arguments: object) -> Leg | Question:
         try:
-            reply = step()
+            reply = step(*arguments)
         except IncompleteMessage:
             raise  # nothing was consumed: the same token comes again, longer
         except SaslError:
@@ -154,43 +175,47 @@ class SecurityContext:
         except Exception as error:
             self._reject()
             raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
-        if type(reply) is Question:
+        if isinstance(reply, Question):
             self._awaited = reply
             return reply
-        assert isinstance(reply, Leg)
-        self.state = next_state(self.state, reply.event)
-        if reply.event is Event.COMPLETE:
-            self._establish()
+        event = reply.event
+        self.state = next_state(self.state, event)
+        if event is Event.COMPLETE:
+            assert self._exchange is not None
+            self.outcome = self._exchange.outcome
+            assert self.outcome is not None, "a package completes with an outcome"
         return reply
 
-    def _establish(self) -> None:
-        assert self._exchange is not None
-        self.outcome = self._exchange.outcome
-        assert self.outcome is not None, "a package completes with an outcome"
-
-    def _ask(self, question: Question) -> Account | None:
-        authority = self._environment.authority
+    def _answer(self, question: Question) -> Leg | Question:
         try:
-            if authority is None:
-                raise NoAuthenticatingAuthority("this handle has no authority to ask about accounts")
-            return authority.lookup(question)
+            account = self._environment.ask(question)
         except SaslError:
             self._reject()
             raise
-        except Exception as error:
-            self._reject()
-            raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
+        return self.resume(account)
 
     def _reject(self) -> None:
         self.state = next_state(self.state, Event.REJECT)
         self._exchange = None
         self.outcome = None
 
+    @property
+    def flags(self) -> int:
+        """The attributes of the context, in the bits of its side; 0 before the final success."""
+        if self.outcome is None:
+            return 0
+        # How tokens and messages are carried is the caller's to say, where the package can serve it.
+        capabilities = self.package.info.capabilities
+        styles = sum(flag for capability, flag in _STYLES[self.side] if capabilities & capability)
+        return self.outcome.flags | (self._wished & styles)
+
     def complete(self, token: bytes) -> bytes:
         """CompleteAuthToken: return the finished token after a leg whose event was ASK_COMPLETION."""
         if self.state is not State.COMPLETING or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} has no token to complete")
-        return self._exchange.complete(token)
+        leg = self._run(self._exchange.complete, token)
+        assert isinstance(leg, Leg)
+        return leg.token or b""
 
     def protection(self) -> Protection:
         """Return what protects messages.
@@ -204,6 +229,12 @@ class SecurityContext:
         if self.outcome.protection is None:
             raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")
         return self.outcome.protection
+
+    def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:
+        """Return what protects messages under a layer agreed on after the exchange; see Exchange.layer."""
+        if self.outcome is None or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
+        return self._exchange.layer(encrypt=encrypt, max_send=max_send, max_receive=max_receive)
 
     def fail(self) -> None:
         """End an established context whose stream can no longer be trusted."""
@@ -260,7 +291,7 @@ def _package_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextPa
 
 
 _GENERIC: Final[Mapping[type[SecPkgContext], Callable[..., SecPkgContext | None]]] = {
-    SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(outcome.flags),
+    SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(context.flags),
     SecPkgContextKeyInfo: _key_info,
     SecPkgContextLifespan: lambda context, outcome: SecPkgContextLifespan(),
     SecPkgContextNames: lambda context, outcome: SecPkgContextNames(outcome.username),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from saslsspi.errors import NoAuthenticatingAuthority, SaslError
 from saslsspi.sspi.policy import DEFAULT_POLICY, Policy
 
 __all__ = [
@@ -38,6 +39,8 @@ class Secret(enum.Enum):
     PASSWORD = "password"
     EXISTENCE = "that the account exists"
 
+    __hash__ = object.__hash__  # as for package.Side
+
 
 class Question(NamedTuple):
     """What an acceptor must know of a user before it can go on.
@@ -46,11 +49,13 @@ class Question(NamedTuple):
         username: The name as the client sent it, decoded.
         realm: The realm or domain that the client named, "" without one.
         secrets: Which secrets suffice, the weakest first.
+        any_case: Whether names are compared without regard to case, as Windows does.
     """
 
     username: str
     realm: str
     secrets: tuple[Secret, ...]
+    any_case: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,9 @@ class SingleAccount:
 
     def lookup(self, question: Question) -> Account | None:
         """Return the one account when it is the one that is meant."""
-        return self._account if question.username == self._account.username else None
+        asked, held = question.username, self._account.username
+        same = asked.casefold() == held.casefold() if question.any_case else asked == held
+        return self._account if same else None
 
 
 class NonceRecord(NamedTuple):
@@ -154,6 +161,21 @@ class Environment:
     authority: Authority | None = None
     nonce_store: NonceStore | None = None
     policy: Policy = DEFAULT_POLICY
+
+    def ask(self, question: Question) -> Account | None:
+        """Ask the authority, which may block.
+
+        Raises:
+            NoAuthenticatingAuthority: there is none, or it cannot answer.
+        """
+        if self.authority is None:
+            raise NoAuthenticatingAuthority("there is no authority to ask about accounts; pass one")
+        try:
+            return self.authority.lookup(question)
+        except SaslError:
+            raise
+        except Exception as error:
+            raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
 
 
 DEFAULT_ENVIRONMENT: Final = Environment()

@@ -11,11 +11,13 @@ import enum
 __all__ = [
     "AscReq",
     "AscRet",
+    "ChannelBindingsResult",
     "CredentialUse",
     "ExportFlags",
     "IscReq",
     "IscRet",
     "KdcProxySettingsFlags",
+    "NegotiationState",
     "QopFlags",
     "SecBufferFlags",
     "SecBufferType",
@@ -166,6 +168,26 @@ class CredentialUse(enum.IntFlag):
     SECPKG_CRED_DEFAULT = 0x00000004
     SECPKG_CRED_AUTOLOGON_RESTRICTED = 0x00000010
     SECPKG_CRED_PROCESS_POLICY_ONLY = 0x00000020
+
+
+class ChannelBindingsResult(enum.IntFlag):
+    """What an acceptor found out about channel bindings."""
+
+    SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT = 0x01
+    SEC_CHANNEL_BINDINGS_RESULT_ABSENT = 0x02  # the acceptor's program gave none
+    SEC_CHANNEL_BINDINGS_RESULT_NOTVALID_MISMATCH = 0x04
+    SEC_CHANNEL_BINDINGS_RESULT_NOTVALID_MISSING = 0x08
+    SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED = 0x10
+    SEC_CHANNEL_BINDINGS_RESULT_VALID_PROXY = 0x20
+    SEC_CHANNEL_BINDINGS_RESULT_VALID_MISSING = 0x40
+
+
+class NegotiationState(enum.IntEnum):
+    """How far Negotiate's choice of a package is."""
+
+    COMPLETE = 0
+    OPTIMISTIC = 1
+    IN_PROGRESS = 2
 
 
 class ExportFlags(enum.IntFlag):

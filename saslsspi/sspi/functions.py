@@ -227,8 +227,7 @@ def _deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:
 
 def _granted(handle: CtxtHandle) -> int:
     # "Do not check for security-related attributes until the final function call returns successfully."
-    outcome = handle._opened().outcome
-    return 0 if outcome is None else outcome.flags
+    return handle._opened().flags
 
 
 def _expiry(handle: CtxtHandle) -> int:

@@ -98,5 +98,6 @@ class AcceptContextResult(NamedTuple):
 STATUS_OF_EVENT = {
     Event.CONTINUE: SecurityStatus.SEC_I_CONTINUE_NEEDED,
     Event.ASK_COMPLETION: SecurityStatus.SEC_I_COMPLETE_NEEDED,
+    Event.ASK_COMPLETION_AND_CONTINUE: SecurityStatus.SEC_I_COMPLETE_AND_CONTINUE,
     Event.COMPLETE: SecurityStatus.SEC_E_OK,
 }

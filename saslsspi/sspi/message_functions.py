@@ -10,13 +10,14 @@ from saslsspi.errors import BufferTooSmall, InvalidParameter, InvalidToken, Mess
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.flags import QopFlags, SecBufferType
 from saslsspi.sspi.handles import CtxtHandle
-from saslsspi.sspi.package import Protection
+from saslsspi.sspi.package import Numbering, Part, Protection
 
 __all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
 
 _DATA = SecBufferType.SECBUFFER_DATA
 _TOKEN = SecBufferType.SECBUFFER_TOKEN
 _STREAM = SecBufferType.SECBUFFER_STREAM
+_NO_ENCRYPT = int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
 _TRAILERS = (SecBufferType.SECBUFFER_PADDING, SecBufferType.SECBUFFER_STREAM_TRAILER)
 _MESSAGE_PARTS = (
     SecBufferType.SECBUFFER_STREAM_HEADER,
@@ -30,6 +31,8 @@ _MESSAGE_PARTS = (
 def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
     """Protect a message in place (EncryptMessage): encrypt it, or sign it where only integrity was negotiated.
 
+    With SECQOP_WRAP_NO_ENCRYPT it is only signed all the same, where the package can.
+
     The DATA buffer is overwritten. What stands before the message on the wire goes into the TOKEN buffer, what
     stands behind it into PADDING, STREAM_TRAILER, a second DATA buffer or TOKEN, whichever is found first. Send
     the buffers in the order of their octets on the wire, each by its count.
@@ -40,7 +43,10 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
         QopNotSupported: neither integrity nor confidentiality was negotiated.
     """
     protection = context._opened().protection()
-    _check_call(qop, seq_no)
+    _check_call(protection, qop, seq_no)
+    if protection.detached:
+        _encrypt_parts(protection, not qop, message, seq_no)
+        return
     data = _plain_buffers(message)
     if not data:
         raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
@@ -55,13 +61,12 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
         trailer.require(trailer_size)
     elif trailer_size:
         raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
-    wire = b"".join(protection.seal(data[0].data))
-    body = protection.header_size
-    data[0].fill(wire[body : body + size])
+    before, body, after = protection.seal_apart(data[0].data, signed_only=int(qop) == _NO_ENCRYPT)
+    data[0].fill(body)
     if header is not None:
-        header.fill(wire[:body])
+        header.fill(before)
     if trailer is not None:
-        trailer.fill(wire[body + size :])
+        trailer.fill(after)
 
 
 def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
@@ -71,7 +76,8 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     beside it; or the buffers that encrypt_message made, and leaves the plain message in DATA.
 
     Returns:
-        0 when the message was encrypted, QopFlags.SIGN_ONLY when it was only signed.
+        0 when the message was encrypted; when it was only signed, QopFlags.SIGN_ONLY, and with Kerberos
+        QopFlags.SECQOP_WRAP_NO_ENCRYPT.
 
     Raises:
         OutOfSequence: not the next message; it is discarded and the context lives.
@@ -79,37 +85,44 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     """
     opened = context._opened()
     protection = opened.protection()
-    _check_call(0, seq_no)
+    _check_call(protection, 0, seq_no)
     stream = message.first(_STREAM)
     target = message.first(_DATA)
     if stream is None and target is None:
         raise InvalidToken("DecryptMessage needs a SECBUFFER_STREAM or a SECBUFFER_DATA buffer")
+    if protection.detached:
+        try:
+            return _decrypt_parts(protection, message, stream, seq_no)
+        except MessageAltered:
+            if not protection.recovers:
+                opened.fail()
+            raise
     if stream is not None:
         wire = stream.data
     else:
         wire = b"".join(b.data for b in message if b.buffer_type in _MESSAGE_PARTS and not b.readonly)
     try:
-        plain = protection.unseal(wire)
+        plain, qop = protection.unseal_with_qop(wire)
     except MessageAltered:
         if not protection.recovers:
             opened.fail()
         raise
     if stream is not None:
-        _show(plain, stream, target, protection.header_size)
+        _show(plain, stream, target, min(protection.header_size, len(wire) - len(plain)))
     elif target is not None:
         target.fill(plain)
-    return 0 if protection.encrypts else int(QopFlags.SIGN_ONLY)
+    return qop
 
 
 def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
     """Sign the DATA buffers together and put the signature into the TOKEN buffer (MakeSignature)."""
     protection = context._opened().protection()
-    _check_call(qop, seq_no)
+    _check_call(protection, qop, seq_no)
     token = message.first(_TOKEN)
     if token is None:
         raise InvalidToken("MakeSignature needs a SECBUFFER_TOKEN for the signature")
     token.require(protection.sizes.max_signature)
-    token.fill(protection.sign(_joined(message), seq_no))
+    token.fill(protection.sign(_joined(message, protection), seq_no))
 
 
 def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
@@ -123,18 +136,18 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
         OutOfSequence: it is not the next message; the same holds.
     """
     protection = context._opened().protection()
-    _check_call(0, seq_no)
+    _check_call(protection, 0, seq_no)
     token = message.first(_TOKEN)
     if token is None:
         raise InvalidToken("VerifySignature needs the signature in a SECBUFFER_TOKEN")
-    protection.verify(_joined(message), token.data, seq_no)
+    protection.verify(_joined(message, protection), token.data, seq_no)
     return 0
 
 
-def _check_call(qop: int, seq_no: int) -> None:
-    if int(qop) not in (0, QopFlags.SIGN_ONLY):
+def _check_call(protection: Protection, qop: int, seq_no: int) -> None:
+    if int(qop) not in (0, QopFlags.SIGN_ONLY, _NO_ENCRYPT):
         raise QopNotSupported(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
-    if seq_no:
+    if seq_no and protection.numbering is Numbering.ZERO:
         raise InvalidParameter("seq_no must be 0: the context counts its messages itself")
 
 
@@ -142,8 +155,51 @@ def _plain_buffers(message: SecBufferDesc) -> list[SecBuffer]:
     return [buffer for buffer in message.all(_DATA) if not buffer.readonly]
 
 
-def _joined(message: SecBufferDesc) -> bytes:
-    return b"".join(buffer.data for buffer in _plain_buffers(message))
+def _joined(message: SecBufferDesc, protection: Protection) -> bytes:
+    return b"".join(buffer.data for buffer in message.all(_DATA) if protection.signs_readonly or not buffer.readonly)
+
+
+def _encrypt_parts(protection: Protection, encrypt: bool, message: SecBufferDesc, seq_no: int) -> None:
+    """Seal the DATA buffers in place; the signature goes into TOKEN, and PADDING and the like are emptied."""
+    token = message.first(_TOKEN)
+    buffers, parts = _parts(protection, message, encrypt)
+    if token is None or not any(not buffer.readonly for buffer in buffers):
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature and a SECBUFFER_DATA")
+    token.require(protection.sizes.security_trailer)
+    signature, octets = protection.seal_parts(parts, seq_no)
+    token.fill(signature)
+    for buffer, part, sealed in zip(buffers, parts, octets, strict=True):
+        if part.sealed:
+            buffer.fill(sealed)
+    for kind in _TRAILERS:
+        for buffer in message.all(kind):
+            buffer.fill(b"")
+
+
+def _decrypt_parts(protection: Protection, message: SecBufferDesc, stream: SecBuffer | None, seq_no: int) -> int:
+    """Open a sealed message in place and return the quality of protection that it had."""
+    if stream is not None:
+        wire = stream.data
+        head = protection.header_size
+        (plain,), sealed = protection.unseal_parts((Part(wire[head:], True),), wire[:head], seq_no)
+        _show(plain, stream, message.first(_DATA), head)
+    else:
+        token = message.first(_TOKEN)
+        buffers, parts = _parts(protection, message, True)
+        if token is None:
+            raise InvalidToken("DecryptMessage needs the signature in a SECBUFFER_TOKEN")
+        octets, sealed = protection.unseal_parts(parts, token.data, seq_no)
+        for buffer, part, opened in zip(buffers, parts, octets, strict=True):
+            if part.sealed:
+                buffer.fill(opened)
+    return 0 if sealed else int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
+
+
+def _parts(protection: Protection, message: SecBufferDesc, encrypt: bool) -> tuple[list[SecBuffer], list[Part]]:
+    buffers = [buffer for buffer in message.all(_DATA) if protection.signs_readonly or not buffer.readonly]
+    return buffers, [
+        Part(buffer.data, encrypt and not buffer.readonly and not buffer.signed_only) for buffer in buffers
+    ]
 
 
 def _added_buffers(

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import UnsupportedFunction
+from saslsspi.errors import QopNotSupported, UnsupportedFunction
 from saslsspi.sspi.attributes import SecPkgContext, SecPkgContextSizes, SecPkgInfo
 from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.flags import QopFlags
 from saslsspi.sspi.identity import AuthIdentity
 
 __all__ = [
@@ -24,9 +25,11 @@ __all__ = [
     "Event",
     "Exchange",
     "Leg",
+    "Numbering",
     "Octets",
     "Outcome",
     "Package",
+    "Part",
     "Protection",
     "Request",
     "Side",
@@ -42,18 +45,21 @@ class Side(enum.Enum):
     INITIATE = "initiate"
     ACCEPT = "accept"
 
+    __hash__ = object.__hash__  # members are singletons; the inherited hash costs more than the look-up it serves
+
 
 class Event(enum.Enum):
     """What the engine learns from a package's leg, or is told by its caller."""
 
     CONTINUE = enum.auto()
     ASK_COMPLETION = enum.auto()
+    ASK_COMPLETION_AND_CONTINUE = enum.auto()
     COMPLETE = enum.auto()
     REAUTHENTICATE = enum.auto()
     REJECT = enum.auto()
     DELETE = enum.auto()
 
-    __hash__ = object.__hash__  # members are singletons; the inherited hash costs more than the look-up it serves
+    __hash__ = object.__hash__  # as for Side
 
 
 class Leg(NamedTuple):
@@ -83,6 +89,25 @@ class Request(NamedTuple):
     authzid: str = ""
 
 
+class Numbering(enum.Enum):
+    """What the caller's seq_no means to the message functions."""
+
+    ZERO = enum.auto()  # it must be 0: the context counts its messages itself
+    OWN = enum.auto()  # it is ignored: the context counts its messages itself
+    CALLER = enum.auto()  # it is the message's number: the context is datagram-oriented
+
+
+class Part(NamedTuple):
+    """One DATA buffer of a message; all parts are signed.
+
+    Attributes:
+        sealed: Whether it is encrypted as well.
+    """
+
+    octets: bytes
+    sealed: bool
+
+
 class Protection(ABC):
     """Signs, seals and opens the messages of an established context.
 
@@ -99,8 +124,16 @@ class Protection(ABC):
         max_payload: Largest message whose protected form the peer takes, in octets.
         max_receive: Largest protected message that we take, in octets.
         session_key: The key under it all, or None.
+        numbering: What the caller's seq_no means.
+        detached: Whether the signature stands apart from the message: seal_parts and unseal_parts work then.
+        signs_readonly: Whether the signature covers READONLY buffers too.
+        wants_mech_list_mic: Whether Negotiate must protect its list, as the exchange was (MS-SPNG section 6 note 8).
     """
 
+    numbering: Numbering = Numbering.ZERO
+    detached: bool = False
+    signs_readonly: bool = False
+    wants_mech_list_mic: bool = False
     seal: Callable[[Octets], tuple[Octets, ...]]
     unseal: Callable[[Octets], bytes]
     encrypts: bool
@@ -118,6 +151,25 @@ class Protection(ABC):
     def overhead(self, size: int) -> int:
         """Return how many octets seal adds to a message of size octets."""
 
+    def seal_apart(self, message: bytes, *, signed_only: bool) -> tuple[bytes, bytes, bytes]:
+        """Protect a message and return what precedes it on the wire, its own octets, and what follows them.
+
+        Args:
+            message: The plain message.
+            signed_only: Sign it and leave it clear, even where seal would hide it (SECQOP_WRAP_NO_ENCRYPT).
+
+        Raises:
+            QopNotSupported: this context cannot leave a message clear.
+        """
+        if signed_only and self.encrypts:
+            raise QopNotSupported("this context encrypts every message; pass 0 as quality of protection")
+        wire, body = b"".join(self.seal(message)), self.header_size
+        return wire[:body], wire[body : body + len(message)], wire[body + len(message) :]
+
+    def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
+        """Like unseal; also return the QopFlags of DecryptMessage, 0 for an encrypted message."""
+        return self.unseal(protected), 0 if self.encrypts else int(QopFlags.SIGN_ONLY)
+
     @abstractmethod
     def sign(self, message: bytes, sequence: int) -> bytes:
         """Return the signature of a message; sequence counts only where the context is datagram-oriented."""
@@ -125,6 +177,26 @@ class Protection(ABC):
     @abstractmethod
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """Raise MessageAltered or OutOfSequence unless the signature is right; nothing is consumed then."""
+
+    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
+        """Protect a message of several buffers; return the signature and each part's octets for the wire."""
+        raise UnsupportedFunction("this protection takes one buffer a message")
+
+    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
+        """Open a message of several buffers; return the plain parts, and whether the sealed ones were sealed.
+
+        Raises:
+            MessageAltered, OutOfSequence: see unseal.
+        """
+        raise UnsupportedFunction("this protection takes one buffer a message")
+
+    def sign_mech_list(self, mech_list: bytes) -> bytes:
+        """Return mechListMIC (RFC 4178 section 5); a stream cipher stands afterwards where it stood."""
+        return self.sign(mech_list, 0)
+
+    def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
+        """Verify mechListMIC; a stream cipher stands afterwards where it stood."""
+        self.verify(mech_list, signature, 0)
 
 
 class Outcome(NamedTuple):
@@ -142,6 +214,7 @@ class Outcome(NamedTuple):
         channel_binding: Type of the bindings that were verified, "" without.
         tolerances: Names of the tolerances that the peer made necessary.
         account: Accepting: what the authority knew of the user.
+        trace: Accepting: what an anonymous client says of itself; anybody may say anything.
     """
 
     flags: int = 0
@@ -159,6 +232,7 @@ class Outcome(NamedTuple):
     reauthenticated: bool = False
     tolerances: tuple[str, ...] = ()
     account: Account | None = None
+    trace: str = ""
 
 
 class Exchange(ABC):
@@ -180,9 +254,24 @@ class Exchange(ABC):
         """Go on with what the authority answered."""
         raise UnsupportedFunction("this exchange asks nothing")
 
-    def complete(self, token: bytes) -> bytes:
-        """CompleteAuthToken: finish a message after the transport has changed it; the leg was ASK_COMPLETION."""
+    def complete(self, token: bytes) -> Leg:
+        """CompleteAuthToken: finish a message that the transport has changed; the last leg asked for completion.
+
+        The answer's event is COMPLETE, or CONTINUE where the peer's next token is awaited.
+        """
         raise UnsupportedFunction("this package's tokens need no completion")
+
+    def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:
+        """What protects messages under a layer that the two sides agree on after the exchange (RFC 4752 section 3.3).
+
+        It serves whatever the outcome's flags promise: the agreement itself is signed before there is a layer.
+
+        Args:
+            encrypt: Whether every message is hidden; both sides sign.
+            max_send: Largest protected message that the peer takes, in octets.
+            max_receive: Largest protected message that we take, in octets.
+        """
+        raise UnsupportedFunction("no layer can be agreed on after this exchange")
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """A package's own attribute, or None for one it does not have."""
@@ -209,6 +298,10 @@ class Package(ABC):
 
     info: SecPkgInfo
     aliases: ClassVar[tuple[str, ...]] = ()
+
+    def problem(self) -> str | None:
+        """Why the package is listed and cannot be used on this machine, and what to install; None when it can."""
+        return None
 
     @abstractmethod
     def acquire(

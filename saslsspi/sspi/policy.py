@@ -8,7 +8,17 @@ from typing import Final
 
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["DEFAULT_POLICY", "SSF_UNLIMITED", "ChannelBindingPolicy", "Policy", "Property", "Tolerances"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "SSF_UNLIMITED",
+    "ChannelBindingPolicy",
+    "NegotiatePolicy",
+    "NtlmPolicy",
+    "NtlmResponses",
+    "Policy",
+    "Property",
+    "Tolerances",
+]
 
 SSF_UNLIMITED: Final = 1 << 16
 """Above the security strength factor of every layer."""
@@ -28,10 +38,11 @@ class Tolerances(enum.IntFlag):
     QUOTED_NUMBER = 0x0010  # quotes around maxbuf, nc, stale, response or rspauth
     BARE_LIST = 0x0020  # qop=auth or cipher=rc4 in a challenge (MS-DPSP 3.2.5.2)
     BARE_BACKSLASH = 0x0040  # username="DOM\user": a backslash that nobody doubled (MS-DPSP 2.2)
+    TEXT_BEFORE_NTLM = 0x0080  # "334 NTLM supported" for an empty challenge, as Exchange and Exim send it
     UTF8_WITHOUT_CHARSET = 0x0100  # off by default: UTF-8 that charset=utf-8 did not announce, as pure-sasl sends it
     HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
     HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
-    DEFAULT = 0x007F
+    DEFAULT = 0x00FF
 
 
 class Property(enum.IntFlag):
@@ -54,6 +65,56 @@ class ChannelBindingPolicy(enum.Enum):
     REQUIRE = "require"
 
 
+class NtlmResponses(enum.IntFlag):
+    """The answers to an NTLM challenge (MS-NLMP section 3.3); which of them is used is not negotiated."""
+
+    V2 = 1
+    V1 = 2  # off by default: single DES, with or without the client's challenge
+    LM = 4  # off by default: the LAN Manager hash beside, or instead of, NTLMv1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NtlmPolicy:
+    """What NTLM may do (MS-NLMP). The names are those that go out; "" takes the system's own.
+
+    Attributes:
+        responses: A client sends the strongest that is named, an acceptor takes all that are named.
+        extended_session_security: Whether a layer must have it; without it there is a CRC-32 for a signature.
+        min_key_bits: Least strength of a layer's key: 128, 56 or 40.
+        require_mic: Accepting: whether the three messages must be protected by a MIC.
+        max_lifetime: Accepting: how far a client's time may be from ours, in seconds.
+        zero_bindings: Initiating: whether the absence of channel bindings is said with 16 zeros, as section
+            3.1.5.1.2 has it; acceptors take that for knowing about bindings and refuse it where they check.
+        computer_name: The NetBIOS name of this machine.
+        domain_name: Accepting: the NetBIOS domain of this machine.
+    """
+
+    responses: NtlmResponses = NtlmResponses.V2
+    extended_session_security: bool = True
+    min_key_bits: int = 128
+    require_mic: bool = False
+    max_lifetime: float = 36 * 3600.0
+    zero_bindings: bool = False
+    computer_name: str = ""
+    domain_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NegotiatePolicy:
+    """What Negotiate may choose.
+
+    Attributes:
+        packages: Names in order of preference, "!" before one that is out, as "kerberos,!ntlm"; "" is all there
+            are. The package_list of a credential goes before it.
+        fallback: Initiating: whether the next package is offered when the one before it cannot begin.
+        optimistic: Initiating: whether the first package's token goes with the offer.
+    """
+
+    packages: str = ""
+    fallback: bool = True
+    optimistic: bool = True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What a side accepts. Checked before a choice is made and again after completion.
@@ -69,6 +130,12 @@ class Policy:
             rc4-40) exist for old peers and are used only where they are named here.
         tolerances: Which departures of peers are accepted.
         nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds.
+        ntlm: What NTLM may do.
+        negotiate: What Negotiate may choose.
+        allow_plaintext: Whether a password may cross a channel that nothing encrypts (RFC 4616 section 5).
+        allow_anonymous: Whether a server lets in who authenticates as nobody (RFC 4505 section 5).
+        min_iterations: Least SCRAM iteration count that is taken or announced (RFC 7677 section 3).
+        max_iterations: Greatest SCRAM iteration count that is taken; above it a peer only costs us time.
     """
 
     min_ssf: int = 0
@@ -79,12 +146,22 @@ class Policy:
     ciphers: tuple[str, ...] = ("rc4", "3des")
     tolerances: Tolerances = Tolerances.DEFAULT
     nonce_lifetime: float = 300.0
+    ntlm: NtlmPolicy = NtlmPolicy()
+    negotiate: NegotiatePolicy = NegotiatePolicy()
+    allow_plaintext: bool = False
+    allow_anonymous: bool = False
+    min_iterations: int = 4096
+    max_iterations: int = 1_000_000
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_ssf <= self.max_ssf:
             raise InvalidParameter(f"min_ssf {self.min_ssf} must lie between 0 and max_ssf {self.max_ssf}")
         if not 16 < self.max_buffer <= 0xFFFFFF:
             raise InvalidParameter(f"max_buffer {self.max_buffer} must lie between 17 and 16777215 octets")
+        if not 0 < self.min_iterations <= self.max_iterations:
+            raise InvalidParameter(
+                f"min_iterations {self.min_iterations} must lie between 1 and max_iterations {self.max_iterations}"
+            )
 
 
 DEFAULT_POLICY: Final = Policy()

@@ -20,7 +20,7 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.digest.charset import decode, encode, secret_hashes
 from saslsspi.packages.digest.ciphers import Cipher
-from saslsspi.packages.digest.credential import ClientSession, DigestCredential
+from saslsspi.packages.digest.credential import ClientSession, DigestCredential, SessionKey
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.protection import DigestProtection
@@ -67,8 +67,9 @@ class DigestClient(Exchange):
         if token:
             return self._answer(token, request)
         self._position = _Position.CHALLENGE
-        key = (request.target, request.authzid)
-        resumed = self._credential.sessions.next_use(key)
+        # Credentials that come with a call may be another user's: only the handle's own take a session up again.
+        key = _session_key(request)
+        resumed = None if request.wished & _SUPPLIED else self._credential.sessions.next_use(key)
         if resumed is None:
             return Leg(Event.CONTINUE, None)
         session, count = resumed
@@ -78,7 +79,7 @@ class DigestClient(Exchange):
 
     def _answer_or_proof(self, token: bytes, request: Request) -> Leg:
         """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
-        if b"rspauth" in token.lower():
+        if not token or ResponseAuth.announced(token):
             return self._finish(token, request)
         self._credential.sessions.drop(self._key)
         return self._answer(token, request)
@@ -109,10 +110,10 @@ class DigestClient(Exchange):
             challenge.tolerances | tolerance,
         )
         self._position = _Position.PROOF
-        return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, (request.target, request.authzid)))
+        return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
 
-    def _respond(self, session: ClientSession, nc: bytes, key: tuple[str, str]) -> bytes:
-        target, authzid = key
+    def _respond(self, session: ClientSession, nc: bytes, key: SessionKey) -> bytes:
+        target, authzid, _ = key
         if not _URI(target):
             raise TargetUnknown(
                 "the target must be a name like ldap/host.example, in URI characters; percent-encode others",
@@ -153,7 +154,7 @@ class DigestClient(Exchange):
                 requirement="RFC2831-2.1.3-06",
             )
         resumed = self._position is _Position.ANSWER_TO_INITIAL_RESPONSE
-        if not resumed:
+        if not resumed and not request.wished & _SUPPLIED:
             self._credential.sessions.put(self._key, session, 1)
         self.outcome = _outcome(session, self._key[1], resumed, self._environment.policy.max_buffer)
         return Leg(Event.COMPLETE, None)
@@ -205,6 +206,10 @@ class DigestClient(Exchange):
             f"the server offers qop {offered}, and flags and policy permit {wanted} (min_ssf {policy.min_ssf})",
             requirement="RFC2831-2.1.1-20",
         )
+
+
+def _session_key(request: Request) -> SessionKey:
+    return request.target, request.authzid, request.wished
 
 
 def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: int) -> Outcome:

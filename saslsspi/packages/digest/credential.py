@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from saslsspi.errors import SecurityQosFailed
 from saslsspi.packages.digest.ciphers import Cipher
@@ -13,10 +13,11 @@ from saslsspi.packages.digest.qop import permitted
 from saslsspi.sspi.package import Credential, Side
 from saslsspi.sspi.policy import Policy
 
-__all__ = ["ClientSession", "DigestCredential", "Offer", "SessionCache"]
+__all__ = ["ClientSession", "DigestCredential", "Offer", "SessionCache", "SessionKey"]
 
 _SESSIONS: Final = 64
 _LAST_COUNT: Final = 0xFFFFFFFF
+_ANY_NONCE: Final = b"0" * 24  # as long as the base64 of 18 octets, which takes its place
 
 
 class ClientSession(NamedTuple):
@@ -36,16 +37,20 @@ class ClientSession(NamedTuple):
     tolerances: int
 
 
+SessionKey: TypeAlias = tuple[str, str, int]
+"""Target, authorization identity, and the flags that were wished for: another wish may need another qop."""
+
+
 class SessionCache:
-    """The sessions of one outbound credential, by target and authorization identity; bounded, safe under threads."""
+    """The sessions of one outbound credential; bounded, safe under threads."""
 
     __slots__ = ("_lock", "_sessions")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sessions: dict[tuple[str, str], tuple[ClientSession, int]] = {}
+        self._sessions: dict[SessionKey, tuple[ClientSession, int]] = {}
 
-    def put(self, key: tuple[str, str], session: ClientSession, count: int) -> None:
+    def put(self, key: SessionKey, session: ClientSession, count: int) -> None:
         """Remember a session whose nonce was used count times; the oldest makes room."""
         with self._lock:
             self._sessions.pop(key, None)
@@ -53,7 +58,7 @@ class SessionCache:
                 del self._sessions[next(iter(self._sessions))]
             self._sessions[key] = (session, count)
 
-    def next_use(self, key: tuple[str, str]) -> tuple[ClientSession, int] | None:
+    def next_use(self, key: SessionKey) -> tuple[ClientSession, int] | None:
         """Return a session and the nonce count that the caller alone may use; None without one."""
         with self._lock:
             session, count = self._sessions.get(key, (None, 0))
@@ -63,7 +68,7 @@ class SessionCache:
             self._sessions[key] = (session, count + 1)
             return session, count + 1
 
-    def drop(self, key: tuple[str, str]) -> None:
+    def drop(self, key: SessionKey) -> None:
         """Forget a session that the server no longer takes."""
         with self._lock:
             self._sessions.pop(key, None)
@@ -125,13 +130,14 @@ class DigestCredential(Credential):
                 f"flags and policy (min_ssf {policy.min_ssf}, max_ssf {policy.max_ssf}) leave no qop to offer"
             )
         challenge = Challenge(
-            nonce=b"0",
+            nonce=_ANY_NONCE,
             realms=tuple(realm.encode() for realm in self.realms),
             qop=tuple(reversed(permits.qops)),
             maxbuf=policy.max_buffer,
             ciphers=tuple(cipher.name for cipher in permits.ciphers),
         )
+        challenge._replace(stale=True).to_bytes()  # the longest form must be below the limit as well
         # The realms before it cannot hold this text: their double quotes are escaped.
-        head, mark, tail = challenge.to_bytes().partition(b'nonce="0"')
+        head, _, tail = challenge.to_bytes().partition(b'nonce="' + _ANY_NONCE)
         ciphers = {cipher.name: cipher for cipher in permits.ciphers}
-        return Offer(challenge, head + mark[:-2], mark[-1:] + tail, frozenset(permits.qops), ciphers)
+        return Offer(challenge, head + b'nonce="', tail, frozenset(permits.qops), ciphers)

@@ -60,7 +60,9 @@ def directives(message: bytes, limit: int, alone: frozenset[bytes]) -> tuple[dic
         if name:
             key = name.lower()
             if key == b"realm":
-                realms.append(quoted or bare)
+                if bare:
+                    raise InvalidToken("realm is not a quoted string")
+                realms.append(quoted)
             if key not in found:
                 found[key] = (quoted, bare)
             elif key in alone:

@@ -230,6 +230,11 @@ class ResponseAuth(NamedTuple):
             raise InvalidToken("the server sent no rspauth of 32 hex digits", requirement="RFC2831-2.1.3-07")
         return cls(rspauth)
 
+    @staticmethod
+    def announced(message: bytes) -> bool:
+        """Whether a message is a response-auth rather than a challenge: it has an rspauth directive."""
+        return b"rspauth" in directives(message, _CHALLENGE_LIMIT, frozenset())[0]
+
     def to_bytes(self) -> bytes:
         """Write the message."""
         return b"rspauth=" + self.rspauth

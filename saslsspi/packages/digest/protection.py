@@ -50,6 +50,7 @@ class DigestProtection(Protection):
         session_key: H(A1).
         max_send: The peer's maxbuf, in octets; what is added counts within it.
         max_receive: Our own maxbuf.
+        first_number: Sequence number of the first message either way; the protocol's is 0.
 
     Raises:
         InvalidToken: the peer's maxbuf leaves no room for a message.
@@ -59,7 +60,14 @@ class DigestProtection(Protection):
     signature_algorithm = "HMAC-MD5"
 
     def __init__(
-        self, keys: LayerKeys, cipher: Cipher | None, session_key: bytes, max_send: int, max_receive: int
+        self,
+        keys: LayerKeys,
+        cipher: Cipher | None,
+        session_key: bytes,
+        max_send: int,
+        max_receive: int,
+        *,
+        first_number: int = 0,
     ) -> None:
         block = 1 if cipher is None else cipher.block_size
         self.encrypts = cipher is not None
@@ -78,13 +86,13 @@ class DigestProtection(Protection):
             max_token=MAX_TOKEN, max_signature=_TRAILER_SIZE, block_size=block, security_trailer=_TRAILER_SIZE + block
         )
         if cipher is None:
-            self.seal, self._sign = _sender(keys.send_signing)
-            self.unseal, self._verify = _receiver(keys.receive_signing)
+            self.seal, self._sign = _sender(keys.send_signing, first_number)
+            self.unseal, self._verify = _receiver(keys.receive_signing, first_number)
         else:
             encipher = cipher.begin(keys.send_sealing, True)
             decipher = cipher.begin(keys.receive_sealing, False)
-            self.seal, self._sign = _enciphering_sender(keys.send_signing, encipher, block)
-            self.unseal, self._verify = _deciphering_receiver(keys.receive_signing, decipher, block)
+            self.seal, self._sign = _enciphering_sender(keys.send_signing, encipher, block, first_number)
+            self.unseal, self._verify = _deciphering_receiver(keys.receive_signing, decipher, block, first_number)
 
     def overhead(self, size: int) -> int:
         """Return how many octets seal adds to a message of size octets."""
@@ -100,10 +108,9 @@ class DigestProtection(Protection):
         self._verify(message, signature)
 
 
-def _sender(key: bytes) -> tuple[Sealer, Callable[[bytes], bytes]]:
+def _sender(key: bytes, number: int) -> tuple[Sealer, Callable[[bytes], bytes]]:
     mac = HmacMd5(key)
     inner_state, outer_state = mac.inner.copy, mac.outer.copy
-    number = 0
 
     def seal(message: Octets) -> tuple[Octets, ...]:
         nonlocal number
@@ -122,10 +129,9 @@ def _sender(key: bytes) -> tuple[Sealer, Callable[[bytes], bytes]]:
     return seal, sign
 
 
-def _receiver(key: bytes) -> tuple[Opener, Callable[[bytes, bytes], None]]:
+def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes], None]]:
     mac = HmacMd5(key)
     inner_state, outer_state = mac.inner.copy, mac.outer.copy
-    number = 0
 
     def unseal(wire: Octets) -> bytes:
         nonlocal number
@@ -152,11 +158,10 @@ def _receiver(key: bytes) -> tuple[Opener, Callable[[bytes, bytes], None]]:
 
 
 def _enciphering_sender(
-    key: bytes, encipher: Callable[[Octets], bytes], block: int
+    key: bytes, encipher: Callable[[Octets], bytes], block: int, number: int
 ) -> tuple[Sealer, Callable[[bytes], bytes]]:
     mac = HmacMd5(key)
     inner_state, outer_state = mac.inner.copy, mac.outer.copy
-    number = 0
 
     def authenticate(message: Octets) -> tuple[bytes, bytes]:
         nonlocal number
@@ -182,11 +187,10 @@ def _enciphering_sender(
 
 
 def _deciphering_receiver(
-    key: bytes, decipher: Callable[[Octets], bytes], block: int
+    key: bytes, decipher: Callable[[Octets], bytes], block: int, number: int
 ) -> tuple[Opener, Callable[[bytes, bytes], None]]:
     mac = HmacMd5(key)
     inner_state, outer_state = mac.inner.copy, mac.outer.copy
-    number = 0
     least = _TRAILER_SIZE if block == 1 else 16 + _CLEAR_SIZE
 
     def check(message: Octets, received: Octets, counter: bytes) -> None:

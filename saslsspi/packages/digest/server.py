@@ -7,6 +7,7 @@ against a secret that nobody knows.
 from __future__ import annotations
 
 import enum
+import logging
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
@@ -34,6 +35,9 @@ from saslsspi.sspi.policy import Tolerances
 
 __all__ = ["DigestServer"]
 
+# "should be configurable to log an authentication failure in some sort of security audit log" (section 2.2.2)
+_AUDIT: Final = logging.getLogger("saslsspi.audit")
+_AUDIT.addHandler(logging.NullHandler())
 _FIRST_COUNT: Final = b"00000001"
 _NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least 64 bits
 _SECRETS: Final = (Secret.HA1, Secret.PASSWORD)
@@ -103,7 +107,10 @@ class DigestServer(Exchange):
             if record is None or not isinstance(record.session, _Session):
                 return None, False
             session = record.session
+            # The store may serve several acceptors, and this one may offer less than the one that began the session.
+            self._check_qop(response)
             self._check_target(response)
+            self._check_realm(response)
         except SaslError:
             return None, False
         same = (
@@ -118,12 +125,14 @@ class DigestServer(Exchange):
             session.ha1, response.nonce, response.nc, session.cnonce, session.qop or AUTH, response.digest_uri
         )
         if not compare_digest(right, response.response) or not same:
+            _AUDIT.warning("subsequent authentication of %r refused: the response is wrong", session.outcome.username)
             return None, False
         # "stale ... only if the response is right": a wrong password must not look like an old nonce.
         if self._environment.clock() - record.issued > policy.nonce_lifetime:
             store.forget(response.nonce)
             return None, True
         if not store.advance(response.nonce, int(response.nc, 16)):
+            _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.outcome.username)
             return None, False
         cipher = self._offer.ciphers.get(session.cipher or b"")
         self.outcome = self._complete(response, session.ha1, session.outcome, cipher, True)
@@ -138,13 +147,7 @@ class DigestServer(Exchange):
             raise LogonDenied("nc is not 00000001 in initial authentication", requirement="RFC2831-2.1.3-01")
         self._check_qop(response)
         self._check_target(response)
-        realm = self._decode(response.realm or b"", response)
-        # Realms are compared as they are: section 2.1.2 gives them no case folding.
-        if realm not in (self._credential.realms or ("",)):
-            raise LogonDenied(
-                f"the client names a realm that is not served here; there are {self._credential.realms or '(none)'}",
-                requirement="RFC2831-2.1.2-10",
-            )
+        realm = self._check_realm(response)
         # MS-DPSP 2.2: a single backslash may be an improperly escaped one. The name in the grammar's reading is first.
         names = [response.username]
         if response.literal_username is not None:
@@ -254,6 +257,16 @@ class DigestServer(Exchange):
             raise WrongPrincipal(
                 f"the client's digest-uri is none of {', '.join(sorted(right))}", requirement="RFC2831-2.1.2-38"
             )
+
+    def _check_realm(self, response: Response) -> str:
+        realm = self._decode(response.realm or b"", response)
+        # Realms are compared as they are: section 2.1.2 gives them no case folding.
+        if realm not in (self._credential.realms or ("",)):
+            raise LogonDenied(
+                f"the client names a realm that is not served here; there are {self._credential.realms or '(none)'}",
+                requirement="RFC2831-2.1.2-10",
+            )
+        return realm
 
     def _decode(self, octets: bytes, response: Response | None) -> str:
         # An authorization identity is UTF-8 whatever charset says.

@@ -1,0 +1,146 @@
+"""PLAIN (RFC 4616): user name and password in one message, so only where the channel is encrypted.
+
+The floor below sees to that: what lacks Property.NO_PLAINTEXT is begun under an encrypted channel only, or where the
+policy says that it may go in clear.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import Final
+
+from saslsspi.accounts.scram import deriver_of
+from saslsspi.crypto.scram import client_keys
+from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
+from saslsspi.prep import saslprep
+from saslsspi.sasl.authorization import authorize
+from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.mechanism import (
+    Binding,
+    ClientExchange,
+    ClientParameters,
+    First,
+    Mechanism,
+    ServerExchange,
+    ServerParameters,
+)
+from saslsspi.sspi.environment import Account, Question, Secret
+from saslsspi.sspi.package import Outcome
+from saslsspi.sspi.policy import Property
+
+__all__ = ["PLAIN"]
+
+_MAX_SIZE: Final = 16384  # section 2 asks for 255 octets in each of the three fields
+_SECRETS: Final = (Secret.SCRAM, Secret.PASSWORD)
+
+
+class _PlainClient(ClientExchange):
+    __slots__ = ("_message", "_name", "_sent", "_authzid", "done", "outcome")
+
+    def __init__(self, parameters: ClientParameters) -> None:
+        credentials = parameters.credentials
+        if credentials is not None and not isinstance(credentials, Password):
+            raise UnknownCredentials(f"PLAIN takes a Password, not {type(credentials).__name__}")
+        if credentials is None or not credentials.username or not credentials.password:
+            raise IncompleteCredentials("PLAIN needs a user name and a password", requirement="RFC4616-2-05")
+        fields = (parameters.authzid, credentials.username, credentials.password)
+        if any("\0" in field for field in fields):
+            raise InvalidParameter("PLAIN carries no NUL in an identity or a password", requirement="RFC4616-2-02")
+        try:
+            self._message = "\0".join(fields).encode()
+        except UnicodeEncodeError:
+            raise InvalidParameter("an identity or the password holds a surrogate, which UTF-8 cannot carry") from None
+        self._name = credentials.username
+        self._authzid = parameters.authzid
+        self._sent = False
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, challenge: bytes | None) -> bytes:
+        if self._sent or challenge:
+            raise InvalidToken("PLAIN has one message, and no challenge but an empty one before it")
+        self._sent = True
+        return self._message
+
+    def succeed(self) -> None:
+        if self._sent:
+            self.done = True
+            self.outcome = Outcome(username=self._name, authzid=self._authzid)
+
+
+class _PlainServer(ServerExchange):
+    __slots__ = ("_authzid", "_parameters", "_password", "_username", "done", "outcome")
+
+    def __init__(self, parameters: ServerParameters) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+        self._parameters = parameters
+
+    def step(self, response: bytes | None) -> bytes | Question:
+        if response is None:
+            return b""
+        if len(response) > _MAX_SIZE:
+            raise InvalidToken(f"a PLAIN message of {len(response)} octets, at most {_MAX_SIZE} are taken")
+        try:
+            fields = response.decode().split("\0")
+        except UnicodeDecodeError:
+            raise InvalidToken("the PLAIN message is not UTF-8", requirement="RFC4616-2-11") from None
+        if len(fields) != 3:
+            raise InvalidToken(
+                f"the PLAIN message has {len(fields)} fields between NULs, expected 3", requirement="RFC4616-2-02"
+            )
+        self._authzid, username, password = fields
+        if not username or not password:
+            raise InvalidToken("the PLAIN message lacks a user name or a password", requirement="RFC4616-2-05")
+        try:
+            self._username, self._password = saslprep(username), saslprep(password)
+        except InvalidParameter as error:
+            raise LogonDenied(
+                f"the user name or the password cannot be prepared: {error.text}", requirement="RFC4616-2-09"
+            ) from None
+        # "if preparation fails or results in an empty string, verification SHALL fail"
+        if not self._username or not self._password:
+            raise LogonDenied("nothing is left of the user name or the password", requirement="RFC4616-2-09")
+        realms = self._parameters.realms
+        return Question(self._username, realms[0] if len(realms) == 1 else "", _SECRETS)
+
+    def resume(self, account: Account | None) -> None:
+        if not self._verifies(account):
+            raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC4616-2-06")
+        authorize(account, self._username, self._authzid)
+        self.done = True
+        self.outcome = Outcome(username=self._username, authzid=self._authzid, account=account)
+
+    def _verifies(self, account: Account | None) -> bool:
+        """Whether the password is right; an unknown user costs what the known ones of this authority cost."""
+        environment = self._parameters.environment
+        given = self._password.encode()
+        deriver = deriver_of(environment.authority, environment.random)
+        if account is not None and account.password is not None:
+            return compare_digest(given, _prepared(account.password) or environment.random(16))
+        stored = next(iter(account.scram.values()), None) if account is not None else None
+        if stored is not None:
+            keys = client_keys(stored.hash_name, given, stored.salt, stored.iterations)
+            return compare_digest(keys.stored_key, stored.stored_key)
+        if deriver.stored:
+            client_keys("SHA-256", given, deriver.salt(self._username, "SHA-256"), deriver.iterations)
+        return False
+
+
+def _prepared(stored: str) -> bytes:
+    """Return a stored password prepared, or nothing where that fails."""
+    try:
+        return saslprep(stored, stored=True).encode()
+    except InvalidParameter:
+        return b""
+
+
+PLAIN: Final = Mechanism(
+    name="PLAIN",
+    first=First.CLIENT,
+    properties=Property.NO_ANONYMOUS,
+    client=_PlainClient,
+    server=_PlainServer,
+    binding=Binding.NONE,
+    credentials=(Password,),
+)

@@ -1,0 +1,1 @@
+"""What carries exchanges and layers: sockets, streams, and other people's clients. No protocol logic lives here."""

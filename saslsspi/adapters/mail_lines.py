@@ -1,0 +1,165 @@
+"""Bounded lines and a security layer over a blocking socket, in the shape that the standard library's clients expect.
+
+smtplib and poplib keep a `sock` (sendall, close, shutdown) and a `file` (readline, close), and take any object of that
+shape; imaplib's subclasses own read, readline and send. LineSocket and LineFile are these two objects.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Final, Protocol
+
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import IncompleteMessage, InvalidToken
+from saslsspi.sasl.layer import Layer
+
+__all__ = ["LayeredSocket", "LineFile", "StreamSocket", "bindings_of", "strength_of"]
+
+_RECEIVE: Final = 1 << 16
+_LINE_END: Final = b"\n"
+
+
+class StreamSocket(Protocol):
+    """What is used of a socket, plain or TLS."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return up to size octets, none at the end of the stream."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all data."""
+
+    def shutdown(self, how: int, /) -> None:
+        """End one or both directions."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class LayeredSocket:
+    """A connected socket under a security layer; everything else is the socket's own.
+
+    Args:
+        sock: The socket, which may be a TLS one: data are SASL encoded first, TLS encoded after (RFC 4954 section 4).
+        layer: The layer.
+        received: Octets that were already read behind the reply that ended the exchange: the layer's first.
+    """
+
+    def __init__(self, sock: StreamSocket, layer: Layer, received: bytes = b"") -> None:
+        self._sock = sock
+        self._layer = layer
+        self._plain = bytearray(layer.unwrap(received) if received else b"")
+
+    def recv(self, size: int) -> bytes:
+        """Return up to size octets of plain text, none at the end of the stream.
+
+        Raises:
+            IncompleteMessage: the stream ended in the middle of a protected buffer.
+        """
+        while not self._plain:
+            octets = self._sock.recv(_RECEIVE)
+            if not octets:
+                if not self._layer.at_boundary:
+                    raise IncompleteMessage("the connection ended in the middle of a protected buffer")
+                return b""
+            self._plain += self._layer.unwrap(octets)
+        taken = bytes(self._plain[:size])
+        del self._plain[:size]
+        return taken
+
+    def sendall(self, data: bytes) -> None:
+        """Protect and send all data."""
+        self._sock.sendall(self._layer.wrap(data))
+
+    def shutdown(self, how: int) -> None:
+        """End one or both directions."""
+        self._sock.shutdown(how)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._sock.close()
+
+    def makefile(self, mode: str = "rb") -> LineFile:
+        """Return a reader of lines."""
+        return LineFile(self)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+class LineFile:
+    """Lines and octets from a socket. Its buffer can be looked at, which a BufferedReader's cannot without reading."""
+
+    def __init__(self, sock: StreamSocket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+
+    @property
+    def sock(self) -> StreamSocket:
+        """The socket it reads from."""
+        return self._sock
+
+    @property
+    def unread(self) -> bytes:
+        """What was received and not yet read."""
+        return bytes(self._buffer)
+
+    def readline(self, limit: int = -1) -> bytes:
+        """Return a line with its end, at most limit octets of it; less at the end of the stream."""
+        start = 0
+        while (end := self._buffer.find(_LINE_END, start)) < 0 and not 0 <= limit <= len(self._buffer):
+            start = len(self._buffer)
+            if not self._receive():
+                break
+        size = end + 1 if end >= 0 else len(self._buffer)
+        return self._take(size if limit < 0 else min(size, limit))
+
+    def read(self, size: int) -> bytes:
+        """Return size octets; fewer at the end of the stream."""
+        while len(self._buffer) < size and self._receive():
+            pass
+        return self._take(size)
+
+    def close(self) -> None:
+        """Forget what is unread; the socket is closed by its owner."""
+        self._buffer.clear()
+
+    def _receive(self) -> bool:
+        octets = self._sock.recv(_RECEIVE)
+        self._buffer += octets
+        return bool(octets)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+def check_silence(file: LineFile, where: str) -> None:
+    """Raise unless a server has sent nothing yet; what stands here was put in by somebody else.
+
+    Raises:
+        InvalidToken: there are octets in clear where protection begins.
+    """
+    if file.unread:
+        raise InvalidToken(f"{len(file.unread)} octets in clear stand behind {where}, where protection begins")
+
+
+def bindings_of(sock: object) -> ChannelBindings | None:
+    """Return the channel bindings of a TLS socket: tls-server-end-point; None without TLS."""
+    if not isinstance(sock, ssl.SSLSocket | ssl.SSLObject):
+        return None
+    certificate = sock.getpeercert(binary_form=True)
+    return ChannelBindings.tls_server_end_point(certificate) if certificate else None
+
+
+def strength_of(sock: object) -> int:
+    """Return the SSF of the TLS around a client's socket, 0 where the server's name was not verified.
+
+    RFC 4954 section 14: plain text over TLS "MUST NOT" be tried where the certificate's verification failed.
+    """
+    if not isinstance(sock, ssl.SSLSocket | ssl.SSLObject):
+        return 0
+    context, cipher = sock.context, sock.cipher()
+    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname or cipher is None:
+        return 0
+    return cipher[2]

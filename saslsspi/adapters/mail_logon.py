@@ -1,0 +1,179 @@
+"""Which mechanism a mail client uses, and in which order others are tried; shared by SMTP, IMAP and POP3 clients."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self, TypedDict
+
+from saslsspi.adapters.mail_dialogue import Profile, Refused, Reply, ReplyKind, converse
+from saslsspi.adapters.mail_lines import bindings_of, strength_of
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import DowngradeDetected, PackageNotFound
+from saslsspi.sasl.acceptance import choose
+from saslsspi.sasl.credentials import Credentials
+from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.session import Client, Security
+from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.sspi.policy import Policy
+
+__all__ = ["Established", "Logon", "LogonOptions", "check_not_hidden", "log_on"]
+
+
+class Established(NamedTuple):
+    """A successful exchange: what was negotiated, and the layer to install now, if any."""
+
+    security: Security
+    layer: Layer | None
+
+
+class LogonOptions(TypedDict, total=False):
+    """The keywords of every authenticate_sasl.
+
+    Attributes:
+        credentials: What to authenticate with.
+        authzid: The identity to act as, "" for one's own.
+        policy: What to accept.
+        host: The server's name; without it, the one that the connection was opened with.
+        server_name: Name of a replicated service, when it is not the host's.
+        bindings: Channel bindings; without them, tls-server-end-point of the connection's certificate.
+        initial_response: False for a server that invites one and cannot take it.
+        environment: Clock, randomness and policy of the exchange.
+    """
+
+    credentials: Credentials | None
+    authzid: str
+    policy: Policy | None
+    host: str
+    server_name: str | None
+    bindings: ChannelBindings | None
+    initial_response: bool
+    environment: Environment | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logon:
+    """What a caller of authenticate_sasl asked for, and what its connection gives; see LogonOptions.
+
+    Attributes:
+        mechanism: One name, names in order of preference, or None for the strongest that policy and server permit.
+        external_ssf: Strength of the verified TLS around the exchange; 0 without.
+    """
+
+    mechanism: str | Sequence[str] | None
+    host: str
+    bindings: ChannelBindings | None
+    external_ssf: int
+    credentials: Credentials | None = None
+    authzid: str = ""
+    policy: Policy | None = None
+    server_name: str | None = None
+    initial_response: bool = True
+    environment: Environment | None = None
+
+    @classmethod
+    def over(
+        cls,
+        sock: object,
+        mechanism: str | Sequence[str] | None,
+        options: LogonOptions,
+        *,
+        host: str,
+    ) -> Self:
+        """Make a logon over a connected socket (or TLS object), whose TLS speaks for itself."""
+        own: LogonOptions = {"host": host, **options}
+        if own.get("bindings") is None:
+            own["bindings"] = bindings_of(sock)
+        return cls(mechanism=mechanism, external_ssf=strength_of(sock), **own)
+
+    @property
+    def effective_policy(self) -> Policy:
+        """The policy that will be in force."""
+        return self.policy or (self.environment or DEFAULT_ENVIRONMENT).policy
+
+    @property
+    def preferred(self) -> tuple[str, ...]:
+        """The mechanisms that the caller named."""
+        if self.mechanism is None:
+            return ()
+        return (self.mechanism,) if isinstance(self.mechanism, str) else tuple(self.mechanism)
+
+    def choose(self, offered: Iterable[str]) -> str:
+        """Return the mechanism to use; raises PackageNotFound, which says why none is left."""
+        return choose(
+            offered,
+            self.effective_policy,
+            self.preferred,
+            external_ssf=self.external_ssf,
+            bindings=self.bindings,
+            credentials=self.credentials,
+        ).mechanism.name
+
+    def client(self, mechanism: str, profile: Profile) -> Client:
+        """Make the client's side of an exchange."""
+        return Client(
+            mechanism,
+            service=profile.service,
+            host=self.host,
+            credentials=self.credentials,
+            server_name=self.server_name,
+            authzid=self.authzid,
+            policy=self.policy,
+            bindings=self.bindings,
+            external_ssf=self.external_ssf,
+            environment=self.environment,
+        )
+
+
+def log_on(
+    logon: Logon, profile: Profile, offered: Sequence[str], *, initial_response: bool
+) -> Generator[bytes, Reply, Established | Refused]:
+    """Yield lines and be sent replies as in converse, through one mechanism after another.
+
+    A mechanism that the server finds unsuitable is followed by the next (RFC 4954 section 6). A refusal without a
+    reason could mean the password, and another try would be another guess: it is followed by the next only where the
+    caller named several mechanisms.
+
+    Raises:
+        PackageNotFound: no mechanism is left; says why for each.
+        SaslError: see converse.
+    """
+    remaining = list(offered)
+    policy = logon.effective_policy
+    refused: Refused | None = None
+    while True:
+        try:
+            mechanism = logon.choose(remaining)
+        except PackageNotFound:
+            if refused is None:
+                raise
+            return refused
+        client = logon.client(mechanism, profile)
+        ended = yield from converse(
+            client, profile, policy=policy, initial_response=initial_response and logon.initial_response
+        )
+        if not isinstance(ended, Refused):
+            security = client.security
+            return Established(replace(security, tolerances=security.tolerances + ended), client.layer)
+        refused = ended
+        if ended.reply.kind is not ReplyKind.UNSUITABLE and not (
+            ended.reply.kind is ReplyKind.REFUSED and len(logon.preferred) > 1
+        ):
+            return refused
+        remaining = [name for name in remaining if name.upper() != mechanism.upper()]
+
+
+def check_not_hidden(logon: Logon, security: Security, before: Iterable[str], under_layer: Sequence[str]) -> None:
+    """Compare the offer in clear with the one under the layer (RFC 4422 section 6.1.2, RFC 4954 section 4).
+
+    Raises:
+        DowngradeDetected: the server offers, under protection, what we would have preferred and were not shown.
+    """
+    try:
+        better = logon.choose(under_layer)
+    except PackageNotFound:
+        return  # many servers offer nothing to those who are in
+    if better != security.mechanism and better.upper() not in {name.upper() for name in before}:
+        raise DowngradeDetected(
+            f"{better} was hidden from the offer in clear: the server lists it under the layer of {security.mechanism}"
+        )

@@ -1,0 +1,183 @@
+"""SASL for poplib: SaslPOP3 and SaslPOP3_SSL are poplib's classes with one method more (RFC 5034).
+
+`stat`, `retr` and the rest stay as they are, under a security layer where one was negotiated.
+"""
+
+from __future__ import annotations
+
+import poplib
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final, Unpack
+
+from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
+from saslsspi.adapters.mail_lines import LayeredSocket, LineFile, check_silence
+from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
+from saslsspi.sasl.session import Security
+
+__all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL"]
+
+# RFC 5034 section 4: the service name is "pop", and the command keeps POP3's limit of 255 octets.
+POP3_PROFILE: Final = Profile("pop", "AUTH", 255)
+
+
+class PopLogonDenied(LogonDenied, poplib.error_proto):
+    """The server's -ERR, for those who catch poplib's exception and for those who catch ours."""
+
+
+def _reply(line: bytes) -> Reply:
+    """Sort a reply to AUTH; the codes in brackets are RFC 3206's."""
+    status, _, text = line.partition(b" ")
+    if status == b"+":
+        return Reply(ReplyKind.CHALLENGE, text)
+    if status == b"+OK":
+        return Reply(ReplyKind.SUCCESS, text)
+    if status != b"-ERR":
+        raise InvalidToken("the server's reply to AUTH is not a POP3 reply")
+    code = text[1:].partition(b"]")[0].upper() if text.startswith(b"[") else b""
+    if code == b"AUTH":
+        return Reply(ReplyKind.DENIED, text)
+    return Reply(ReplyKind.TEMPORARY if code in (b"SYS/TEMP", b"IN-USE") else ReplyKind.REFUSED, text)
+
+
+class _Sasl(poplib.POP3):
+    """What both classes add.
+
+    Attributes:
+        security: What authenticate_sasl negotiated; None before.
+    """
+
+    security: Security | None = None
+    _layered = False
+
+    def authenticate_sasl(
+        self,
+        mechanism: str | Sequence[str] | None = None,
+        *,
+        without_capability: bool = False,
+        **options: Unpack[LogonOptions],
+    ) -> Security:
+        """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
+
+        Where a layer is negotiated it is installed before this returns. Keywords beside without_capability are those
+        of LogonOptions.
+
+        Args:
+            mechanism: A name, or names in order of preference.
+            without_capability: Try the named mechanisms on a server whose CAPA does not list SASL.
+            **options: See LogonOptions.
+
+        Raises:
+            PopLogonDenied: the server says -ERR; the connection can be used for another try.
+            NoAuthenticatingAuthority: the server fails for a time; another password would not help.
+            AlgorithmMismatch, PackageNotFound: no mechanism is left.
+            SaslError: the exchange failed, and the connection is closed.
+        """
+        if self.security is not None:
+            raise ContextMisuse("this session is authenticated already (RFC 5034 section 4)")
+        logon = Logon.over(self.sock, mechanism, options, host=self.host)
+        offered = self._offered()
+        listed = offered is not None
+        if offered is None:
+            if not without_capability or not logon.preferred:
+                raise UnsupportedFunction("the server's CAPA does not list SASL")
+            offered = list(logon.preferred)
+        # RFC 5034 section 3: on a server without the capability the client "MUST NOT" send an initial response.
+        dialogue = log_on(logon, POP3_PROFILE, offered, initial_response=listed)
+        line = b"AUTH " + next(dialogue)
+        try:
+            while True:
+                self.sock.sendall(line + b"\r\n")
+                reply = self._read_reply()
+                line = dialogue.send(reply)
+                if reply.kind is not ReplyKind.CHALLENGE:
+                    line = b"AUTH " + line
+        except StopIteration as stop:
+            ended: Established | Refused = stop.value
+        except BaseException:
+            self._drop()
+            raise
+        if isinstance(ended, Refused):
+            refusal = ended.error()
+            raise PopLogonDenied(refusal.text) if isinstance(refusal, LogonDenied) else refusal
+        try:
+            if ended.layer is not None:
+                self._install(ended)
+                check_not_hidden(logon, ended.security, offered, self._offered() or ())
+        except BaseException:
+            self._drop()
+            raise
+        self.security = ended.security
+        return ended.security
+
+    def stls(self, *args: Any, **kwargs: Any) -> bytes:
+        """Start TLS as poplib does; octets that came in clear behind the reply are an error, not a reply."""
+        if self._layered:
+            raise ContextMisuse("TLS cannot be started under a security layer")
+        before = self._open_file()
+        answer = super().stls(*args, **kwargs)
+        try:
+            check_silence(before, "the reply to STLS")
+        except SaslError:
+            self._drop()
+            raise
+        return answer
+
+    def _open_file(self) -> LineFile:
+        if not isinstance(self.file, LineFile) or self.file.sock is not self.sock:
+            self.file = LineFile(self.sock)  # type: ignore[assignment]  # it has a file's shape
+        reader: LineFile = self.file  # type: ignore[assignment]
+        return reader
+
+    def _getline(self) -> tuple[bytes, int]:
+        self._open_file()
+        return super()._getline()  # type: ignore[misc, no-any-return]
+
+    def _putcmd(self, line: str) -> None:
+        check_argument(line)
+        super()._putcmd(line)  # type: ignore[misc]
+
+    def _read_reply(self) -> Reply:
+        line = self._open_file().readline(MAX_LINE + 1)
+        if not line.endswith(b"\n"):
+            problem = "is longer than we read" if len(line) > MAX_LINE else "ends with the connection"
+            raise InvalidToken(f"the server's reply to AUTH {problem}")
+        return _reply(line.rstrip(b"\r\n"))
+
+    def _install(self, ended: Established) -> None:
+        assert ended.layer is not None
+        file = self._open_file()
+        # No server speaks POP3 unasked: what stands behind the +OK belongs to nobody.
+        check_silence(file, "the server's success")
+        self.sock = LayeredSocket(file.sock, ended.layer)  # type: ignore[assignment]  # it has a socket's shape
+        self._layered = True
+
+    def _offered(self) -> list[str] | None:
+        """Ask for the SASL capability; poplib keeps no list."""
+        try:
+            return self.capa().get("SASL")
+        except poplib.error_proto as error:
+            if str(error.args[0]).find("-ERR EOF") >= 0:  # poplib's words for a closed connection
+                raise InvalidToken("the connection ended in the middle of CAPA") from error
+            return None
+
+    def _drop(self) -> None:
+        """Close the connection without another word."""
+        self.security = None
+        try:
+            self.close()
+        except OSError:
+            return
+
+
+class SaslPOP3(_Sasl):
+    """poplib.POP3 with authenticate_sasl; use `stls` first where the server has it."""
+
+
+class SaslPOP3_SSL(_Sasl, poplib.POP3_SSL):  # type: ignore[misc]  # noqa: N801  # stls differs in typeshed only
+    """poplib.POP3_SSL with authenticate_sasl; without a `context` of its own it verifies the server."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context", ssl.create_default_context())
+        super().__init__(*args, **kwargs)

@@ -1,0 +1,1 @@
+"""The commands of the program `saslsspi`: one module each, loaded when it is asked for."""

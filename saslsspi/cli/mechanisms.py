@@ -1,0 +1,64 @@
+"""`saslsspi mechanisms`: the installed SASL mechanisms, and what failed to load."""
+
+from __future__ import annotations
+
+import argparse
+
+from saslsspi.cli.output import add_json_option, print_json, print_table
+from saslsspi.entry_points import Plugin
+from saslsspi.sasl.mechanism import LayerChoice, Mechanism
+from saslsspi.sasl.registry import MECHANISMS
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = "List the SASL mechanisms that are installed, and what failed to load."
+    add_json_option(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the list."""
+    records = [_record(plugin) for plugin in MECHANISMS.plugins()]
+    if arguments.json:
+        print_json({"mechanisms": records})
+        return 0
+    usable = [record for record in records if not record["problem"]]
+    print_table(
+        ("mechanism", "package", "sides", "layers", "max SSF", "properties", "from"),
+        [
+            [record[key] for key in ("name", "package", "sides", "layers", "max_ssf", "properties", "distribution")]
+            for record in usable
+        ],
+    )
+    for record in records:
+        if record["problem"]:
+            print(f"{record['name']} of {record['distribution']} cannot be used: {record['problem']}")
+    return 0
+
+
+def _record(plugin: Plugin[Mechanism]) -> dict[str, object]:
+    mechanism = plugin.value
+    described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": plugin.problem}
+    if mechanism is not None:
+        described |= {
+            "package": mechanism.package,
+            "sides": _sides(mechanism),
+            "layers": _layers(mechanism),
+            "max_ssf": mechanism.max_ssf,
+            "properties": [(flag.name or "").lower().replace("_", "-") for flag in mechanism.properties],
+        }
+    return described
+
+
+def _sides(mechanism: Mechanism) -> list[str]:
+    if mechanism.package is not None:
+        return ["client", "server"]
+    return [side for side in ("client", "server") if getattr(mechanism, side) is not None]
+
+
+def _layers(mechanism: Mechanism) -> list[str]:
+    if mechanism.layer is LayerChoice.NONE or not mechanism.max_ssf:
+        return ["none"]
+    return ["none", "integrity", *(["confidentiality"] if mechanism.max_ssf > 1 else [])]

@@ -1,0 +1,182 @@
+"""The options that several commands share, and the values they become.
+
+Each group is added by the commands that can use it: no command takes an option that has no effect there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from saslsspi.accounts import FileAuthority, MemoryAuthority
+from saslsspi.cli.exit_status import WrongUsage
+from saslsspi.errors import SaslError
+from saslsspi.packages.digest.ciphers import CIPHERS
+from saslsspi.sasl.credentials import Password
+from saslsspi.sspi.environment import Account, Authority, Question
+from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, ChannelBindingPolicy, Policy, Tolerances
+
+__all__ = [
+    "add_account_options",
+    "add_identity_options",
+    "add_policy_options",
+    "authority_from",
+    "credentials_from",
+    "password_from",
+    "policy_from",
+]
+
+PASSWORD_VARIABLE: Final = "SASLSSPI_PASSWORD"
+_SINGLE_TOLERANCES: Final = [name for name in Tolerances.__members__ if name not in ("NONE", "DEFAULT")]
+
+
+def add_policy_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is acceptable: strength, buffer size, ciphers, channel binding, tolerances."""
+    group = parser.add_argument_group("policy")
+    group.add_argument("--min-ssf", type=int, default=0, metavar="N",
+        help="least strength of the layer: 0 none, 1 integrity, above that the cipher's bits")  # fmt: skip
+    group.add_argument("--max-ssf", type=int, default=SSF_UNLIMITED, metavar="N",
+        help="greatest strength: 0 forbids a layer, 1 forbids encryption")  # fmt: skip
+    group.add_argument("--max-buffer", type=int, default=DEFAULT_POLICY.max_buffer, metavar="OCTETS",
+        help="largest protected buffer that this side takes")  # fmt: skip
+    group.add_argument("--cipher", action="append", type=str.lower, choices=[name.decode() for name in CIPHERS],
+        help="permit this cipher, a weak one too, and only those named; repeatable, the preferred first")  # fmt: skip
+    group.add_argument("--strict", action="store_true",
+        help="tolerate no departure of the peer from the specification")  # fmt: skip
+    group.add_argument("--tolerance", action="append", default=[], metavar="NAME", type=_tolerance,
+        help=f"tolerate this one too; repeatable: {', '.join(_SINGLE_TOLERANCES)}")  # fmt: skip
+    group.add_argument("--channel-binding", choices=("none", "require"),
+        help="none: use no bindings of a TLS channel around the exchange; require: fail without them")  # fmt: skip
+
+
+def policy_from(arguments: argparse.Namespace) -> Policy:
+    """Return the policy that the options describe."""
+    tolerances = Tolerances.NONE if arguments.strict else Tolerances.DEFAULT
+    for tolerance in arguments.tolerance:
+        tolerances |= tolerance
+    binding = ChannelBindingPolicy(arguments.channel_binding or "allow")
+    try:
+        return Policy(
+            min_ssf=arguments.min_ssf,
+            max_ssf=arguments.max_ssf,
+            max_buffer=arguments.max_buffer,
+            ciphers=tuple(arguments.cipher or DEFAULT_POLICY.ciphers),
+            channel_binding=binding,
+            tolerances=tolerances,
+        )
+    except SaslError as error:
+        raise WrongUsage(error.text) from error
+
+
+def _tolerance(name: str) -> Tolerances:
+    spelled = name.upper().replace("-", "_")
+    if spelled not in _SINGLE_TOLERANCES:
+        raise argparse.ArgumentTypeError(f"there is no tolerance {name!r}; there are {', '.join(_SINGLE_TOLERANCES)}")
+    return Tolerances[spelled]
+
+
+def add_identity_options(parser: argparse.ArgumentParser) -> None:
+    """Add who authenticates, and with what."""
+    group = parser.add_argument_group("identity")
+    group.add_argument("--user", metavar="NAME", help="who authenticates")
+    group.add_argument("--password", help=f"the password; better: --password-file, {PASSWORD_VARIABLE} or the prompt")
+    group.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is the password")
+    group.add_argument("--realm", "--domain", metavar="NAME",
+        help="the realm (or domain) of the user; without it the one that the server offers")  # fmt: skip
+    group.add_argument("--authzid", default="", metavar="NAME", help="the identity to act as")
+
+
+def credentials_from(arguments: argparse.Namespace) -> Password | None:
+    """Return user and password, or None without --user."""
+    if arguments.user is None:
+        unused = [option for option in ("password", "password_file", "realm") if getattr(arguments, option) is not None]
+        if unused:
+            raise WrongUsage(f"--{unused[0].replace('_', '-')} needs --user")
+        return None
+    return Password(arguments.user, password_from(arguments), realm=arguments.realm)
+
+
+def password_from(arguments: argparse.Namespace) -> str:
+    """Return the password from the option, the file, the environment or a prompt, whichever is first."""
+    if arguments.password is not None and arguments.password_file is not None:
+        raise WrongUsage("--password and --password-file exclude each other")
+    if arguments.password is not None:
+        return str(arguments.password)
+    if arguments.password_file is not None:
+        return _first_line(arguments.password_file)
+    if PASSWORD_VARIABLE in os.environ:
+        return os.environ[PASSWORD_VARIABLE]
+    if not sys.stderr.isatty():
+        raise WrongUsage(f"there is no password: give --password-file FILE or set {PASSWORD_VARIABLE}")
+    return getpass.getpass(f"Password of {arguments.user}: ", stream=sys.stderr)
+
+
+def _first_line(file: Path) -> str:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"cannot read {file}: {error}") from error
+    if not lines:
+        raise WrongUsage(f"{file} is empty; its first line is to be the password")
+    return lines[0]
+
+
+def add_account_options(parser: argparse.ArgumentParser) -> None:
+    """Add who may log on."""
+    group = parser.add_argument_group("accounts")
+    group.add_argument("--account", action="append", default=[], type=_account, metavar="USER:PASSWORD",
+        help="one who may log on, in every realm; repeatable, for trying things out")  # fmt: skip
+    group.add_argument("--accounts", type=Path, metavar="FILE",
+        help="a TOML file: a table [accounts] of user = \"password\", or entries [[account]]")  # fmt: skip
+
+
+def authority_from(arguments: argparse.Namespace) -> Authority:
+    """Return the authority over the accounts that the options name, those of the command line first."""
+    authorities: list[Authority] = []
+    if arguments.account:
+        authorities.append(MemoryAuthority(arguments.account))
+    if arguments.accounts is not None:
+        authorities.append(_file_authority(arguments.accounts))
+    if not authorities:
+        raise WrongUsage("nobody may log on: give --account USER:PASSWORD or --accounts FILE")
+    return authorities[0] if len(authorities) == 1 else _Either(authorities)
+
+
+def _account(text: str) -> Account:
+    user, colon, password = text.partition(":")
+    if not user or not colon:
+        raise argparse.ArgumentTypeError("it is to be USER:PASSWORD")
+    return Account(username=user, password=password)
+
+
+def _file_authority(file: Path) -> Authority:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            authority = FileAuthority(file)
+        except SaslError as error:
+            raise WrongUsage(error.text) from error
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return authority
+
+
+class _Either:
+    """Asks one authority after the other."""
+
+    def __init__(self, authorities: Sequence[Authority]) -> None:
+        self._authorities = authorities
+
+    def lookup(self, question: Question) -> Account | None:
+        """See Authority.lookup."""
+        for authority in self._authorities:
+            account = authority.lookup(question)
+            if account is not None:
+                return account
+        return None

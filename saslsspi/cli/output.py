@@ -1,0 +1,97 @@
+"""What commands print: tables for a person, one JSON document for a program.
+
+A terminal gets a framed table where rich is installed; a pipe gets plain aligned lines. NO_COLOR is obeyed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+__all__ = ["add_json_option", "print_json", "print_record", "print_table"]
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def print_json(document: object) -> None:
+    """Print a document; nothing else goes to standard output in the same run."""
+    print(json.dumps(document, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Print rows under headings. Numbers are aligned to the right."""
+    if sys.stdout.isatty() and importlib.util.find_spec("rich") is not None:
+        _print_framed(headings, rows, title)
+    else:
+        _print_plain(headings, rows, title)
+
+
+def print_record(record: Mapping[str, object]) -> None:
+    """Print a name and a value a line."""
+    width = max(map(len, record), default=0)
+    for name, value in record.items():
+        print(f"{name:{width}}  {_text(value)}")
+
+
+def _print_framed(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    rights = _right_aligned(headings, rows)
+    for at, heading in enumerate(headings):
+        # Only what has words is broken into lines: a name in two pieces is no name.
+        whole = not any(" " in _text(row[at], "") for row in rows)
+        table.add_column(heading, justify="right" if rights[at] else "left", no_wrap=whole, overflow="fold")
+    for row in rows:
+        # Text and not markup: what a peer says may hold brackets.
+        table.add_row(*(Text(_text(cell, "\n"), style=_STYLES.get(_text(cell), "")) for cell in row))
+    Console(highlight=False).print(table)
+
+
+_STYLES = {"ok": "green", "failed": "bold red"}
+
+
+def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    cells = [list(headings), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(headings))]
+    rights = _right_aligned(headings, rows)
+    if title:
+        print(title)
+    for line in cells:
+        padded = (
+            f"{cell:>{width}}" if right else f"{cell:<{width}}"
+            for cell, width, right in zip(line, widths, rights, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def _right_aligned(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
+    return [bool(rows) and all(isinstance(row[at], int | float) for row in rows) for at in range(len(headings))]
+
+
+def _text(value: object, separator: str = ", ") -> str:
+    if value is None or value == "" or value == () or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    if isinstance(value, list | tuple):
+        return separator.join(map(str, value))
+    return str(value)

@@ -1,0 +1,184 @@
+"""The NegotiateFlags of NTLM, and what context flags and policy make of them (MS-NLMP section 2.2.2.5)."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from saslsspi.errors import SecurityQosFailed, UnsupportedFunction
+from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet
+from saslsspi.sspi.package import Side
+from saslsspi.sspi.policy import NtlmResponses, Policy
+
+__all__ = ["NtlmFlag", "asked", "check_strength", "granted", "key_bits", "offer", "select"]
+
+
+class NtlmFlag(enum.IntFlag):
+    """The bits of NegotiateFlags; those that we do not know survive a round trip."""
+
+    UNICODE = 0x00000001
+    OEM = 0x00000002
+    REQUEST_TARGET = 0x00000004
+    SIGN = 0x00000010
+    SEAL = 0x00000020
+    DATAGRAM = 0x00000040
+    LM_KEY = 0x00000080
+    NTLM = 0x00000200
+    ANONYMOUS = 0x00000800
+    OEM_DOMAIN_SUPPLIED = 0x00001000
+    OEM_WORKSTATION_SUPPLIED = 0x00002000
+    ALWAYS_SIGN = 0x00008000
+    TARGET_TYPE_DOMAIN = 0x00010000
+    TARGET_TYPE_SERVER = 0x00020000
+    EXTENDED_SESSIONSECURITY = 0x00080000
+    IDENTIFY = 0x00100000
+    REQUEST_NON_NT_SESSION_KEY = 0x00400000
+    TARGET_INFO = 0x00800000
+    VERSION = 0x02000000
+    KEY_128 = 0x20000000
+    KEY_EXCH = 0x40000000
+    KEY_56 = 0x80000000
+
+
+# Plain integers: an IntFlag operation costs a microsecond.
+_UNICODE: Final = int(NtlmFlag.UNICODE)
+_OEM: Final = int(NtlmFlag.OEM)
+_SIGN: Final = int(NtlmFlag.SIGN)
+_SEAL: Final = int(NtlmFlag.SEAL)
+_DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
+_LM_KEY: Final = int(NtlmFlag.LM_KEY)
+_ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
+_IDENTIFY: Final = int(NtlmFlag.IDENTIFY)
+_KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
+_KEY_128: Final = int(NtlmFlag.KEY_128)
+_KEY_56: Final = int(NtlmFlag.KEY_56)
+_LAYER: Final = _SIGN | _SEAL
+_STRENGTHS: Final = _KEY_128 | _KEY_56
+
+# Section 3.1.5.1.1: what a client always sets, and the strengths of section 2.2.2.5 that go with them.
+_CLIENT: Final = int(
+    NtlmFlag.REQUEST_TARGET | NtlmFlag.NTLM | NtlmFlag.ALWAYS_SIGN | NtlmFlag.UNICODE | NtlmFlag.OEM | NtlmFlag.VERSION
+)
+# Section 3.2.5.1.1: what a server always sets.
+_SERVER: Final = int(NtlmFlag.REQUEST_TARGET | NtlmFlag.NTLM | NtlmFlag.ALWAYS_SIGN | NtlmFlag.TARGET_INFO)
+# "The server SHOULD return only the capabilities it supports."
+_SUPPORTED: Final = int(
+    _LAYER | _DATAGRAM | _ESS | _IDENTIFY | _KEY_EXCH | _STRENGTHS | NtlmFlag.VERSION
+    | NtlmFlag.REQUEST_NON_NT_SESSION_KEY
+)  # fmt: skip
+
+# Rows: what is asked or granted, in the bits of each side, as (REQ, RET).
+_SIGNING: Final = {
+    Side.INITIATE: int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT),
+    Side.ACCEPT: int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT),
+}
+_SIGNED: Final = {
+    Side.INITIATE: int(IscRet.ISC_RET_INTEGRITY | IscRet.ISC_RET_REPLAY_DETECT | IscRet.ISC_RET_SEQUENCE_DETECT),
+    Side.ACCEPT: int(AscRet.ASC_RET_INTEGRITY | AscRet.ASC_RET_REPLAY_DETECT | AscRet.ASC_RET_SEQUENCE_DETECT),
+}
+_IDENTIFYING: Final = {Side.INITIATE: int(IscReq.ISC_REQ_IDENTIFY), Side.ACCEPT: int(AscReq.ASC_REQ_IDENTIFY)}
+# The same bits on both sides.
+_SEALING: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)
+_DATAGRAMS: Final = int(IscReq.ISC_REQ_DATAGRAM)
+
+
+def asked(side: Side, context_flags: int, policy: Policy) -> int:
+    """Return the flags SIGN, SEAL, DATAGRAM and IDENTIFY that context flags ask for and the policy permits."""
+    flags = 0
+    if context_flags & (_SIGNING[side] | _SEALING):
+        flags |= _SIGN
+    if context_flags & _SEALING:
+        flags |= _SIGN | _SEAL
+    if context_flags & _DATAGRAMS:
+        flags |= _DATAGRAM
+    if context_flags & _IDENTIFYING[side]:
+        flags |= _IDENTIFY
+    return flags & ~_forbidden(policy)
+
+
+def _forbidden(policy: Policy) -> int:
+    """Return the layer's flags that a policy rules out."""
+    if policy.max_ssf == 0:
+        return _LAYER | _KEY_EXCH
+    return _SEAL if policy.max_ssf == 1 else 0
+
+
+def offer(flags: int, policy: Policy) -> int:
+    """Return the NegotiateFlags of a client's NEGOTIATE_MESSAGE (section 3.1.5.1.1).
+
+    Args:
+        flags: What asked returned.
+        policy: NTLMv1 with the LAN Manager hash goes without extended session security.
+    """
+    flags |= _CLIENT | _STRENGTHS
+    if flags & (_LAYER | _DATAGRAM):
+        # Without a layer there is nothing to exchange a key for, and some acceptors refuse the empty one.
+        flags |= _KEY_EXCH
+    if policy.ntlm.extended_session_security and not policy.ntlm.responses & NtlmResponses.LM:
+        flags |= _ESS
+    elif policy.ntlm.responses & NtlmResponses.LM:
+        flags |= _LM_KEY
+    return flags
+
+
+def select(offered: int, policy: Policy, in_domain: bool) -> int:
+    """Return the NegotiateFlags of a server's CHALLENGE_MESSAGE (section 3.2.5.1.1)."""
+    flags = offered & _SUPPORTED & ~_forbidden(policy) | _SERVER
+    flags |= int(NtlmFlag.TARGET_TYPE_DOMAIN if in_domain else NtlmFlag.TARGET_TYPE_SERVER)
+    flags |= _UNICODE if offered & _UNICODE else _OEM
+    if not flags & _ESS:
+        flags |= offered & _LM_KEY
+    if not flags & (_LAYER | _DATAGRAM):
+        flags &= ~_KEY_EXCH
+    return flags
+
+
+def check_strength(flags: int, required: int, policy: Policy) -> None:
+    """Raise unless negotiated flags have what is required and are as strong as the policy demands.
+
+    Args:
+        flags: What both sides have.
+        required: SIGN and SEAL, where this side must have them.
+        policy: Its min_ssf and its NTLM part.
+
+    Raises:
+        SecurityQosFailed: signing or sealing is missing.
+        UnsupportedFunction: the key is too weak, or there is no extended session security.
+    """
+    # Section 3.1.5.1.2: "it MUST determine if the features selected by the server are strong enough for the client
+    # authentication policy. If not, the client MUST return an error to the calling application."
+    if required & _LAYER & ~flags:
+        missing = NtlmFlag(required & _LAYER & ~flags)
+        raise SecurityQosFailed(f"the peer did not agree to {missing!r}", requirement="MSNLMP-3.1.5.1.2-01")
+    if not flags & (_LAYER | _DATAGRAM):
+        return
+    # "If ClientRequire128bitEncryption == TRUE, then if 128-bit encryption is not negotiated, then the client MUST
+    # return SEC_E_UNSUPPORTED_FUNCTION to the application."
+    if key_bits(flags) < policy.ntlm.min_key_bits:
+        raise UnsupportedFunction(
+            f"the key has {key_bits(flags)} bits, and the policy's min_key_bits is {policy.ntlm.min_key_bits}",
+            requirement="MSNLMP-3.1.5.1.2-02",
+        )
+    if policy.ntlm.extended_session_security and not flags & _ESS:
+        raise UnsupportedFunction("the peer has no extended session security, and the policy wants it for a layer")
+
+
+def key_bits(flags: int) -> int:
+    """Return the strength of the sealing key (section 3.4.5.3)."""
+    if not flags & (_ESS | _LM_KEY | _DATAGRAM) or (flags & _KEY_128 and flags & _ESS):
+        return 128
+    return 56 if flags & _KEY_56 else 40
+
+
+def granted(side: Side, flags: int) -> int:
+    """Return the context flags of an established context, in the bits of its side."""
+    result = 0
+    if flags & _LAYER:
+        result |= _SIGNED[side]
+    if flags & _SEAL:
+        result |= _SEALING
+    if flags & _DATAGRAM:
+        result |= _DATAGRAMS
+    if flags & _IDENTIFY:
+        result |= _IDENTIFYING[side]
+    return result

@@ -1,0 +1,105 @@
+"""A tap on the wire: forwards a loopback connection to a server and keeps what passed."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+__all__ = ["Tap"]
+
+_CHUNK: Final = 65536
+_KEPT: Final = 1 << 24  # octets; what passes beyond is forwarded and not kept
+
+
+class Tap:
+    """Forwards one connection; enter it as a context manager, and connect to its port.
+
+    Args:
+        host: Where the server is.
+        port: And on which port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._wake, self._woken = socket.socketpair()
+        self._lock = threading.Lock()
+        self._passed = bytearray()
+        self._last_was_client = False
+        self._turns = 0
+        self._thread = threading.Thread(target=self._run, name="tap", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port to connect to, on 127.0.0.1."""
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def round_trips(self) -> int:
+        """How often the client has spoken after the server, its first words included."""
+        with self._lock:
+            return self._turns
+
+    def saw(self, text: bytes) -> bool:
+        """Whether these octets have passed in clear, in either direction."""
+        with self._lock:
+            return text in self._passed
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._wake.send(b"x")
+        self._thread.join()
+        for endpoint in (self._listener, self._wake, self._woken):
+            endpoint.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._listener, selectors.EVENT_READ)
+            if any(key.fileobj is self._woken for key, _ in selector.select()):
+                return
+            selector.unregister(self._listener)
+            client, _ = self._listener.accept()
+            with client:
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:
+                    return  # the client sees its connection close
+                with server:
+                    self._forward(selector, client, server)
+
+    def _forward(self, selector: selectors.BaseSelector, client: socket.socket, server: socket.socket) -> None:
+        peers = {client: server, server: client}
+        for endpoint in peers:
+            endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(endpoint, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                source = key.fileobj
+                if source is self._woken:
+                    return
+                assert isinstance(source, socket.socket)
+                try:
+                    octets = source.recv(_CHUNK)
+                    if not octets:
+                        return
+                    self._keep(octets, source is client)
+                    peers[source].sendall(octets)
+                except OSError:
+                    return
+
+    def _keep(self, octets: bytes, from_client: bool) -> None:
+        with self._lock:
+            if from_client and not self._last_was_client:
+                self._turns += 1
+            self._last_was_client = from_client
+            if len(self._passed) < _KEPT:
+                self._passed += octets

@@ -1,0 +1,126 @@
+"""The arrows of the house point one way: who may import whom, read from the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = [
+    ROOT / "saslsspi",
+    ROOT / "mechanisms" / "saslsspi_mechanisms",
+    ROOT / "conformance" / "saslsspi_conformance",
+]
+
+# Floor by floor, the lowest first. A module imports from its own room and from lower floors only.
+FLOORS: list[set[str]] = [
+    {"saslsspi.status"},
+    {"saslsspi.errors"},
+    {"saslsspi.crypto"},
+    {"saslsspi.der", "saslsspi.channel_bindings", "saslsspi.prep", "saslsspi.entry_points"},
+    {"saslsspi.sspi"},
+    {"saslsspi.accounts", "saslsspi.packages"},
+    {"saslsspi.sasl"},
+    {"saslsspi"},  # the public names
+    {"saslsspi_mechanisms", "saslsspi.adapters"},
+    {"saslsspi.testbed"},
+    {"saslsspi_conformance"},
+    {"saslsspi.cli"},
+    {"saslsspi.__main__"},
+]
+# The public face names what it hands out on first use; nothing is imported until then.
+FACE = "saslsspi"
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for source in SOURCES:
+        for path in sorted(source.rglob("*.py")):
+            parts = path.relative_to(source.parent).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def room(name: str) -> str:
+    """The longest listed name that a module's name is or begins with."""
+    listed = [floor for names in FLOORS for floor in names]
+    matching = [r for r in listed if name == r or (name.startswith(r + ".") and r != FACE)]
+    if not matching:
+        raise AssertionError(f"{name} stands in no room: add it to a floor")
+    return max(matching, key=len)
+
+
+def height(name: str) -> int:
+    return next(number for number, names in enumerate(FLOORS) if room(name) in names)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if is_module(inner) else node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def is_module(name: str) -> bool:
+    return any(known == name for known, _ in MODULES)
+
+
+MODULES = list(modules())
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_imports_point_down(name: str, path: Path) -> None:
+    for imported in imports(path):
+        if not imported.startswith("saslsspi") or name == FACE or room(imported) == room(name):
+            continue
+        assert height(imported) < height(name), f"{name} imports {imported}, which stands above or beside it"
+
+
+def test_packages_never_import_each_other() -> None:
+    for name, path in MODULES:
+        if name.startswith("saslsspi.packages."):
+            own = ".".join(name.split(".")[:3])
+            foreign = [i for i in imports(path) if i.startswith("saslsspi.packages.") and not i.startswith(own)]
+            assert not foreign, f"{name} imports {foreign}"
+
+
+def test_plugins_import_no_other_plugin_package() -> None:
+    for name, path in MODULES:
+        if name.startswith("saslsspi_mechanisms"):
+            assert not [i for i in imports(path) if i.startswith("saslsspi.packages")], name
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_sockets_stand_in_adapters_and_testbed_only(name: str, path: Path) -> None:
+    if name.startswith(("saslsspi.adapters", "saslsspi.testbed", "saslsspi.cli", "saslsspi_conformance")):
+        return
+    used = {imported.split(".")[0] for imported in imports(path)}
+    assert not used & {"socket", "asyncio", "selectors", "socketserver", "smtplib", "imaplib", "poplib", "ldap3"}
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
+def test_no_module_is_a_drawer_for_everything(name: str, path: Path) -> None:
+    assert path.stem not in {"util", "utils", "helpers", "common", "misc"}
+    assert len(path.read_text().splitlines()) <= 400, "is it really one thing?"
+
+
+def test_import_loads_nothing_that_costs() -> None:
+    heavy = ["cryptography", "ssl", "asyncio", "importlib.metadata", "ldap3", "pyasn1", "socket"]
+    code = f"import sys, saslsspi; print([name for name in {heavy!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert shown.strip() == "[]"
+
+
+def test_a_session_without_a_cipher_loads_nothing_that_costs() -> None:
+    heavy = ["cryptography", "ssl", "asyncio", "ldap3"]
+    code = (
+        "import sys, saslsspi\n"
+        "client = saslsspi.Client('DIGEST-MD5', service='ldap', host='h', credentials=saslsspi.Password('u', 'p'))\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert shown.strip() == "[]"
