@@ -22,6 +22,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
+from saslsspi.sasl.single_message import SingleMessageClient
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property
 
@@ -46,32 +47,15 @@ def _check_trace(trace: str) -> None:
         )
 
 
-class _AnonymousClient(ClientExchange):
-    __slots__ = ("_message", "_sent", "done", "outcome")
-
-    def __init__(self, parameters: ClientParameters) -> None:
-        credentials = parameters.credentials
-        if credentials is not None and not isinstance(credentials, Anonymous):
-            raise UnknownCredentials(f"ANONYMOUS takes Anonymous or nothing, not {type(credentials).__name__}")
-        if parameters.authzid:
-            raise InvalidParameter("nobody cannot act as somebody: ANONYMOUS carries no authorization identity")
-        trace = credentials.trace if credentials is not None else ""
-        _check_trace(trace)
-        self._message = trace.encode()
-        self._sent = False
-        self.done = False
-        self.outcome: Outcome | None = None
-
-    def step(self, challenge: bytes | None) -> bytes:
-        if self._sent or challenge:
-            raise InvalidToken("ANONYMOUS has one message, and no challenge but an empty one before it")
-        self._sent = True
-        return self._message
-
-    def succeed(self) -> None:
-        if self._sent:
-            self.done = True
-            self.outcome = Outcome(username=_NAME)
+def _client(parameters: ClientParameters) -> ClientExchange:
+    credentials = parameters.credentials
+    if credentials is not None and not isinstance(credentials, Anonymous):
+        raise UnknownCredentials(f"ANONYMOUS takes Anonymous or nothing, not {type(credentials).__name__}")
+    if parameters.authzid:
+        raise InvalidParameter("nobody cannot act as somebody: ANONYMOUS carries no authorization identity")
+    trace = credentials.trace if credentials is not None else ""
+    _check_trace(trace)
+    return SingleMessageClient("ANONYMOUS", trace.encode(), Outcome(username=_NAME))
 
 
 class _AnonymousServer(ServerExchange):
@@ -106,7 +90,7 @@ ANONYMOUS: Final = Mechanism(
     name="ANONYMOUS",
     first=First.CLIENT,
     properties=Property.NO_PLAINTEXT,
-    client=_AnonymousClient,
+    client=_client,
     server=_AnonymousServer,
     binding=Binding.NONE,
     credentials=(Anonymous, None),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
+from saslsspi.errors import InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.sasl.authorization import authorize
 from saslsspi.sasl.mechanism import (
     Binding,
@@ -19,6 +19,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
+from saslsspi.sasl.single_message import SingleMessageClient, encode_field
 from saslsspi.sspi.environment import Account, Question, Secret
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property
@@ -28,34 +29,12 @@ __all__ = ["EXTERNAL"]
 _MAX_SIZE: Final = 4096
 
 
-class _ExternalClient(ClientExchange):
-    __slots__ = ("_authzid", "_message", "_sent", "done", "outcome")
-
-    def __init__(self, parameters: ClientParameters) -> None:
-        if parameters.credentials is not None:
-            raise UnknownCredentials("EXTERNAL takes no credentials: those of the channel count")
-        if "\0" in parameters.authzid:
-            raise InvalidParameter("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
-        try:
-            self._message = parameters.authzid.encode()
-        except UnicodeEncodeError:
-            raise InvalidParameter("the authorization identity holds a surrogate, which UTF-8 cannot carry") from None
-        self._authzid = parameters.authzid
-        self._sent = False
-        self.done = False
-        self.outcome: Outcome | None = None
-
-    def step(self, challenge: bytes | None) -> bytes:
-        if self._sent or challenge:
-            raise InvalidToken("EXTERNAL has one message, and no challenge but an empty one before it")
-        self._sent = True
-        return self._message
-
-    def succeed(self) -> None:
-        if self._sent:
-            self.done = True
-            # Whom the server takes the client for, it does not say.
-            self.outcome = Outcome(authzid=self._authzid)
+def _client(parameters: ClientParameters) -> ClientExchange:
+    if parameters.credentials is not None:
+        raise UnknownCredentials("EXTERNAL takes no credentials: those of the channel count")
+    message = encode_field(parameters.authzid, "an authorization identity")
+    # Whom the server takes the client for, it does not say.
+    return SingleMessageClient("EXTERNAL", message, Outcome(authzid=parameters.authzid))
 
 
 class _ExternalServer(ServerExchange):
@@ -101,7 +80,7 @@ EXTERNAL: Final = Mechanism(
     name="EXTERNAL",
     first=First.CLIENT,
     properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS | Property.NO_DICTIONARY,
-    client=_ExternalClient,
+    client=_client,
     server=_ExternalServer,
     binding=Binding.NONE,
     credentials=(None,),

@@ -24,6 +24,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
+from saslsspi.sasl.single_message import SingleMessageClient, encode_field
 from saslsspi.sspi.environment import Account, Question, Secret
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property
@@ -34,38 +35,22 @@ _MAX_SIZE: Final = 16384  # section 2 asks for 255 octets in each of the three f
 _SECRETS: Final = (Secret.SCRAM, Secret.PASSWORD)
 
 
-class _PlainClient(ClientExchange):
-    __slots__ = ("_message", "_name", "_sent", "_authzid", "done", "outcome")
-
-    def __init__(self, parameters: ClientParameters) -> None:
-        credentials = parameters.credentials
-        if credentials is not None and not isinstance(credentials, Password):
-            raise UnknownCredentials(f"PLAIN takes a Password, not {type(credentials).__name__}")
-        if credentials is None or not credentials.username or not credentials.password:
-            raise IncompleteCredentials("PLAIN needs a user name and a password", requirement="RFC4616-2-05")
-        fields = (parameters.authzid, credentials.username, credentials.password)
-        if any("\0" in field for field in fields):
-            raise InvalidParameter("PLAIN carries no NUL in an identity or a password", requirement="RFC4616-2-02")
-        try:
-            self._message = "\0".join(fields).encode()
-        except UnicodeEncodeError:
-            raise InvalidParameter("an identity or the password holds a surrogate, which UTF-8 cannot carry") from None
-        self._name = credentials.username
-        self._authzid = parameters.authzid
-        self._sent = False
-        self.done = False
-        self.outcome: Outcome | None = None
-
-    def step(self, challenge: bytes | None) -> bytes:
-        if self._sent or challenge:
-            raise InvalidToken("PLAIN has one message, and no challenge but an empty one before it")
-        self._sent = True
-        return self._message
-
-    def succeed(self) -> None:
-        if self._sent:
-            self.done = True
-            self.outcome = Outcome(username=self._name, authzid=self._authzid)
+def _client(parameters: ClientParameters) -> ClientExchange:
+    credentials = parameters.credentials
+    if credentials is not None and not isinstance(credentials, Password):
+        raise UnknownCredentials(f"PLAIN takes a Password, not {type(credentials).__name__}")
+    if credentials is None or not credentials.username or not credentials.password:
+        raise IncompleteCredentials("PLAIN needs a user name and a password", requirement="RFC4616-2-05")
+    # They go as the user typed them: section 2 has the server prepare what it is presented with.
+    message = b"\0".join(
+        (
+            encode_field(parameters.authzid, "an authorization identity"),
+            encode_field(credentials.username, "a user name"),
+            encode_field(credentials.password, "a password"),
+        )
+    )
+    outcome = Outcome(username=credentials.username, authzid=parameters.authzid)
+    return SingleMessageClient("PLAIN", message, outcome)
 
 
 class _PlainServer(ServerExchange):
@@ -139,7 +124,7 @@ PLAIN: Final = Mechanism(
     name="PLAIN",
     first=First.CLIENT,
     properties=Property.NO_ANONYMOUS,
-    client=_PlainClient,
+    client=_client,
     server=_PlainServer,
     binding=Binding.NONE,
     credentials=(Password,),

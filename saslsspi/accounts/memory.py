@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import Final
 
 from saslsspi.accounts.scram import ScramDeriver
 from saslsspi.sspi.environment import Account, Question, Secret
@@ -50,11 +51,13 @@ class MemoryAuthority:
 
 
 def _serves(account: Account, secrets: tuple[Secret, ...]) -> bool:
-    held = {
-        Secret.HA1: account.ha1,
-        Secret.NT_HASH: account.nt_hash,
-        Secret.SCRAM: account.scram or None,
-        Secret.PASSWORD: account.password,
-        Secret.EXISTENCE: account,
-    }
-    return any(held[secret] is not None for secret in secrets)
+    return any(getattr(account, _FIELDS[secret]) not in (None, {}) for secret in secrets)
+
+
+_FIELDS: Final = {
+    Secret.HA1: "ha1",
+    Secret.NT_HASH: "nt_hash",
+    Secret.SCRAM: "scram",
+    Secret.PASSWORD: "password",
+    Secret.EXISTENCE: "username",
+}

@@ -13,12 +13,12 @@ from collections.abc import Generator, Sequence
 from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail_lines import LayeredSocket, LineFile, check_silence
+from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
 from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError
 from saslsspi.sasl.session import Security
 
-__all__ = ["IMAP_PROFILE", "ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL"]
+__all__ = ["IMAP_PROFILE", "ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL", "imap_reply_kind"]
 
 # RFC 7162 section 4 recommends 8,192 octets as the longest command line without literals; the tag needs some of it.
 IMAP_PROFILE: Final = Profile("imap", "AUTHENTICATE", 8000)
@@ -30,7 +30,7 @@ class ImapLogonDenied(LogonDenied, imaplib.IMAP4.error):
     """The server's NO, for those who catch imaplib's exception and for those who catch ours."""
 
 
-def _reply_kind(status: str, text: bytes) -> ReplyKind:
+def imap_reply_kind(status: str, text: bytes) -> ReplyKind:
     """Sort a tagged response by its status and its response code (RFC 5530)."""
     if status == "OK":
         return ReplyKind.SUCCESS
@@ -106,7 +106,7 @@ class _Sasl(imaplib.IMAP4):
         self.security = ended.security
         return ended.security
 
-    def starttls(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:  # type: ignore[override]  # passed on
+    def starttls(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         """Start TLS as imaplib does; octets that came in clear behind the reply are an error, not a response."""
         if self._layered:
             raise ContextMisuse("TLS cannot be started under a security layer")
@@ -159,7 +159,7 @@ class _Sasl(imaplib.IMAP4):
                     status, data = "BAD", [str(error).encode()]
                 text = data[-1] if data and isinstance(data[-1], bytes) else b""
                 try:
-                    command = dialogue.send(Reply(_reply_kind(status, text), text))
+                    command = dialogue.send(Reply(imap_reply_kind(status, text), text))
                 except StopIteration as stop:
                     ended: Established | Refused = stop.value
                     return ended
@@ -175,8 +175,8 @@ class _Sasl(imaplib.IMAP4):
         reader = self._incoming()
         # What stands behind the tagged OK is under the layer already (RFC 3501 section 6.2.2); clear text that was
         # put in there does not pass for a protected buffer.
-        self.sock = LayeredSocket(reader.sock, ended.layer, reader.unread)  # type: ignore[assignment]
-        self._reader = LineFile(self.sock)
+        self.sock = layered(reader.sock, ended.layer)
+        self._reader = LineFile(self.sock, ended.layer.unwrap(reader.unread))
         self._layered = True
         # RFC 3501 section 6.2.2: "the client MUST" ask for the capabilities again under a layer.
         self.untagged_responses.pop("CAPABILITY", None)

@@ -1,19 +1,21 @@
-"""Bounded lines and a security layer over a blocking socket, in the shape that the standard library's clients expect.
+"""Lines over a blocking socket for the standard library's mail clients, and what their TLS says of itself.
 
-smtplib and poplib keep a `sock` (sendall, close, shutdown) and a `file` (readline, close), and take any object of that
-shape; imaplib's subclasses own read, readline and send. LineSocket and LineFile are these two objects.
+smtplib and poplib keep a `sock` and a `file`, and take any object of that shape; imaplib's subclasses own read,
+readline and send. LineFile is the file, and stream.LayeredSocket the socket once there is a layer.
 """
 
 from __future__ import annotations
 
+import socket
 import ssl
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
+from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import IncompleteMessage, InvalidToken
+from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LayeredSocket", "LineFile", "StreamSocket", "bindings_of", "strength_of"]
+__all__ = ["LineFile", "StreamSocket", "bindings_of", "check_silence", "layered", "strength_of"]
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"
@@ -35,63 +37,17 @@ class StreamSocket(Protocol):
         """Close the connection."""
 
 
-class LayeredSocket:
-    """A connected socket under a security layer; everything else is the socket's own.
+class LineFile:
+    """Lines and octets from a socket. Its buffer can be looked at, which a BufferedReader's cannot without reading.
 
     Args:
-        sock: The socket, which may be a TLS one: data are SASL encoded first, TLS encoded after (RFC 4954 section 4).
-        layer: The layer.
-        received: Octets that were already read behind the reply that ended the exchange: the layer's first.
+        sock: The socket, with or without a layer.
+        received: What was received from it already.
     """
 
-    def __init__(self, sock: StreamSocket, layer: Layer, received: bytes = b"") -> None:
+    def __init__(self, sock: StreamSocket, received: bytes = b"") -> None:
         self._sock = sock
-        self._layer = layer
-        self._plain = bytearray(layer.unwrap(received) if received else b"")
-
-    def recv(self, size: int) -> bytes:
-        """Return up to size octets of plain text, none at the end of the stream.
-
-        Raises:
-            IncompleteMessage: the stream ended in the middle of a protected buffer.
-        """
-        while not self._plain:
-            octets = self._sock.recv(_RECEIVE)
-            if not octets:
-                if not self._layer.at_boundary:
-                    raise IncompleteMessage("the connection ended in the middle of a protected buffer")
-                return b""
-            self._plain += self._layer.unwrap(octets)
-        taken = bytes(self._plain[:size])
-        del self._plain[:size]
-        return taken
-
-    def sendall(self, data: bytes) -> None:
-        """Protect and send all data."""
-        self._sock.sendall(self._layer.wrap(data))
-
-    def shutdown(self, how: int) -> None:
-        """End one or both directions."""
-        self._sock.shutdown(how)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._sock.close()
-
-    def makefile(self, mode: str = "rb") -> LineFile:
-        """Return a reader of lines."""
-        return LineFile(self)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._sock, name)
-
-
-class LineFile:
-    """Lines and octets from a socket. Its buffer can be looked at, which a BufferedReader's cannot without reading."""
-
-    def __init__(self, sock: StreamSocket) -> None:
-        self._sock = sock
-        self._buffer = bytearray()
+        self._buffer = bytearray(received)
 
     @property
     def sock(self) -> StreamSocket:
@@ -132,6 +88,13 @@ class LineFile:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+
+def layered(sock: StreamSocket, layer: Layer) -> socket.socket:
+    """Return a socket under a layer; above TLS, where there is one (RFC 4954 section 4)."""
+    under = LayeredSocket(cast("socket.socket", sock))
+    under.install(layer)
+    return cast("socket.socket", under)  # it has what mail clients use of one
 
 
 def check_silence(file: LineFile, where: str) -> None:

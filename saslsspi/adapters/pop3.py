@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail_lines import LayeredSocket, LineFile, check_silence
+from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
 from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
 from saslsspi.sasl.session import Security
 
-__all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL"]
+__all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL", "pop3_reply"]
 
 # RFC 5034 section 4: the service name is "pop", and the command keeps POP3's limit of 255 octets.
 POP3_PROFILE: Final = Profile("pop", "AUTH", 255)
@@ -26,7 +26,7 @@ class PopLogonDenied(LogonDenied, poplib.error_proto):
     """The server's -ERR, for those who catch poplib's exception and for those who catch ours."""
 
 
-def _reply(line: bytes) -> Reply:
+def pop3_reply(line: bytes) -> Reply:
     """Sort a reply to AUTH; the codes in brackets are RFC 3206's."""
     status, _, text = line.partition(b" ")
     if status == b"+":
@@ -143,14 +143,14 @@ class _Sasl(poplib.POP3):
         if not line.endswith(b"\n"):
             problem = "is longer than we read" if len(line) > MAX_LINE else "ends with the connection"
             raise InvalidToken(f"the server's reply to AUTH {problem}")
-        return _reply(line.rstrip(b"\r\n"))
+        return pop3_reply(line.rstrip(b"\r\n"))
 
     def _install(self, ended: Established) -> None:
         assert ended.layer is not None
         file = self._open_file()
         # No server speaks POP3 unasked: what stands behind the +OK belongs to nobody.
         check_silence(file, "the server's success")
-        self.sock = LayeredSocket(file.sock, ended.layer)  # type: ignore[assignment]  # it has a socket's shape
+        self.sock = layered(file.sock, ended.layer)
         self._layered = True
 
     def _offered(self) -> list[str] | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail_lines import LayeredSocket, LineFile, check_silence
+from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
 from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
 from saslsspi.sasl.session import Security
@@ -192,7 +192,7 @@ class _Sasl(smtplib.SMTP):
         file = self._open_file()
         # No server speaks SMTP unasked: what stands behind the 235 belongs to nobody.
         check_silence(file, "the server's success")
-        self.sock = LayeredSocket(file.sock, ended.layer)  # type: ignore[assignment]  # it has a socket's shape
+        self.sock = layered(file.sock, ended.layer)
         self.file = None
         self._layered = True
         # RFC 4954 section 4: "the client MUST discard any knowledge obtained from the server".

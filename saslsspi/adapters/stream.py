@@ -33,9 +33,19 @@ _LONGEST_LINE: Final = 65536
 
 # What the transport answers itself: nothing here sends or receives.
 _PASSED: Final = frozenset(
-    "bind cipher connect connect_ex context detach family fileno get_channel_binding get_inheritable getblocking "
-    "getpeercert getpeername getsockname getsockopt gettimeout proto selected_alpn_protocol server_hostname "
-    "set_inheritable setblocking setsockopt settimeout timeout type version".split()
+    {"bind", "connect", "connect_ex", "detach", "family", "fileno", "get_inheritable", "getblocking", "getpeername"}
+    | {"getsockname", "getsockopt", "gettimeout", "proto", "set_inheritable", "setblocking", "setsockopt", "settimeout"}
+    | {"timeout", "type"}
+    # A TLS socket's own:
+    | {
+        "cipher",
+        "context",
+        "get_channel_binding",
+        "getpeercert",
+        "selected_alpn_protocol",
+        "server_hostname",
+        "version",
+    }
 )
 
 
@@ -169,9 +179,8 @@ class LayeredSocket:
             InvalidToken: octets that TLS does not protect were received behind the agreement on TLS.
         """
         with self._changed:
-            if self._held or not (self.layer is None or self.layer.at_boundary):
-                self._plain += b"?"
-            self._refuse_unread("the agreement on TLS")
+            half = self.layer is not None and not self.layer.at_boundary
+            self._refuse_unread("the agreement on TLS", half or bool(self._held))
             self.transport = transport
 
     def makefile(self, mode: str = "rb", buffering: int = -1) -> io.BufferedReader:
@@ -249,8 +258,8 @@ class LayeredSocket:
             end = self._boundary.take(text)
             text = b"" if end is None else text[end:]
 
-    def _refuse_unread(self, what: str) -> None:
-        if self._plain:
+    def _refuse_unread(self, what: str, more: bool = False) -> None:
+        if self._plain or more:
             error = InvalidToken(f"clear text was received behind {what}")
             self._die(error)
             raise error

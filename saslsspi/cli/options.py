@@ -36,8 +36,13 @@ PASSWORD_VARIABLE: Final = "SASLSSPI_PASSWORD"
 _SINGLE_TOLERANCES: Final = [name for name in Tolerances.__members__ if name not in ("NONE", "DEFAULT")]
 
 
-def add_policy_options(parser: argparse.ArgumentParser) -> None:
-    """Add what is acceptable: strength, buffer size, ciphers, channel binding, tolerances."""
+def add_policy_options(parser: argparse.ArgumentParser, *, binding_types: Sequence[str] = ()) -> None:
+    """Add what is acceptable: strength, buffer size, ciphers, channel binding, tolerances.
+
+    Args:
+        parser: Gets the options.
+        binding_types: The types of channel bindings that the command can demand.
+    """
     group = parser.add_argument_group("policy")
     group.add_argument("--min-ssf", type=int, default=0, metavar="N",
         help="least strength of the layer: 0 none, 1 integrity, above that the cipher's bits")  # fmt: skip
@@ -51,8 +56,8 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
         help="tolerate no departure of the peer from the specification")  # fmt: skip
     group.add_argument("--tolerance", action="append", default=[], metavar="NAME", type=_tolerance,
         help=f"tolerate this one too; repeatable: {', '.join(_SINGLE_TOLERANCES)}")  # fmt: skip
-    group.add_argument("--channel-binding", choices=("none", "require"),
-        help="none: use no bindings of a TLS channel around the exchange; require: fail without them")  # fmt: skip
+    group.add_argument("--channel-binding", choices=("none", "require", *binding_types),
+        help="none: use no bindings of TLS around the exchange; require, or a type: fail without")  # fmt: skip
 
 
 def policy_from(arguments: argparse.Namespace) -> Policy:
@@ -60,7 +65,8 @@ def policy_from(arguments: argparse.Namespace) -> Policy:
     tolerances = Tolerances.NONE if arguments.strict else Tolerances.DEFAULT
     for tolerance in arguments.tolerance:
         tolerances |= tolerance
-    binding = ChannelBindingPolicy(arguments.channel_binding or "allow")
+    wanted = arguments.channel_binding or "allow"
+    binding = ChannelBindingPolicy(wanted if wanted in ("none", "allow") else "require")
     try:
         return Policy(
             min_ssf=arguments.min_ssf,

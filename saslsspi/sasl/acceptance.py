@@ -17,6 +17,7 @@ from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
+from saslsspi.sspi.registry import find_package
 
 __all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
 
@@ -52,8 +53,8 @@ def objection(
     external_ssf: int = 0,
     bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
 ) -> str | None:
-    """Return why a policy does not permit a mechanism on a channel, or None."""
-    if problem := _forbidden(mechanism, policy, external_ssf):
+    """Return why a policy does not permit a mechanism on a channel, or why it does not work here, or None."""
+    if problem := _forbidden(mechanism, policy, external_ssf) or _missing(mechanism):
         return problem
     if mechanism.max_ssf < policy.min_ssf:
         return f"its strongest layer is SSF {mechanism.max_ssf}, and {policy.min_ssf} is required"
@@ -65,6 +66,11 @@ def objection(
         if not bindings:
             return "it needs channel bindings, and there are none"
     return None
+
+
+def _missing(mechanism: Mechanism) -> str | None:
+    """Return what this machine lacks for the package underneath, or None."""
+    return None if mechanism.package is None else find_package(mechanism.package).problem()
 
 
 def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str | None:
@@ -181,6 +187,10 @@ def offer(
             reasons[name] = "it authenticates nobody; say Policy(allow_anonymous=True)"
         elif mechanism.credentials == (None,) and external_identity is None:
             reasons[name] = "the channel has authenticated nobody"
+        # RFC 4752 section 3.2: 'A server MUST NOT advertise support for the "GSSAPI" SASL mechanism described in this
+        # document unless it has acceptor credential for the Kerberos V GSS-API mechanism'.
+        elif mechanism.package is not None and (problem := find_package(mechanism.package).inbound_problem()):
+            reasons[name] = problem
         else:
             permitted.append(mechanism)
     permitted.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
@@ -204,8 +214,8 @@ def _unfit(mechanism: Mechanism, credentials: Credentials | EllipsisType | None,
     takes = mechanism.credentials
     given = Password if credentials is ... else None if credentials is None else type(credentials)
     if takes and given not in takes and not (named and credentials is ...):
-        kinds = " or ".join("nothing at all" if kind is None else kind.__name__ for kind in takes)
-        return f"it authenticates with {kinds}, and not with {'nothing' if given is None else given.__name__}"
+        kinds = " or ".join("no credentials" if kind is None else kind.__name__ for kind in takes)
+        return f"it takes {kinds}, and there is {'nothing' if given is None else given.__name__}"
     if not mechanism.properties & Property.NO_ANONYMOUS and not named and not isinstance(credentials, Anonymous):
         return "it authenticates nobody, and was not asked for"
     return None

@@ -10,13 +10,21 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.errors import UnknownCredentials
+from saslsspi.sasl import gssapi_layer
 from saslsspi.sasl.credentials import Password
-from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
+from saslsspi.sasl.mechanism import (
+    ClientExchange,
+    ClientParameters,
+    LayerChoice,
+    Mechanism,
+    ServerExchange,
+    ServerParameters,
+)
 from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.environment import Account, Question
 from saslsspi.sspi.flags import AscReq, IscReq
 from saslsspi.sspi.identity import WinNTAuthIdentity
-from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
+from saslsspi.sspi.package import Credential, Event, Leg, Outcome, Package, Request, Side
 from saslsspi.sspi.policy import Policy
 from saslsspi.sspi.registry import find_package
 
@@ -42,6 +50,8 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
     required, wished = _flags(environment.policy, _CLIENT_SIGNS)
     target = f"{parameters.service}/{parameters.host}"
+    if mechanism.layer is LayerChoice.AFTER_CONTEXT:
+        return _negotiating_client(package, credential, target, parameters)
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
     if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
         target += f"/{parameters.server_name}"
@@ -57,9 +67,33 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
     principals = " ".join(f"{parameters.service}/{host}" for host in parameters.hosts)
     identity = WinNTAuthIdentity(domain=" ".join(parameters.realms))
     credential = package.acquire(principals, identity, frozenset({Side.ACCEPT}), environment)
+    if mechanism.layer is LayerChoice.AFTER_CONTEXT:
+        return _negotiating_server(package, credential, parameters)
     required, wished = _flags(environment.policy, _SERVER_SIGNS)
     request = Request("", required, wished, parameters.bindings)
     return lambda: _ContextualServer(SecurityContext(package, credential, Side.ACCEPT, environment), request)
+
+
+def _negotiating_client(
+    package: Package, credential: Credential, target: str, parameters: ClientParameters
+) -> Callable[[], ClientExchange]:
+    environment = parameters.environment
+    wished = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
+    request = Request(target, 0, wished, parameters.bindings, (), parameters.authzid)
+    return lambda: gssapi_layer.LayerNegotiatingClient(
+        SecurityContext(package, credential, Side.INITIATE, environment), request, environment.policy
+    )
+
+
+def _negotiating_server(
+    package: Package, credential: Credential, parameters: ServerParameters
+) -> Callable[[], ServerExchange]:
+    environment = parameters.environment
+    wished = gssapi_layer.context_flags(Side.ACCEPT, environment.policy)
+    request = Request("", 0, wished, parameters.bindings)
+    return lambda: gssapi_layer.LayerNegotiatingServer(
+        SecurityContext(package, credential, Side.ACCEPT, environment), request, environment.policy
+    )
 
 
 def _flags(policy: Policy, signs: int) -> tuple[int, int]:

@@ -43,6 +43,7 @@ class LayerChoice(enum.Enum):
 
     NONE = "none"
     IN_EXCHANGE = "in the exchange"
+    AFTER_CONTEXT = "after the context"
 
 
 class Binding(enum.Enum):

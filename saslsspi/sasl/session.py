@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, ParamSpec, Self, TypeVar
+from typing import NamedTuple, Self
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import (
@@ -31,9 +31,6 @@ from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Policy
 
 __all__ = ["Client", "Pending", "Security", "Server"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Pending(NamedTuple):
@@ -84,15 +81,10 @@ class _Session:
         if outcome.protection is not None and outcome.ssf:
             self.layer = Layer(outcome.protection)
 
-    def _run(self, step: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
-        """Let the mechanism take a step; whatever it raises ends the exchange and is one of our errors."""
-        try:
-            return step(*arguments, **named)
-        except SaslError:
-            self.abort()
-            raise
-        except Exception as error:
-            self.abort()
+    def _end_over(self, error: Exception) -> None:
+        """End the exchange over an error; raise one of ours where a mechanism or an authority raised another."""
+        self.abort()
+        if not isinstance(error, SaslError):
             raise InternalError(f"{self.mechanism.name} failed with {type(error).__name__}") from error
 
     def _check_open(self) -> None:
@@ -189,7 +181,11 @@ class Client(_Session):
             self.abort()
             raise MutualAuthFailed("the server reports success in the middle of the exchange")
         if not self.done and not self._ended:
-            self._run(self._exchange.succeed)
+            try:
+                self._exchange.succeed()
+            except Exception as error:
+                self._end_over(error)
+                raise
             if self._exchange.done:
                 self._finish(self._exchange.outcome)
         if not self.done:
@@ -201,9 +197,14 @@ class Client(_Session):
     def _advance(self, challenge: bytes | None) -> bytes | None:
         if self._ended:
             self._check_open()
-        response = self._run(self._exchange.step, challenge)
-        if self._exchange.done:
-            self._finish(self._exchange.outcome)
+        exchange = self._exchange
+        try:
+            response = exchange.step(challenge)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        if exchange.done:
+            self._finish(exchange.outcome)
         return response
 
 
@@ -295,21 +296,37 @@ class Server(_Session):
         """
         reply = self.begin(response)
         while isinstance(reply, Pending):
-            reply = self.resume(self._run(self._environment.ask, reply.question))
+            try:
+                account = self._environment.ask(reply.question)
+            except Exception as error:
+                self._end_over(error)
+                raise
+            reply = self.resume(account)
         return reply
 
     def begin(self, response: bytes | None) -> bytes | Pending | None:
         """Like step, but hand a question to the caller, who passes the answer to resume."""
-        self._check_open()
+        if self._ended:
+            self._check_open()
         if self._awaits_empty:
             self._take_empty(response)
             return None
-        return self._follow(self._run(self._exchange.step, response))
+        try:
+            reply = self._exchange.step(response)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        return self._follow(reply)
 
     def resume(self, account: Account | None) -> bytes | Pending | None:
         """Go on with the answer to a question: an account, or None for an unknown user."""
         self._check_open()
-        return self._follow(self._run(self._exchange.resume, account))
+        try:
+            reply = self._exchange.resume(account)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        return self._follow(reply)
 
     def _follow(self, reply: bytes | Question | None) -> bytes | Pending | None:
         if isinstance(reply, Question):

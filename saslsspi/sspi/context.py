@@ -151,7 +151,12 @@ class SecurityContext:
         if exchange is None or self._awaited is not None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
         self._wished = request.wished
-        return self._run(exchange.step, token, request)
+        try:
+            reply = exchange.step(token, request)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        return self._follow(reply)
 
     def resume(self, account: Account | None) -> Leg | Question:
         """Go on with the answer to the question that begin or resume handed out."""
@@ -159,22 +164,25 @@ class SecurityContext:
         if exchange is None or self._awaited is None:
             raise ContextMisuse("no question is open")
         self._awaited = None
-        return self._run(exchange.resume, account)
-
-    def _run(self, step: Callable[..., Leg | Question], *arguments: object) -> Leg | Question:
         try:
-            reply = step(*arguments)
-        except IncompleteMessage:
-            raise  # nothing was consumed: the same token comes again, longer
-        except SaslError:
-            self._reject()
-            raise
-        except MemoryError as error:
-            self._reject()
-            raise InsufficientMemory(f"{self.package.info.name} ran out of memory") from error
+            reply = exchange.resume(account)
         except Exception as error:
-            self._reject()
+            self._end_over(error)
+            raise
+        return self._follow(reply)
+
+    def _end_over(self, error: Exception) -> None:
+        """End the exchange over an error; raise one of ours where the package raised another."""
+        if isinstance(error, IncompleteMessage):
+            return  # nothing was consumed: the same token comes again, longer
+        self._reject()
+        if isinstance(error, MemoryError):
+            raise InsufficientMemory(f"{self.package.info.name} ran out of memory") from error
+        if not isinstance(error, SaslError):
             raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
+
+    def _follow(self, reply: Leg | Question) -> Leg | Question:
+        """Move to the state where a leg leads."""
         if isinstance(reply, Question):
             self._awaited = reply
             return reply
@@ -213,8 +221,12 @@ class SecurityContext:
         """CompleteAuthToken: return the finished token after a leg whose event was ASK_COMPLETION."""
         if self.state is not State.COMPLETING or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} has no token to complete")
-        leg = self._run(self._exchange.complete, token)
-        assert isinstance(leg, Leg)
+        try:
+            leg = self._exchange.complete(token)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        self._follow(leg)
         return leg.token or b""
 
     def protection(self) -> Protection:

@@ -303,6 +303,10 @@ class Package(ABC):
         """Why the package is listed and cannot be used on this machine, and what to install; None when it can."""
         return None
 
+    def inbound_problem(self) -> str | None:
+        """Why no client can be accepted on this machine as it is set up, for want of a keytab say; None when it can."""
+        return self.problem()
+
     @abstractmethod
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment

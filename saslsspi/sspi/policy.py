@@ -42,7 +42,13 @@ class Tolerances(enum.IntFlag):
     UTF8_WITHOUT_CHARSET = 0x0100  # off by default: UTF-8 that charset=utf-8 did not announce, as pure-sasl sends it
     HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
     HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
-    DEFAULT = 0x00FF
+    SIZE_WITHOUT_LAYER = 0x0800  # GSSAPI: a size where no layer was offered or chosen, as OpenJDK sends it
+    DEFAULT = 0x08FF
+
+
+def tolerance_names(bits: int) -> tuple[str, ...]:
+    """Return the names of the tolerances in a mask."""
+    return tuple(tolerance.name or "" for tolerance in Tolerances(bits))
 
 
 class Property(enum.IntFlag):
@@ -130,6 +136,7 @@ class Policy:
             rc4-40) exist for old peers and are used only where they are named here.
         tolerances: Which departures of peers are accepted.
         nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds.
+        kdc_timeout: How long a step may wait for the KDCs of a Kerberos realm altogether, in seconds.
         ntlm: What NTLM may do.
         negotiate: What Negotiate may choose.
         allow_plaintext: Whether a password may cross a channel that nothing encrypts (RFC 4616 section 5).
@@ -146,6 +153,7 @@ class Policy:
     ciphers: tuple[str, ...] = ("rc4", "3des")
     tolerances: Tolerances = Tolerances.DEFAULT
     nonce_lifetime: float = 300.0
+    kdc_timeout: float = 30.0
     ntlm: NtlmPolicy = NtlmPolicy()
     negotiate: NegotiatePolicy = NegotiatePolicy()
     allow_plaintext: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from saslsspi.errors import (
@@ -10,6 +11,7 @@ from saslsspi.errors import (
     DowngradeDetected,
     InternalError,
     InvalidParameter,
+    LogonDenied,
     NoAuthenticatingAuthority,
     PackageNotFound,
     QopNotSupported,
@@ -18,13 +20,15 @@ from saslsspi.errors import (
 )
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.sasl.session import Pending, Security
-from saslsspi.sspi.environment import Account, Question, Secret
-from saslsspi.sspi.policy import Property
-from saslsspi.testbed.ldap_identity import in_ldap_form, password_matches, read_identity
+from saslsspi.sasl.registry import MECHANISMS, find_mechanism
+from saslsspi.sasl.session import Pending, Security, Server
+from saslsspi.sspi.environment import Account, Question
+from saslsspi.sspi.policy import DEFAULT_POLICY, Property
+from saslsspi.testbed.ldap_identity import in_ldap_form, read_identity
 from saslsspi.testbed.ldap_messages import SaslBind, SimpleBind, UnknownBind
 from saslsspi.testbed.ldap_responses import Result, ResultCode
-from saslsspi.testbed.ldap_settings import SaslSession, Settings
+from saslsspi.testbed.ldap_settings import SaslSession, Settings, Surroundings
+from saslsspi_mechanisms.plain import PLAIN
 
 __all__ = ["Binder", "Reply"]
 
@@ -79,97 +83,105 @@ class Binder:
             self._running.session.abort()
             self._running = None
 
-    async def bind(self, request: SimpleBind | SaslBind | UnknownBind, tls_bits: int, ssf: int) -> Reply:
-        """Answer a bind request.
-
-        Args:
-            request: What the client sent.
-            tls_bits: Secret bits of the cipher of TLS; 0 without TLS.
-            ssf: Security strength factor of the connection as it is.
-        """
+    async def bind(self, request: SimpleBind | SaslBind | UnknownBind, around: Surroundings) -> Reply:
+        """Answer a bind request on a connection as it is."""
+        running, self._running = self._running, None
         # RFC 4511 section 4.2.1: another mechanism, or another method, aborts the negotiation in progress.
-        same = (
-            isinstance(request, SaslBind)
-            and self._running is not None
-            and request.mechanism.upper() == self._running.mechanism.name.upper()
-        )
-        if not same:
-            self.abort()
-        if request.version != _VERSION:
-            self.abort()
-            return _refuse(ResultCode.PROTOCOL_ERROR, f"only version {_VERSION} of LDAP is spoken here")
-        if isinstance(request, SimpleBind):
-            return await self._simple(request, tls_bits, ssf)
-        if isinstance(request, SaslBind):
-            return await self._sasl(request, tls_bits)
+        if running is not None and not _continues(request, running):
+            running.session.abort()
+            running = None
+        try:
+            if request.version != _VERSION:
+                return _refuse(ResultCode.PROTOCOL_ERROR, f"only version {_VERSION} of LDAP is spoken here")
+            if isinstance(request, SaslBind):
+                return await self._sasl(request, running, around)
+            if isinstance(request, SimpleBind):
+                return await self._simple(request, around)
+        except SaslError as error:
+            return _failed(error)
         return _refuse(ResultCode.AUTH_METHOD_NOT_SUPPORTED, "binds are simple or SASL")
 
-    async def _simple(self, request: SimpleBind, tls_bits: int, ssf: int) -> Reply:
-        policy, directory = self._settings.policy, self._settings.directory
+    async def _simple(self, request: SimpleBind, around: Surroundings) -> Reply:
+        settings = self._settings
+        policy = settings.policy
         if not request.password:
             if request.name:  # RFC 4513 section 5.1.2: a client that forgot its password must not look bound
                 return _refuse(ResultCode.UNWILLING_TO_PERFORM, "a name without a password authenticates nobody")
             return Reply(Result(ResultCode.SUCCESS), method="anonymous")
-        if ssf < policy.min_ssf or (policy.properties & Property.NO_PLAINTEXT and not tls_bits):
-            return _refuse(ResultCode.CONFIDENTIALITY_REQUIRED, "passwords are not taken on this connection")
+        if around.ssf < policy.min_ssf or (around.ssf <= 1 and not policy.allow_plaintext):
+            return _refuse(ResultCode.CONFIDENTIALITY_REQUIRED, "nothing encrypts this connection: start TLS")
         try:
-            user = directory.user_name(request.name) if request.name else None
+            user = settings.directory.user_name(request.name) if request.name else None
         except InvalidParameter as error:
             return _refuse(ResultCode.INVALID_DN_SYNTAX, error.text)
-        realm = self._settings.realms[0] if self._settings.realms else ""
-        try:
-            account = await self._ask(Question(user or "", realm, (Secret.HA1, Secret.PASSWORD)))
-        except SaslError as error:
-            return _failed(error)
-        if user is None or not password_matches(account, user, realm, request.password):
-            return _refuse(ResultCode.INVALID_CREDENTIALS, "the name is unknown or the password is wrong")
+        # A simple bind is the exchange of PLAIN in another envelope; what it has to satisfy has been checked.
+        session = Server(
+            PLAIN,
+            service=_SERVICE,
+            host=settings.hosts,
+            authority=settings.authority,
+            realm=settings.realms,
+            policy=replace(DEFAULT_POLICY, allow_plaintext=True),
+        )
+        await self._step(session, b"\0".join((b"", (user or "?").encode(), request.password)))
+        if user is None:
+            raise LogonDenied("the user is unknown or the password is wrong")
         return Reply(Result(ResultCode.SUCCESS), method="simple", authzid=f"dn:{request.name}")
 
-    async def _sasl(self, request: SaslBind, tls_bits: int) -> Reply:
+    async def _sasl(self, request: SaslBind, running: _Running | None, around: Surroundings) -> Reply:
         token = request.credentials
-        if self._running is None:
-            try:
-                begun = self._begin(request.mechanism, tls_bits)
-            except SaslError as error:
-                return _failed(error)
-            if isinstance(begun, Reply):
-                return begun
-            running = begun
+        if running is None:
+            if refusal := self._refusal(request.mechanism, around):
+                return refusal
+            running = self._begin(request.mechanism, around)
+            # RFC 4513 section 5.2.3.1: EXTERNAL without credentials derives the identity by itself.
+            if running.mechanism.name == _EXTERNAL:
+                token = token or b""
         else:
-            # Only the first message can be absent; libldap leaves an empty one out.
-            running, token = self._running, token or b""
-        self._running = None
+            token = token or b""  # libldap leaves an empty response out
         try:
             challenge = await self._step(running.session, token)
             if not running.session.done:
                 self._running = running
                 return Reply(Result(ResultCode.SASL_BIND_IN_PROGRESS), challenge)
             return self._succeed(running, challenge)
-        except SaslError as error:
+        except BaseException:
             running.session.abort()
-            return _failed(error)
+            raise
 
-    def _begin(self, name: str, tls_bits: int) -> _Running | Reply:
-        settings = self._settings
-        configured = {mechanism.name.upper(): mechanism for mechanism in settings.mechanisms}
-        mechanism = configured.get(name.upper())
-        # "the SASL EXTERNAL Bind MUST fail with a resultCode of inappropriateAuthentication" (RFC 4513 section 5.2.3)
-        if name.upper() == _EXTERNAL and (mechanism is None or not tls_bits):
+    def _refusal(self, name: str, around: Surroundings) -> Reply | None:
+        """Return why an exchange cannot begin, or None."""
+        names, reasons = self._settings.offer_on(around)
+        wanted = name.upper()
+        if wanted in (offered.upper() for offered in names):
+            return None
+        # "If the client's authentication credentials have not been established at a lower security layer, the SASL
+        # EXTERNAL Bind MUST fail with a resultCode of inappropriateAuthentication" (RFC 4513 section 5.2.3).
+        if wanted == _EXTERNAL and around.identity is None:
             return _refuse(ResultCode.INAPPROPRIATE_AUTHENTICATION, "TLS has authenticated no client here")
+        reason = next((why for other, why in reasons.items() if other.upper() == wanted), None)
+        mechanism = MECHANISMS.find(wanted) if reason else None
         if mechanism is None:
             return _refuse(ResultCode.AUTH_METHOD_NOT_SUPPORTED, "this SASL mechanism is not offered")
-        if mechanism not in settings.mechanisms_on(tls_bits):
-            code = ResultCode.AUTH_METHOD_NOT_SUPPORTED if tls_bits else ResultCode.CONFIDENTIALITY_REQUIRED
-            return _refuse(code, f"{mechanism.name} is not permitted on this connection")
+        encrypting = around.ssf <= 1 and not mechanism.properties & Property.NO_PLAINTEXT
+        weak = mechanism.max_ssf < self._settings.policy_on(around).min_ssf
+        code = ResultCode.CONFIDENTIALITY_REQUIRED if encrypting or weak else ResultCode.AUTH_METHOD_NOT_SUPPORTED
+        return _refuse(code, f"{mechanism.name}: {reason}")
+
+    def _begin(self, name: str, around: Surroundings) -> _Running:
+        settings = self._settings
+        mechanism = find_mechanism(name)
         session = settings.make_session(
-            mechanism,
+            mechanism.name,
             service=_SERVICE,
             host=settings.hosts,
             authority=settings.authority,
             realm=settings.realms,
-            policy=settings.policy_on(tls_bits),
+            policy=settings.policy_on(around),
             nonce_store=settings.nonce_store,
-            bindings=settings.bindings if tls_bits else None,
+            bindings=settings.bindings_on(around),
+            external_ssf=around.ssf,
+            external_identity=around.identity,
         )
         return _Running(mechanism, session)
 
@@ -199,6 +211,10 @@ class Binder:
             raise
         except Exception as error:
             raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
+
+
+def _continues(request: SimpleBind | SaslBind | UnknownBind, running: _Running) -> bool:
+    return isinstance(request, SaslBind) and request.mechanism.upper() == running.mechanism.name.upper()
 
 
 def _refuse(code: ResultCode, text: str) -> Reply:

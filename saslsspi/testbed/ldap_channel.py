@@ -1,56 +1,15 @@
-"""The octets of one connection: TLS beneath, a SASL layer on top, whole LDAP messages out of the middle.
-
-A channel knows no operation. It bounds what a peer can make it hold, and every octet that leaves goes through transmit.
-"""
+"""A channel that is read by LDAP messages."""
 
 from __future__ import annotations
 
-import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, cast
-
-from saslsspi.errors import InvalidToken
-from saslsspi.sasl.layer import Layer
+from saslsspi.testbed.channel import Channel
 from saslsspi.testbed.ldap_messages import message_size
 
-__all__ = ["Channel", "Traffic"]
-
-_HIGH_WATER: Final = 1 << 16
-"""From how many unread octets on the peer has to wait."""
-TLS_HANDSHAKE_TIMEOUT: Final = 10.0
+__all__ = ["Channel", "LdapChannel"]
 
 
-@dataclass(slots=True)
-class Traffic:
-    """How many octets crossed the wire; those under TLS or a SASL layer are protected."""
-
-    clear: int = 0
-    protected: int = 0
-
-
-class Channel(asyncio.Protocol):
-    """One connection.
-
-    Args:
-        serve: Is run for as long as the connection lasts, and cancelled when the peer goes away.
-        traffic: Where octets are counted.
-    """
-
-    def __init__(self, serve: Callable[[Channel], Awaitable[None]], traffic: Traffic) -> None:
-        self._serve = serve
-        self._traffic = traffic
-        self._raw = bytearray()
-        self._plain = bytearray()
-        self._layer: Layer | None = None
-        self._transport: asyncio.Transport  # from connection_made on
-        self._task: asyncio.Task[None]
-        self._ended = False
-        self._paused = False
-        self._arrived = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+class LdapChannel(Channel):
+    """One connection of an LDAP client."""
 
     async def receive(self, max_size: int) -> bytes | None:
         """Return the next LDAP message, or None when the peer has closed.
@@ -65,146 +24,5 @@ class Channel(asyncio.Protocol):
                 message = bytes(self._plain[:size])
                 del self._plain[:size]
                 return message
-            if self._raw:
-                self._take()
-            elif self._ended:
+            if not await self._more():
                 return None
-            else:
-                self._arrived.clear()
-                await self._arrived.wait()
-
-    def send(self, messages: bytes) -> None:
-        """Send whole messages, under the layer if there is one."""
-        octets = messages if self._layer is None else self._layer.wrap(messages)
-        self._count(len(octets))
-        self.transmit(octets)
-
-    def transmit(self, octets: bytes) -> None:
-        """Hand octets to the transport as they are; for tests to override."""
-        self._transport.write(octets)
-
-    async def drain(self) -> None:
-        """Wait until the peer has taken enough."""
-        await self._writable.wait()
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether nothing has arrived beyond the messages that receive returned."""
-        return not self._raw and not self._plain and (self._layer is None or self._layer.at_boundary)
-
-    @property
-    def layered(self) -> bool:
-        """Whether a SASL layer is in effect."""
-        return self._layer is not None
-
-    def install(self, layer: Layer) -> None:
-        """Protect everything from the next octet on, in the place of an older layer.
-
-        Raises:
-            InvalidToken: octets that the new layer does not protect have arrived already.
-        """
-        self._check_rest("the bind request that installs a security layer")
-        self._layer = layer
-
-    async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Begin TLS as the server.
-
-        Raises:
-            InvalidToken: clear text was pipelined behind the request.
-            OSError: the handshake failed.
-        """
-        self._check_rest("the request to start TLS")
-        loop = asyncio.get_running_loop()
-        transport = await loop.start_tls(
-            self._transport, self, context, server_side=True, ssl_handshake_timeout=TLS_HANDSHAKE_TIMEOUT
-        )
-        if transport is None:
-            raise ConnectionResetError("the connection was lost in the TLS handshake")
-        self._transport = transport
-
-    @property
-    def tls(self) -> ssl.SSLObject | None:
-        """The TLS connection beneath, or None."""
-        return cast(ssl.SSLObject | None, self._transport.get_extra_info("ssl_object"))
-
-    @property
-    def tls_bits(self) -> int:
-        """How many secret bits the cipher of TLS has; 0 without TLS."""
-        cipher = self.tls.cipher() if self.tls is not None else None
-        return cipher[2] if cipher else 0
-
-    @property
-    def peer(self) -> str:
-        """The address at the other end."""
-        name = self._transport.get_extra_info("peername")
-        return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else "unknown"
-
-    def close(self) -> None:
-        """Close after what was sent has gone out."""
-        self._transport.close()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._task.cancel()
-        self._transport.abort()
-
-    def _check_rest(self, request: str) -> None:
-        if not self.at_rest:
-            raise InvalidToken(f"octets are pipelined behind {request}")
-
-    def _take(self) -> None:
-        octets = bytes(self._raw)
-        self._raw.clear()
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
-        self._count(len(octets))
-        self._plain += octets if self._layer is None else self._layer.unwrap(octets)
-
-    def _count(self, size: int) -> None:
-        if self._layer is not None or self.tls is not None:
-            self._traffic.protected += size
-        else:
-            self._traffic.clear += size
-
-    # What follows is called by asyncio.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to serve."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def _run(self) -> None:
-        try:
-            await self._serve(self)
-        finally:
-            self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        """Keep octets until they are asked for."""
-        self._raw += data
-        if len(self._raw) >= _HIGH_WATER and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        self._arrived.set()
-
-    def eof_received(self) -> bool:
-        """Let the answers that are due go out first, where the transport can."""
-        self._ended = True
-        self._arrived.set()
-        return self.tls is None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the session."""
-        self._ended = True
-        self._arrived.set()
-        self._writable.set()
-        self._task.cancel()
-
-    def pause_writing(self) -> None:
-        """Make drain wait."""
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        """Let drain return."""
-        self._writable.set()

@@ -13,7 +13,7 @@ from typing import Final
 
 from saslsspi.errors import InvalidParameter, InvalidToken, SaslError
 from saslsspi.testbed.ldap_bind import Binder
-from saslsspi.testbed.ldap_channel import Channel
+from saslsspi.testbed.ldap_channel import LdapChannel
 from saslsspi.testbed.ldap_directory import Entry
 from saslsspi.testbed.ldap_messages import (
     Abandon,
@@ -41,7 +41,7 @@ from saslsspi.testbed.ldap_responses import (
     response,
     search_entry,
 )
-from saslsspi.testbed.ldap_settings import Bound, Settings
+from saslsspi.testbed.ldap_settings import Bound, Settings, Surroundings
 
 __all__ = ["LdapConnection"]
 
@@ -66,7 +66,7 @@ class LdapConnection:
         channel: The connection.
     """
 
-    def __init__(self, settings: Settings, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: LdapChannel) -> None:
         self._settings = settings
         self._channel = channel
         self._binder = Binder(settings)
@@ -157,6 +157,10 @@ class LdapConnection:
     def _ssf(self) -> int:
         return max(self._layer_ssf, self._channel.tls_bits)
 
+    @property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._channel.tls_bits, self._ssf, self._channel.tls_identity)
+
     # Binds
 
     async def _bind(self, message: Message, request: SimpleBind | SaslBind | UnknownBind) -> None:
@@ -169,7 +173,7 @@ class LdapConnection:
             refusal = Result(ResultCode.UNAVAILABLE_CRITICAL_EXTENSION, f"no control {message.critical[0]} here")
             await self._answer(response(message.id, BIND, refusal))
             return
-        reply = await self._binder.bind(request, self._channel.tls_bits, self._ssf)
+        reply = await self._binder.bind(request, self._surroundings)
         if reply.layer is not None and not self._channel.at_rest:
             raise InvalidToken("octets are pipelined behind the bind request that installs a security layer")
         # The response is the last message under the old layer, or in clear (RFC 4513 section 5.2.1.4).
@@ -272,7 +276,7 @@ class LdapConnection:
         operational = {
             "namingContexts": [settings.directory.suffix],
             "supportedLDAPVersion": ["3"],
-            "supportedSASLMechanisms": [mechanism.name for mechanism in settings.mechanisms_on(channel.tls_bits)],
+            "supportedSASLMechanisms": settings.offer_on(self._surroundings).names,
             "supportedExtension": extensions,
             "supportedFeatures": [_ALL_OPERATIONAL],
             "vendorName": ["saslsspi"],

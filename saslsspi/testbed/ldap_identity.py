@@ -1,26 +1,21 @@
-"""Who a session acts as: authorization identities in LDAP's form (RFC 4513 section 5.2.1.8) and password checks."""
+"""Whom a session acts as: authorization identities in LDAP's form (RFC 4513 section 5.2.1.8)."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, Self
+from typing import Self
 
 from saslsspi.errors import InvalidParameter, InvalidToken, SaslError
-from saslsspi.packages.digest.charset import secret_hashes
 from saslsspi.prep import saslprep
 from saslsspi.sspi.environment import Account
-from saslsspi.sspi.policy import Tolerances
 from saslsspi.testbed.ldap_directory import Directory
 from saslsspi.testbed.ldap_names import parse_name
 
-__all__ = ["in_ldap_form", "password_matches", "read_identity"]
+__all__ = ["in_ldap_form", "read_identity"]
 
 Identity = tuple[str, object]
 """An authorization identity in comparable form: "u" and a prepared name, or "dn" and a Name."""
-
-_NOBODY: Final = Account(username="", password="")
 
 
 def read_identity(authzid: str) -> Identity:
@@ -76,18 +71,3 @@ def _both_forms(user: str, directory: Directory) -> Iterable[Identity]:
 def in_ldap_form(account: Account, directory: Directory) -> Account:
     """Return an account whose may_act_as takes authorization identities in LDAP's form."""
     return replace(account, may_act_as=_Identities.of(account, directory))
-
-
-def password_matches(account: Account | None, user: str, realm: str, password: bytes) -> bool:
-    """Return whether a password is the account's; an unknown user costs what a known one costs."""
-    try:
-        text = password.decode()
-    except UnicodeDecodeError:
-        return False
-    known = account or _NOBODY
-    if known.password is not None:
-        right = hmac.compare_digest(known.password.encode(), password)
-    else:
-        ((ha1, _),) = secret_hashes(user, realm, text, True, Tolerances.NONE)
-        right = hmac.compare_digest(known.ha1 or b"", ha1)
-    return right and account is not None and bool(password)

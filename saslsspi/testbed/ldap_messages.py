@@ -1,7 +1,7 @@
 """LDAP requests: cut from the stream and decoded (RFC 4511 sections 4 and 5.1).
 
 The bounded reader of saslsspi.der reads the octets: sizes, depth and lengths are checked before anything is built, and
-whatever is wrong is an InvalidToken. (ldap3 has pyasn1 classes of the same protocol, but none that reads a nested filter.)
+whatever is wrong is an InvalidToken. The pyasn1 classes that ldap3 has of this protocol cannot read a nested filter.
 """
 
 from __future__ import annotations

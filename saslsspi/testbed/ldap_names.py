@@ -17,7 +17,7 @@ _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+")
 _ESCAPE: Final = re.compile(rb"\\([0-9A-Fa-f]{2}|[ \"#+,;<=>\\])")
 _TRAILING: Final = re.compile(r"(?<!\\) +\Z")  # an escaped blank stays
 # A backslash takes the next character with it, so a separator behind one does not separate.
-_UNESCAPED: Final = {mark: re.compile(rf"((?:[^\\{mark}]|\\.)*)(?:{mark}|\Z)", re.DOTALL) for mark in ",+"}
+_UNESCAPED: Final = {mark: re.compile(rf"((?:[^\\{mark}]|\\.)*)(?:[{mark}]|\Z)", re.DOTALL) for mark in ",+"}
 _MAX_PARTS: Final = 64
 
 

@@ -10,14 +10,16 @@ from typing import ClassVar, Final, Self
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse
+from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sasl.session import Server
 from saslsspi.sspi.environment import Authority, NonceStore
 from saslsspi.sspi.policy import DEFAULT_POLICY, Policy
-from saslsspi.testbed.ldap_channel import TLS_HANDSHAKE_TIMEOUT, Channel, Traffic
+from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic
+from saslsspi.testbed.ldap_channel import LdapChannel
 from saslsspi.testbed.ldap_connection import LdapConnection
 from saslsspi.testbed.ldap_directory import generate
 from saslsspi.testbed.ldap_responses import Result, ResultCode, disconnection
-from saslsspi.testbed.ldap_settings import Bound, Limits, SessionFactory, Settings, usable_mechanisms
+from saslsspi.testbed.ldap_settings import Bound, Limits, SessionFactory, Settings
 
 __all__ = ["Bound", "LdapServer", "Limits"]
 
@@ -33,13 +35,13 @@ class LdapServer:
 
     Args:
         authority: Who may log on; asked beside the loop, so it may block.
-        policy: What binds must satisfy. TLS with enough bits makes up for min_ssf, and for NO_PLAINTEXT.
+        policy: What binds must satisfy. TLS with enough bits makes up for min_ssf. Simple binds obey allow_plaintext.
         mechanisms: The SASL mechanisms to offer; None offers every installed one.
         hosts: The names under which clients know this server.
         realm: The realm or realms to offer.
         nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
         certificate: For StartTLS and for a second port that speaks TLS from the start; None offers neither.
-        bindings: The channel bindings of that certificate, such as ChannelBindings.tls_server_end_point(der).
+        bindings: The channel bindings of that certificate: [ChannelBindings.tls_server_end_point(der)].
         suffix: The name at the root of the directory.
         entries: How many numbered entries it has.
         anonymous_search: Whether a search needs no bind.
@@ -55,7 +57,7 @@ class LdapServer:
         traffic: How many octets crossed the wire, in clear and protected.
     """
 
-    channel_type: ClassVar[type[Channel]] = Channel
+    channel_type: ClassVar[type[LdapChannel]] = LdapChannel
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class LdapServer:
         realm: str | Sequence[str] | None = None,
         nonce_store: NonceStore | None = None,
         certificate: ssl.SSLContext | None = None,
-        bindings: ChannelBindings | None = None,
+        bindings: Sequence[ChannelBindings] = (),
         suffix: str = "dc=example,dc=test",
         entries: int = 300,
         anonymous_search: bool = False,
@@ -85,12 +87,12 @@ class LdapServer:
         self._settings = Settings(
             authority=authority,
             policy=policy,
-            mechanisms=usable_mechanisms(mechanisms),
+            mechanisms=tuple(find_mechanism(name).name for name in mechanisms or ()),
             hosts=tuple(hosts),
             realms=(realm,) if isinstance(realm, str) else tuple(realm or ()),
             nonce_store=nonce_store,
             certificate=certificate,
-            bindings=bindings,
+            bindings=tuple(bindings),
             directory=generate(suffix, entries),
             anonymous_search=anonymous_search,
             limits=limits or Limits(),
@@ -99,7 +101,7 @@ class LdapServer:
             executor=self._executor,
         )
         self._listeners: list[asyncio.Server] = []
-        self._channels: set[Channel] = set()
+        self._channels: set[LdapChannel] = set()
 
     @property
     def port(self) -> int:
@@ -172,10 +174,10 @@ class LdapServer:
         found: int = self._listeners[number].sockets[0].getsockname()[1]
         return found
 
-    def _make_channel(self) -> Channel:
+    def _make_channel(self) -> LdapChannel:
         return self.channel_type(self._serve, self.traffic)
 
-    async def _serve(self, channel: Channel) -> None:
+    async def _serve(self, channel: LdapChannel) -> None:
         if len(self._channels) >= self._settings.limits.connections:
             channel.send(disconnection(Result(ResultCode.UNAVAILABLE, "there are too many connections")))
             return

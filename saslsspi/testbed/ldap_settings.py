@@ -9,16 +9,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.sasl.acceptance import objection
+from saslsspi.sasl.acceptance import Offer, offer
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 from saslsspi.sasl.session import Pending, Security
 from saslsspi.sspi.environment import Account, Authority, NonceStore
-from saslsspi.sspi.policy import Policy, Property
+from saslsspi.sspi.policy import Policy
 from saslsspi.testbed.ldap_directory import Directory
 
-__all__ = ["Bound", "Limits", "SaslSession", "SessionFactory", "Settings", "usable_mechanisms"]
+__all__ = ["Bound", "Limits", "SaslSession", "SessionFactory", "Settings", "Surroundings"]
 
 
 class SaslSession(Protocol):
@@ -44,7 +42,7 @@ class SessionFactory(Protocol):
 
     def __call__(
         self,
-        mechanism: Mechanism,
+        mechanism: str,
         /,
         *,
         service: str,
@@ -53,7 +51,9 @@ class SessionFactory(Protocol):
         realm: Sequence[str],
         policy: Policy,
         nonce_store: NonceStore | None,
-        bindings: ChannelBindings | None,
+        bindings: Sequence[ChannelBindings],
+        external_ssf: int,
+        external_identity: str | None,
     ) -> SaslSession:
         """Make one for one connection."""
 
@@ -99,18 +99,37 @@ class Limits:
     authority_timeout: float = 30.0
 
 
+class Surroundings(NamedTuple):
+    """What a connection gives before any bind.
+
+    Attributes:
+        tls_bits: Secret bits of the cipher of TLS; 0 without TLS.
+        ssf: Security strength factor, a SASL layer included.
+        identity: Whom TLS has authenticated by a certificate, or None.
+    """
+
+    tls_bits: int
+    ssf: int
+    identity: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The configuration of one server; LdapServer documents it."""
+    """The configuration of one server; LdapServer documents it.
+
+    Attributes:
+        mechanisms: Names; empty for all that are installed.
+        bindings: Those of the certificate.
+    """
 
     authority: Authority
     policy: Policy
-    mechanisms: tuple[Mechanism, ...]
+    mechanisms: tuple[str, ...]
     hosts: tuple[str, ...]
     realms: tuple[str, ...]
     nonce_store: NonceStore | None
     certificate: ssl.SSLContext | None
-    bindings: ChannelBindings | None
+    bindings: tuple[ChannelBindings, ...]
     directory: Directory
     anonymous_search: bool
     limits: Limits
@@ -118,26 +137,24 @@ class Settings:
     on_security: Callable[[Bound], None] | None
     executor: Executor
 
-    def policy_on(self, tls_bits: int) -> Policy:
-        """Return what binds have to satisfy: TLS makes up for a layer, and hides a password."""
-        if not tls_bits:
-            return self.policy
-        least = 0 if tls_bits >= self.policy.min_ssf else self.policy.min_ssf
-        return replace(self.policy, min_ssf=least, properties=self.policy.properties & ~Property.NO_PLAINTEXT)
+    def policy_on(self, around: Surroundings) -> Policy:
+        """Return what a bind has to satisfy: TLS makes up for a layer.
 
-    def mechanisms_on(self, tls_bits: int) -> list[Mechanism]:
-        """Return the mechanisms that a connection may use (RFC 4513 section 5.2.1.5: in its current state)."""
-        policy = self.policy_on(tls_bits)
-        return [mechanism for mechanism in self.mechanisms if objection(mechanism, policy) is None]
+        A layer in force does not: a bind may put a weaker one in its place.
+        """
+        met = around.tls_bits >= self.policy.min_ssf
+        return replace(self.policy, min_ssf=0) if met and self.policy.min_ssf else self.policy
 
+    def bindings_on(self, around: Surroundings) -> tuple[ChannelBindings, ...]:
+        """Return the channel bindings of a connection."""
+        return self.bindings if around.tls_bits else ()
 
-def usable_mechanisms(names: Sequence[str] | None) -> tuple[Mechanism, ...]:
-    """Return the named mechanisms, or every installed one that has a server's side.
-
-    Raises:
-        PackageNotFound: a named one is not installed.
-    """
-    if names is not None:
-        return tuple(map(find_mechanism, names))
-    installed = (plugin.value for plugin in MECHANISMS.plugins())
-    return tuple(found for found in installed if found is not None and (found.package or found.server) is not None)
+    def offer_on(self, around: Surroundings) -> Offer:
+        """Return the mechanisms of a connection in its current state (RFC 4513 section 5.2.1.5)."""
+        return offer(
+            self.policy_on(around),
+            self.mechanisms,
+            external_ssf=around.ssf,
+            bindings=self.bindings_on(around),
+            external_identity=around.identity,
+        )

@@ -5,8 +5,8 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -60,6 +60,7 @@ class LdapTool:
         max_buffer: `maxbufsize`, in octets; None for Cyrus's own.
         start_tls: Whether to insist on StartTLS first.
         ca_file: What to trust in TLS.
+        environment: More variables for the tool, such as those of a Kerberos realm.
     """
 
     mechanism: str = "DIGEST-MD5"
@@ -71,6 +72,7 @@ class LdapTool:
     max_buffer: int | None = None
     start_tls: bool = False
     ca_file: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def whoami(self, url: str) -> ToolResult:
         """Bind and ask "Who am I?" (RFC 4532)."""
@@ -97,6 +99,7 @@ class LdapTool:
                 "LC_ALL": "C.UTF-8",
                 "HOME": folder,  # no .ldaprc of the person who runs the tests
                 "LDAPCONF": str(self._write_configuration(Path(folder))),
+                **self.environment,
             }
             command = [program(tool), "-H", url, "-N", *self._bind_arguments(), *arguments]
             ended = subprocess.run(

@@ -26,11 +26,15 @@ class Needs:
     programs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
 
 
 PEERS: Final[Mapping[str, Needs]] = {
     "slapd": Needs(programs=("slapd", "slapadd")),
     "ldap-utils": Needs(programs=("ldapwhoami", "ldapsearch")),
+    "krb5-kdc": Needs(programs=("krb5kdc", "kadmin.local", "kdb5_util", "kinit")),
+    "gssapi": Needs(modules=("gssapi",)),
+    "cyrus-gssapi": Needs(plugins=("libgssapiv2.so",)),
     "gsasl": Needs(libraries=("libgsasl.so.18",)),
     "java": Needs(programs=("java",)),
     "curl": Needs(programs=("curl",)),
@@ -38,6 +42,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "pure-sasl": Needs(modules=("puresasl",)),
     "pyspnego": Needs(modules=("spnego",)),
     "sspilib": Needs(modules=("sspilib",)),
+    "scramp": Needs(modules=("scramp",)),
 }
 
 
@@ -56,6 +61,7 @@ def missing_parts(peer: str) -> list[str]:
         *(name for name in needs.programs if find_program(name) is None),
         *(name for name in needs.modules if importlib.util.find_spec(name) is None),
         *(name for name in needs.libraries if not _loads(name)),
+        *(name for name in needs.plugins if not any(Path("/usr/lib").glob(f"**/sasl2/{name}"))),
     ]
 
 

@@ -6,10 +6,11 @@ The passwords stand in the directory in clear text, where the `slapd` auxprop pl
 
 import base64
 import contextlib
+import os
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -90,7 +91,15 @@ class Slapd:
     suffix: Final = SUFFIX
     many_base: Final = MANY_BASE
 
-    def __init__(self, *, sasl_secprops: str = "none", entries: int = 0, extra: str = "", debug: str = "0") -> None:
+    def __init__(
+        self,
+        *,
+        sasl_secprops: str = "none",
+        entries: int = 0,
+        extra: str = "",
+        debug: str = "0",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Describe a server; nothing runs before the `with`.
 
         Args:
@@ -98,11 +107,13 @@ class Slapd:
             entries: How many entries to put below `many_base`.
             extra: More lines for the global part of slapd.conf.
             debug: slapd's -d, such as "stats" or "packets,ber".
+            environment: More variables for slapd, such as those of a Kerberos realm.
         """
         self.entries = entries
         self._sasl_secprops = sasl_secprops
         self._extra = extra
         self._debug = debug
+        self._environment = None if environment is None else os.environ | dict(environment)
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -177,7 +188,9 @@ class Slapd:
             listeners = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
             command = [program("slapd"), "-f", str(configuration), "-h", listeners, "-d", self._debug]
             try:
-                cleanup.enter_context(running(command, log=self.log_file, answers=self._answers))
+                cleanup.enter_context(
+                    running(command, log=self.log_file, answers=self._answers, environment=self._environment)
+                )
             except ServerDidNotStart:
                 if attempt == _PORT_ATTEMPTS:
                     raise

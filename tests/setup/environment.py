@@ -37,8 +37,8 @@ class Purpose:
 
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli",), groups=()),
-    "test": Purpose(extras=("cli", "smtp"), groups=("test",), requirement_files=(_PEERS,)),
-    "check": Purpose(extras=("cli", "smtp"), groups=("test", "check"), requirement_files=(_PEERS,)),
+    "test": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
+    "check": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)),
 }
 
 
@@ -52,8 +52,18 @@ def requirements_of(purpose: Purpose, project: dict[str, Any]) -> list[str]:
     for file in purpose.requirement_files:
         arguments += ["--requirement", str(file)]
     known = project["project"].get("optional-dependencies", {})
-    extras = ",".join(extra for extra in purpose.extras if extra in known)
+    extras = ",".join(extra for extra in purpose.extras if extra in known and not what_lacks(extra))
     return [*arguments, "--editable", f"{_TREE}[{extras}]"]
+
+
+def what_lacks(extra: str) -> str:
+    """Return what this machine needs before pip can install an extra, or "".
+
+    There are no wheels of gssapi for Linux: pip compiles it against the system's Kerberos.
+    """
+    if extra != "kerberos" or sys.platform != "linux":
+        return ""
+    return ", ".join(program for program in ("gcc", "krb5-config") if shutil.which(program) is None)
 
 
 def fingerprint(purpose: Purpose) -> str:
@@ -63,6 +73,7 @@ def fingerprint(purpose: Purpose) -> str:
     for file in (_TREE / "pyproject.toml", _TREE / "setup.cfg", Path(__file__), *purpose.requirement_files):
         content = file.read_bytes()
         digest.update(b"%d:" % len(content) + content)
+    digest.update("".join(what_lacks(extra) for extra in purpose.extras).encode())
     return digest.hexdigest()
 
 
@@ -91,6 +102,9 @@ def _update(folder: Path, name: str) -> None:
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return
     print(f"setting up {folder} for {name} (Python {sys.version.split()[0]})", flush=True)
+    for extra in purpose.extras:
+        if lacking := what_lacks(extra):
+            print(f"the extra {extra} is left out: it needs {lacking}; on Debian: apt-get install gcc libkrb5-dev")
     python = folder / "bin" / "python"
     if _version_of(python) != sys.version:
         _make_empty(folder)

@@ -6,8 +6,10 @@ itself is ISO 8859-1 whenever all its characters are, so that hashes stored for 
 
 from __future__ import annotations
 
+from typing import Final
+
+from saslsspi.crypto.md5 import md5
 from saslsspi.errors import IncompleteCredentials, InvalidToken
-from saslsspi.packages.digest.keys import secret_hash
 from saslsspi.sspi.policy import Tolerances
 
 __all__ = ["decode", "encode", "hashed_octets", "secret_hashes"]
@@ -52,23 +54,30 @@ def hashed_octets(text: str, utf8: bool) -> bytes:
         return encode(text, utf8)
 
 
-def secret_hashes(
-    username: str, realm: str, password: str, utf8: bool, tolerances: Tolerances
-) -> list[tuple[bytes, Tolerances]]:
-    """Return the values of H(user:realm:password) that count as right, the RFC's own first.
+def secret_hashes(username: str, realm: str, password: str, utf8: bool, tolerances: int) -> list[tuple[bytes, int]]:
+    """Return the values of H(user:realm:password) that count as right and their tolerances, the RFC's own first.
 
     The others are the encodings that named tolerances add; each is one more guess at a password.
+
+    Raises:
+        IncompleteCredentials: without UTF-8 a value does not fit into ISO 8859-1, and no tolerance helps.
     """
-    hashed = [
-        (
-            secret_hash(hashed_octets(username, utf8), hashed_octets(realm, utf8), hashed_octets(password, utf8)),
-            Tolerances.NONE,
-        )
-    ]
-    if tolerances & Tolerances.HASH_UTF8:
-        value = secret_hash(username.encode(), realm.encode(), password.encode())
-        hashed.append((value, Tolerances.HASH_UTF8))
-    if tolerances & Tolerances.HASH_MIXED:
-        value = secret_hash(username.encode(), realm.encode(), hashed_octets(password, utf8))
-        hashed.append((value, Tolerances.HASH_MIXED))
+    try:
+        # What fits as a whole fits value by value.
+        octets = f"{username}:{realm}:{password}".encode("latin-1")
+    except UnicodeEncodeError:
+        if not utf8 and tolerances & _OTHER_HASHES:
+            octets = b""
+        else:
+            octets = b":".join([hashed_octets(value, utf8) for value in (username, realm, password)])
+    hashed = [(md5(octets).digest(), 0)] if octets else []
+    if tolerances & _OTHER_HASHES:
+        name = f"{username}:{realm}:".encode()
+        if tolerances & Tolerances.HASH_UTF8:
+            hashed.append((md5(name + password.encode()).digest(), int(Tolerances.HASH_UTF8)))
+        if tolerances & Tolerances.HASH_MIXED:
+            hashed.append((md5(name + hashed_octets(password, True)).digest(), int(Tolerances.HASH_MIXED)))
     return hashed
+
+
+_OTHER_HASHES: Final = int(Tolerances.HASH_UTF8 | Tolerances.HASH_MIXED)

@@ -24,11 +24,11 @@ from saslsspi.packages.digest.credential import ClientSession, DigestCredential,
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.protection import DigestProtection
-from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags, permitted
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
 from saslsspi.sspi.environment import Environment
 from saslsspi.sspi.flags import IscReq
 from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import Tolerances
+from saslsspi.sspi.policy import tolerance_names
 
 __all__ = ["DigestClient"]
 
@@ -46,6 +46,8 @@ class _Position(enum.Enum):
     CHALLENGE = enum.auto()
     ANSWER_TO_INITIAL_RESPONSE = enum.auto()
     PROOF = enum.auto()
+
+    __hash__ = object.__hash__  # as for sspi.package.Side
 
 
 class DigestClient(Exchange):
@@ -86,13 +88,16 @@ class DigestClient(Exchange):
 
     def _answer(self, token: bytes, request: Request) -> Leg:
         """Answer a digest-challenge with a digest-response."""
-        policy = self._environment.policy
-        challenge = Challenge.from_bytes(token, policy.tolerances)
+        tolerances = int(self._environment.policy.tolerances)
+        challenge = Challenge.from_bytes(token, tolerances)
         qop, cipher = self._choose(challenge, request)
         username, realm_name, password = self._identity(request)
         realm_text, realm = self._realm(challenge, realm_name)
         # The RFC's hash, unless the policy names how this server hashes instead.
-        secret, tolerance = secret_hashes(username, realm_text, password, challenge.utf8, policy.tolerances)[-1]
+        hashes = secret_hashes(username, realm_text, password, challenge.utf8, tolerances)
+        secret, tolerance = hashes[-1]
+        if secret == hashes[0][0]:
+            tolerance = 0
         cnonce = b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
         authzid = request.authzid.encode() if request.authzid else None
         session = ClientSession(
@@ -183,7 +188,7 @@ class DigestClient(Exchange):
     def _choose(self, challenge: Challenge, request: Request) -> tuple[bytes, Cipher | None]:
         """Choose the strongest qop and the preferred cipher that both sides permit."""
         policy = self._environment.policy
-        ours = permitted(Side.INITIATE, request.required, request.wished, policy)
+        ours = self._credential.permits(request.required, request.wished, policy)
         no_cipher = False
         for qop in ours.qops:
             if qop not in challenge.qop:
@@ -215,10 +220,10 @@ def _session_key(request: Request) -> SessionKey:
 def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: int) -> Outcome:
     qop, cipher = session.qop, session.cipher
     flags = granted_flags(Side.INITIATE, qop)
-    tolerances = tuple(flag.name or "" for flag in Tolerances(session.tolerances)) if session.tolerances else ()
+    tolerances = tolerance_names(session.tolerances) if session.tolerances else ()
     if qop == AUTH:
         return Outcome(
-            flags, None, session.name, session.realm_text, authzid, reauthenticated=resumed, tolerances=tolerances
+            flags, None, session.name, session.realm_text, authzid, "auth", "", 0, 0, 0, "", "", resumed, tolerances
         )
     keys = layer_keys(session.ha1, True, None if cipher is None else cipher.key_size)
     protection = DigestProtection(keys, cipher, session.ha1, session.maxbuf, max_buffer)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 from saslsspi.errors import SecurityQosFailed
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.messages import Challenge
-from saslsspi.packages.digest.qop import permitted
+from saslsspi.packages.digest.qop import Permitted, permitted
 from saslsspi.sspi.package import Credential, Side
 from saslsspi.sspi.policy import Policy
 
@@ -102,6 +102,7 @@ class DigestCredential(Credential):
         principals: Inbound: the digest-uri values that are right, in lower case; empty checks nothing.
         sessions: Outbound: sessions to take up again.
         offers: Inbound: prepared challenges by flags.
+        permissions: Outbound: what may be chosen, by flags.
     """
 
     username: str = ""
@@ -111,6 +112,14 @@ class DigestCredential(Credential):
     principals: frozenset[str] = frozenset()
     sessions: SessionCache = field(default_factory=SessionCache)
     offers: dict[tuple[int, int], Offer] = field(default_factory=dict)
+    permissions: dict[tuple[int, int], Permitted] = field(default_factory=dict)
+
+    def permits(self, required: int, wished: int, policy: Policy) -> Permitted:
+        """Return what an initiator's flags and the handle's policy permit."""
+        made = self.permissions.get((required, wished))
+        if made is None:
+            made = self.permissions[required, wished] = permitted(Side.INITIATE, required, wished, policy)
+        return made
 
     def offer(self, required: int, wished: int, policy: Policy) -> Offer:
         """Return the prepared challenge for an acceptor's flags.

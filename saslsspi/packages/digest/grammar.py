@@ -31,15 +31,15 @@ _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _SPECIAL: Final = re.compile(rb'(["\\])')
 _IMPROPER_PAIR: Final = re.compile(rb'(?:[^\\]|\A)(?:\\\\)*\\[^"\\]')
 
-Directive: TypeAlias = tuple[bytes, bytes]
-"""The inside of a quoted string, quoted pairs and all, and the bare token; one of them is empty.
+Directive: TypeAlias = tuple[bytes, bytes, bytes, bytes]
+"""Name, the inside of a quoted string with its quoted pairs, the bare token, and what is no directive.
 
-A bare token has at least one octet, so two empty ones are the quoted string "".
+A bare token has at least one octet, so where it is empty the value stood in quotes.
 """
 
 
-def directives(message: bytes, limit: int, alone: frozenset[bytes]) -> tuple[dict[bytes, Directive], list[bytes]]:
-    """Cut a message into its directives, by lower-case name.
+def directives(message: bytes, limit: int, alone: frozenset[bytes]) -> tuple[dict[bytes, Directive], list[Directive]]:
+    """Cut a message into its directives.
 
     Args:
         message: The whole message.
@@ -47,31 +47,33 @@ def directives(message: bytes, limit: int, alone: frozenset[bytes]) -> tuple[dic
         alone: Names that may not occur more than once.
 
     Returns:
-        The first directive of each name, and the quoted values of every realm in order.
+        A directive of each name, by lower-case name, and all of them in order.
 
     Raises:
         InvalidToken: the message is too large, breaks the grammar, or repeats a directive that stands alone.
     """
     if len(message) >= limit:
         raise InvalidToken(f"message of {len(message)} octets, must be shorter than {limit}")
-    found: dict[bytes, Directive] = {}
-    realms: list[bytes] = []
-    for name, quoted, bare, stray in _SCAN(message):
-        if name:
-            key = name.lower()
-            if key == b"realm":
-                if bare:
-                    raise InvalidToken("realm is not a quoted string")
-                realms.append(quoted)
-            if key not in found:
-                found[key] = (quoted, bare)
-            elif key in alone:
-                raise InvalidToken(f"directive {key.decode()} occurs twice")
-        elif stray:
-            raise InvalidToken("the message is not a list of directives: an unfinished quote, or no name=value")
+    scanned: list[Directive] = _SCAN(message)
+    found = {directive[0].lower(): directive for directive in scanned}
+    if b"" in found or len(found) != len(scanned):
+        _check(scanned, alone)
+        found.pop(b"", None)
     if not found:
         raise InvalidToken("the message holds no directive")
-    return found, realms
+    return found, scanned
+
+
+def _check(scanned: list[Directive], alone: frozenset[bytes]) -> None:
+    """Raise unless what was scanned beside directives is white space and commas, and what must is there once."""
+    seen = set()
+    for name, _, _, stray in scanned:
+        key = name.lower()
+        if stray:
+            raise InvalidToken("the message is not a list of directives: an unfinished quote, or no name=value")
+        if key in seen and key in alone:
+            raise InvalidToken(f"directive {key.decode()} occurs twice")
+        seen.add(key)
 
 
 def unquote(value: bytes) -> bytes:

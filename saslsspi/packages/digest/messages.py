@@ -27,6 +27,16 @@ _RESPONSE_ALONE: Final = frozenset(
     {b"username", b"realm", b"nonce", b"cnonce", b"nc", b"qop", b"digest-uri", b"response", b"maxbuf", b"charset",
      b"cipher", b"authzid"}
 )  # fmt: skip
+# Plain numbers: operations on the members of a Flag cost more than the reading of a directive.
+_BARE_BACKSLASH: Final = int(Tolerances.BARE_BACKSLASH)
+_BARE_LIST: Final = int(Tolerances.BARE_LIST)
+_QUOTED_ALGORITHM: Final = int(Tolerances.QUOTED_ALGORITHM)
+_QUOTED_CHARSET: Final = int(Tolerances.QUOTED_CHARSET)
+_QUOTED_CIPHER: Final = int(Tolerances.QUOTED_CIPHER)
+_QUOTED_NUMBER: Final = int(Tolerances.QUOTED_NUMBER)
+_QUOTED_QOP: Final = int(Tolerances.QUOTED_QOP)
+
+_PROOF_ALONE: Final = frozenset({b"rspauth"})
 _LIST: Final = re.compile(rb"[^, \t\r\n]+").findall
 _COUNT: Final = re.compile(rb"[0-9a-f]{8}").fullmatch
 _HEX: Final = re.compile(rb"[0-9a-f]{32}").fullmatch
@@ -65,12 +75,12 @@ class Challenge(NamedTuple):
         Raises:
             InvalidToken: too long, malformed, a repeated directive, no nonce, or an algorithm other than md5-sess.
         """
-        found, realms = directives(message, _CHALLENGE_LIMIT, _CHALLENGE_ALONE)
+        found, scanned = directives(message, _CHALLENGE_LIMIT, _CHALLENGE_ALONE)
         reader = _Reader(found, allowed)
-        nonce = reader.quoted(b"nonce")
+        nonce = _quoted(found[b"nonce"]) if b"nonce" in found else b""
         if not nonce:
             raise InvalidToken("the challenge has no nonce", requirement="RFC2831-2.1.1-15")
-        if reader.bare(b"algorithm", Tolerances.QUOTED_ALGORITHM).lower() != b"md5-sess":
+        if reader.bare(b"algorithm", _QUOTED_ALGORITHM).lower() != b"md5-sess":
             raise InvalidToken("the challenge's algorithm is not md5-sess", requirement="RFC2831-2.1.1-36")
         qop: tuple[bytes, ...] = (b"auth",)
         if b"qop" in found:
@@ -79,11 +89,11 @@ class Challenge(NamedTuple):
                 raise InvalidToken("the challenge's qop list is empty", requirement="RFC2831-7.1-03")
         return cls(
             nonce,
-            tuple([unquote(realm) for realm in realms]),
+            tuple([_quoted(directive) for directive in scanned if directive[0].lower() == b"realm"]),
             qop,
-            reader.flag(b"stale", b"true", Tolerances.QUOTED_NUMBER),
-            reader.maxbuf(),
-            reader.charset(),
+            b"stale" in found and reader.bare(b"stale", _QUOTED_NUMBER).lower() == b"true",
+            reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
+            reader.charset() if b"charset" in found else False,
             reader.options(b"cipher") if b"cipher" in found else (),
             reader.used,
         )
@@ -150,32 +160,35 @@ class Response(NamedTuple):
             InvalidToken: too long, malformed, a repeated directive, or one that is missing.
         """
         found, _ = directives(message, _RESPONSE_LIMIT, _RESPONSE_ALONE)
+        if not found.keys() >= _REQUIRED:
+            missing = min(_REQUIRED - found.keys())
+            raise InvalidToken(f"the response has no {missing.decode()}", requirement=_REQUIRED_BY[missing])
         reader = _Reader(found, allowed)
-        for name in (b"username", b"nonce", b"cnonce", b"nc", b"digest-uri", b"response"):
-            if name not in found:
-                raise InvalidToken(f"the response has no {name.decode()}", requirement=_REQUIRED_BY[name])
-        nc = reader.bare(b"nc", Tolerances.QUOTED_NUMBER)
+        nc = found[b"nc"][_BARE] or reader.bare(b"nc", _QUOTED_NUMBER)
         if not _COUNT(nc):
             raise InvalidToken("nc is not 8 lower-case hex digits", requirement="RFC2831-2.1.2-26")
-        response = reader.bare(b"response", Tolerances.QUOTED_NUMBER)
+        response = found[b"response"][_BARE] or reader.bare(b"response", _QUOTED_NUMBER)
         if not _HEX(response):
             raise InvalidToken("response is not 32 lower-case hex digits", requirement="RFC2831-2.1.2-54")
-        username, literal = found[b"username"][0], None
-        if has_bare_backslash(username) and allowed & Tolerances.BARE_BACKSLASH:
-            literal = username
+        name, literal = found[b"username"][_INSIDE], None
+        if b"\\" in name and allowed & _BARE_BACKSLASH and has_bare_backslash(name):
+            literal = name
+        qop = None
+        if b"qop" in found:
+            qop = found[b"qop"][_BARE] or reader.bare(b"qop", _QUOTED_QOP)
         return cls(
-            reader.quoted(b"username"),
-            reader.quoted(b"realm") if b"realm" in found else None,
-            reader.quoted(b"nonce"),
-            reader.quoted(b"cnonce"),
+            _quoted(found[b"username"]),
+            _quoted(found[b"realm"]) if b"realm" in found else None,
+            _quoted(found[b"nonce"]),
+            _quoted(found[b"cnonce"]),
             nc,
-            reader.quoted(b"digest-uri"),
+            _quoted(found[b"digest-uri"]),
             response,
-            reader.bare(b"qop", Tolerances.QUOTED_QOP) if b"qop" in found else None,
-            reader.maxbuf(),
-            reader.charset(),
-            reader.bare(b"cipher", Tolerances.QUOTED_CIPHER).lower() if b"cipher" in found else None,
-            reader.quoted(b"authzid") if b"authzid" in found else None,
+            qop,
+            reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
+            reader.charset() if b"charset" in found else False,
+            reader.bare(b"cipher", _QUOTED_CIPHER).lower() if b"cipher" in found else None,
+            _quoted(found[b"authzid"]) if b"authzid" in found else None,
             literal,
             reader.used,
         )
@@ -202,6 +215,8 @@ class Response(NamedTuple):
         return message
 
 
+_INSIDE: Final = 1  # of a Directive
+_BARE: Final = 2
 _REQUIRED_BY: Final = {
     b"username": "RFC2831-2.1.2-04",
     b"nonce": "RFC2831-2.1.2-13",
@@ -210,6 +225,7 @@ _REQUIRED_BY: Final = {
     b"digest-uri": "RFC2831-2.1.2-44",
     b"response": "RFC2831-2.1.2-46",
 }
+_REQUIRED: Final = frozenset(_REQUIRED_BY)
 
 
 class ResponseAuth(NamedTuple):
@@ -224,8 +240,8 @@ class ResponseAuth(NamedTuple):
         Raises:
             InvalidToken: malformed, or no rspauth of 32 lower-case hex digits.
         """
-        found, _ = directives(message, _CHALLENGE_LIMIT, frozenset({b"rspauth"}))
-        rspauth = _Reader(found, allowed).bare(b"rspauth", Tolerances.QUOTED_NUMBER)
+        found, _ = directives(message, _CHALLENGE_LIMIT, _PROOF_ALONE)
+        rspauth = _Reader(found, allowed).bare(b"rspauth", _QUOTED_NUMBER)
         if not _HEX(rspauth):
             raise InvalidToken("the server sent no rspauth of 32 hex digits", requirement="RFC2831-2.1.3-07")
         return cls(rspauth)
@@ -255,52 +271,42 @@ class _Reader:
             raise InvalidToken(f"{name.decode()} {what}")
         self.used |= tolerance
 
-    def quoted(self, name: bytes) -> bytes:
-        """A value that the grammar writes in quotes; b"" when absent."""
-        inside, token = self._found.get(name, _ABSENT)
-        if token:
-            raise InvalidToken(f"{name.decode()} is not a quoted string")
-        return unquote(inside) if b"\\" in inside else inside
-
     def bare(self, name: bytes, tolerance: int) -> bytes:
         """A value that the grammar writes without quotes; b"" when absent."""
         directive = self._found.get(name)
         if directive is None:
             return b""
-        inside, token = directive
+        _, inside, token, _ = directive
         if token:
             return token
-        self._tolerate(int(tolerance), name, "stands in quotes")
+        self._tolerate(tolerance, name, "stands in quotes")
         return unquote(inside)
 
     def options(self, name: bytes) -> tuple[bytes, ...]:
         """A quoted list of tokens, in lower case."""
-        inside, token = self._found[name]
+        _, inside, token, _ = self._found[name]
         if token:
             self._tolerate(_BARE_LIST, name, "is not a quoted list")
         return tuple(_LIST((token or inside).lower()))
 
     def maxbuf(self) -> int:
         """The size that the peer takes."""
-        if b"maxbuf" not in self._found:
-            return DEFAULT_MAXBUF
-        digits = self.bare(b"maxbuf", Tolerances.QUOTED_NUMBER)
+        digits = self.bare(b"maxbuf", _QUOTED_NUMBER)
         if not _DIGITS(digits) or not 16 < int(digits) < _MAXBUF_LIMIT:
             raise InvalidToken("maxbuf is not a number from 17 to 16777215", requirement="RFC2831-2.1.1-24")
         return int(digits)
 
     def charset(self) -> bool:
-        """Whether charset=utf-8 is there."""
-        if b"charset" not in self._found:
-            return False
-        if self.bare(b"charset", Tolerances.QUOTED_CHARSET).lower() != b"utf-8":
+        """Whether the charset is utf-8, the only one there is."""
+        charset = self._found[b"charset"][_BARE]
+        if charset != b"utf-8" and self.bare(b"charset", _QUOTED_CHARSET).lower() != b"utf-8":
             raise InvalidToken("charset has a value other than utf-8", requirement="RFC2831-2.1.1-28")
         return True
 
-    def flag(self, name: bytes, true: bytes, tolerance: int) -> bool:
-        """Whether a directive is there with its one meaningful value."""
-        return name in self._found and self.bare(name, tolerance).lower() == true
 
-
-_ABSENT: Final = (b"", b"")
-_BARE_LIST: Final = int(Tolerances.BARE_LIST)
+def _quoted(directive: Directive) -> bytes:
+    """The value of a directive that the grammar writes in quotes."""
+    name, inside, token, _ = directive
+    if token:
+        raise InvalidToken(f"{name.decode()} is not a quoted string")
+    return unquote(inside) if b"\\" in inside else inside

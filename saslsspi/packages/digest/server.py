@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.errors import (
     ContextMisuse,
+    IncompleteCredentials,
     InvalidToken,
     LogonDenied,
     NoImpersonation,
@@ -23,7 +24,6 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 from saslsspi.packages.digest.charset import decode, secret_hashes
-from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import Response, ResponseAuth
@@ -31,7 +31,7 @@ from saslsspi.packages.digest.protection import DigestProtection
 from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
 from saslsspi.sspi.environment import Account, Environment, NonceRecord, Question, Secret
 from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import Tolerances
+from saslsspi.sspi.policy import Tolerances, tolerance_names
 
 __all__ = ["DigestServer"]
 
@@ -40,6 +40,7 @@ _AUDIT: Final = logging.getLogger("saslsspi.audit")
 _AUDIT.addHandler(logging.NullHandler())
 _FIRST_COUNT: Final = b"00000001"
 _NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least 64 bits
+_BARE_BACKSLASH: Final = int(Tolerances.BARE_BACKSLASH)
 _SECRETS: Final = (Secret.HA1, Secret.PASSWORD)
 
 
@@ -50,18 +51,26 @@ class _Position(enum.Enum):
     RESPONSE = enum.auto()
     ANSWER = enum.auto()  # the authority's, not the peer's
 
+    __hash__ = object.__hash__  # as for sspi.package.Side
+
+
+class _Identity(NamedTuple):
+    """What was established of the client, whatever protects its messages."""
+
+    username: str
+    realm: str
+    authzid: str
+    target: str
+    tolerances: tuple[str, ...]
+    account: Account | None
+
 
 class _Session(NamedTuple):
     """What subsequent authentication compares with and goes on from."""
 
-    username: bytes
-    realm: bytes | None
-    cnonce: bytes
-    qop: bytes | None
-    cipher: bytes | None
-    authzid: bytes | None
+    response: Response
     ha1: bytes
-    outcome: Outcome
+    identity: _Identity
 
 
 class DigestServer(Exchange):
@@ -113,29 +122,29 @@ class DigestServer(Exchange):
             self._check_realm(response)
         except SaslError:
             return None, False
+        first = session.response
         same = (
-            response.username == session.username
-            and response.realm == session.realm
-            and response.cnonce == session.cnonce
-            and response.qop == session.qop
-            and response.cipher == session.cipher
-            and response.authzid == session.authzid
+            response.username == first.username
+            and response.realm == first.realm
+            and response.cnonce == first.cnonce
+            and response.qop == first.qop
+            and response.cipher == first.cipher
+            and response.authzid == first.authzid
         )
         right, rspauth = response_values(
-            session.ha1, response.nonce, response.nc, session.cnonce, session.qop or AUTH, response.digest_uri
+            session.ha1, response.nonce, response.nc, first.cnonce, first.qop or AUTH, response.digest_uri
         )
         if not compare_digest(right, response.response) or not same:
-            _AUDIT.warning("subsequent authentication of %r refused: the response is wrong", session.outcome.username)
+            _AUDIT.warning("subsequent authentication of %r refused: the response is wrong", session.identity.username)
             return None, False
         # "stale ... only if the response is right": a wrong password must not look like an old nonce.
         if self._environment.clock() - record.issued > policy.nonce_lifetime:
             store.forget(response.nonce)
             return None, True
         if not store.advance(response.nonce, int(response.nc, 16)):
-            _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.outcome.username)
+            _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.identity.username)
             return None, False
-        cipher = self._offer.ciphers.get(session.cipher or b"")
-        self.outcome = self._complete(response, session.ha1, session.outcome, cipher, True)
+        self.outcome = self._complete(response, session.ha1, session.identity, True)
         return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
 
     def _receive(self, token: bytes, request: Request) -> Leg | Question:
@@ -168,18 +177,24 @@ class DigestServer(Exchange):
                 ha1, response.nonce, response.nc, response.cnonce, response.qop or AUTH, response.digest_uri
             )
             if compare_digest(right, response.response) and account is not None:
-                literal = response.literal_username is not None and not self._usernames
-                used = tolerance | (Tolerances.BARE_BACKSLASH if literal else Tolerances.NONE)
-                return self._accept(account, username, realm, ha1, rspauth, int(used))
+                if response.literal_username is not None and not self._usernames:
+                    tolerance |= _BARE_BACKSLASH
+                return self._accept(account, username, realm, ha1, rspauth, tolerance)
         if self._usernames:
             return Question(self._usernames[0], realm, _SECRETS)
         raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC2831-2.1.3-02")
 
-    def _secrets(self, account: Account | None, username: str, realm: str) -> list[tuple[bytes, Tolerances]]:
+    def _secrets(self, account: Account | None, username: str, realm: str) -> list[tuple[bytes, int]]:
         if account is not None and account.ha1 is not None:
-            return [(account.ha1, Tolerances.NONE)]
+            return [(account.ha1, 0)]
         password = account.password if account is not None and account.password is not None else ""
-        hashes = secret_hashes(username, realm, password, self._response.utf8, self._environment.policy.tolerances)
+        try:
+            hashes = secret_hashes(
+                username, realm, password, self._response.utf8, int(self._environment.policy.tolerances)
+            )
+        except IncompleteCredentials:
+            # The client cannot have hashed this password in this charset: a wrong one, like any other.
+            return [(self._environment.random(16), 0)]
         if account is None or account.password is None:
             # Nobody knows this secret, and it costs what a real one costs.
             return [(self._environment.random(16), tolerance) for _, tolerance in hashes]
@@ -192,49 +207,35 @@ class DigestServer(Exchange):
             raise NoImpersonation(
                 "the user may not act as the authorization identity it asks for", requirement="RFC2831-2.1.2-63"
             )
-        names = tuple(flag.name or "" for flag in Tolerances(response.tolerances | tolerances))
-        outcome = Outcome(
-            username=username,
-            realm=realm,
-            authzid=authzid,
-            target=response.digest_uri.decode("latin-1"),
-            tolerances=names,
-            account=account,
+        used = response.tolerances | tolerances
+        identity = _Identity(
+            username,
+            realm,
+            authzid,
+            response.digest_uri.decode("latin-1"),
+            tolerance_names(used) if used else (),
+            account,
         )
-        cipher = self._offer.ciphers.get(response.cipher) if response.cipher is not None else None
-        self.outcome = self._complete(response, ha1, outcome, cipher, False)
-        self._remember(response, ha1, outcome)
-        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
-
-    def _complete(
-        self, response: Response, ha1: bytes, identity: Outcome, cipher: Cipher | None, resumed: bool
-    ) -> Outcome:
-        qop = (response.qop or AUTH).lower()
-        flags = granted_flags(Side.ACCEPT, qop)
-        if qop == AUTH:
-            return identity._replace(flags=flags, reauthenticated=resumed)
-        own = self._environment.policy.max_buffer
-        keys = layer_keys(ha1, False, None if cipher is None else cipher.key_size)
-        protection = DigestProtection(keys, cipher, ha1, response.maxbuf, own)
-        return identity._replace(
-            flags=flags,
-            protection=protection,
-            qop=qop.decode(),
-            cipher=protection.encryption_algorithm,
-            ssf=1 if cipher is None else cipher.ssf,
-            max_send=response.maxbuf,
-            max_receive=own,
-            reauthenticated=resumed,
-        )
-
-    def _remember(self, response: Response, ha1: bytes, outcome: Outcome) -> None:
+        self.outcome = self._complete(response, ha1, identity, False)
         store = self._environment.nonce_store
         if store is not None:
-            session = _Session(
-                response.username, response.realm, response.cnonce, response.qop, response.cipher, response.authzid,
-                ha1, outcome,
-            )  # fmt: skip
-            store.remember(response.nonce, NonceRecord(self._environment.clock(), session))
+            store.remember(response.nonce, NonceRecord(self._environment.clock(), _Session(response, ha1, identity)))
+        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
+
+    def _complete(self, response: Response, ha1: bytes, identity: _Identity, resumed: bool) -> Outcome:
+        qop = (response.qop or AUTH).lower()
+        protection, cipher_name, ssf, max_send, max_receive = None, "", 0, 0, 0
+        if qop != AUTH:
+            cipher = None if response.cipher is None else self._offer.ciphers[response.cipher]
+            max_send, max_receive = response.maxbuf, self._environment.policy.max_buffer
+            keys = layer_keys(ha1, False, None if cipher is None else cipher.key_size)
+            protection = DigestProtection(keys, cipher, ha1, max_send, max_receive)
+            cipher_name, ssf = protection.encryption_algorithm, 1 if cipher is None else cipher.ssf
+        username, realm, authzid, target, tolerances, account = identity
+        return Outcome(
+            granted_flags(Side.ACCEPT, qop), protection, username, realm, authzid, qop.decode(), cipher_name, ssf,
+            max_send, max_receive, target, "", resumed, tolerances, account,
+        )  # fmt: skip
 
     def _check_qop(self, response: Response) -> None:
         qop = (response.qop or AUTH).lower()

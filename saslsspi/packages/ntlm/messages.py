@@ -57,9 +57,9 @@ def _field(data: bytes, head: int, size: int, offset: int) -> bytes:
 
 
 class Negotiate(NamedTuple):
-    """NEGOTIATE_MESSAGE (section 2.2.1.1).
+    r"""NEGOTIATE_MESSAGE (section 2.2.1.1).
 
-        Signature "NTLMSSP\\0", MessageType 1, NegotiateFlags, DomainNameFields, WorkstationFields, Version (8), payload
+        Signature "NTLMSSP\0", MessageType 1, NegotiateFlags, DomainNameFields, WorkstationFields, Version (8), payload
 
     Attributes:
         domain, workstation: In the OEM character set; present where their flag says so.
@@ -95,10 +95,10 @@ class Negotiate(NamedTuple):
 
 
 class Challenge(NamedTuple):
-    """CHALLENGE_MESSAGE (section 2.2.1.2).
+    r"""CHALLENGE_MESSAGE (section 2.2.1.2).
 
-        Signature "NTLMSSP\\0", MessageType 2, TargetNameFields, NegotiateFlags, ServerChallenge (8), Reserved (8),
-        TargetInfoFields, Version (8), payload
+    Signature "NTLMSSP\0", MessageType 2, TargetNameFields, NegotiateFlags, ServerChallenge (8), Reserved (8),
+    TargetInfoFields, Version (8), payload
     """
 
     flags: int
@@ -140,9 +140,9 @@ class Challenge(NamedTuple):
 
 
 class Authenticate(NamedTuple):
-    """AUTHENTICATE_MESSAGE (section 2.2.1.3).
+    r"""AUTHENTICATE_MESSAGE (section 2.2.1.3).
 
-        Signature "NTLMSSP\\0", MessageType 3, LmChallengeResponseFields, NtChallengeResponseFields, DomainNameFields,
+        Signature "NTLMSSP\0", MessageType 3, LmChallengeResponseFields, NtChallengeResponseFields, DomainNameFields,
         UserNameFields, WorkstationFields, EncryptedRandomSessionKeyFields, NegotiateFlags, Version (8), MIC (16),
         payload
 
@@ -183,10 +183,7 @@ class Authenticate(NamedTuple):
         ):  # fmt: skip
             if size and at < payload:
                 payload = at
-        if payload >= 88:
-            mic_offset = 72
-        else:
-            mic_offset = 64 if payload >= 80 and not flags & _VERSION_FLAG else 0
+        mic_offset = 72 if payload >= 88 else 64 if payload >= 80 and not flags & _VERSION_FLAG else 0
         return cls(
             flags,
             _field(data, least, lm_size, lm_at),

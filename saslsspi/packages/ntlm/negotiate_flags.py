@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from saslsspi.errors import SecurityQosFailed, UnsupportedFunction
+from saslsspi.errors import InvalidToken, SecurityQosFailed, UnsupportedFunction
 from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.sspi.package import Side
 from saslsspi.sspi.policy import NtlmResponses, Policy
 
-__all__ = ["NtlmFlag", "asked", "check_strength", "granted", "key_bits", "offer", "select"]
+__all__ = ["NtlmFlag", "agree", "asked", "check_strength", "granted", "key_bits", "offer", "select"]
 
 
 class NtlmFlag(enum.IntFlag):
@@ -62,10 +62,10 @@ _CLIENT: Final = int(
 # Section 3.2.5.1.1: what a server always sets.
 _SERVER: Final = int(NtlmFlag.REQUEST_TARGET | NtlmFlag.NTLM | NtlmFlag.ALWAYS_SIGN | NtlmFlag.TARGET_INFO)
 # "The server SHOULD return only the capabilities it supports."
-_SUPPORTED: Final = int(
-    _LAYER | _DATAGRAM | _ESS | _IDENTIFY | _KEY_EXCH | _STRENGTHS | NtlmFlag.VERSION
-    | NtlmFlag.REQUEST_NON_NT_SESSION_KEY
-)  # fmt: skip
+_SUPPORTED: Final = _LAYER | _DATAGRAM | _ESS | _IDENTIFY | _KEY_EXCH | _STRENGTHS | int(NtlmFlag.VERSION)
+_OF_LM_HASH: Final = int(_LM_KEY | NtlmFlag.REQUEST_NON_NT_SESSION_KEY)
+# What a server says of itself, whatever the client offered.
+_OF_SERVER: Final = int(NtlmFlag.TARGET_INFO | NtlmFlag.TARGET_TYPE_DOMAIN | NtlmFlag.TARGET_TYPE_SERVER)
 
 # Rows: what is asked or granted, in the bits of each side, as (REQ, RET).
 _SIGNING: Final = {
@@ -126,10 +126,24 @@ def select(offered: int, policy: Policy, in_domain: bool) -> int:
     flags = offered & _SUPPORTED & ~_forbidden(policy) | _SERVER
     flags |= int(NtlmFlag.TARGET_TYPE_DOMAIN if in_domain else NtlmFlag.TARGET_TYPE_SERVER)
     flags |= _UNICODE if offered & _UNICODE else _OEM
-    if not flags & _ESS:
-        flags |= offered & _LM_KEY
+    if not flags & _ESS and policy.ntlm.responses & NtlmResponses.LM:
+        flags |= offered & _OF_LM_HASH
     if not flags & (_LAYER | _DATAGRAM):
         flags &= ~_KEY_EXCH
+    return flags
+
+
+def agree(offered: int, selected: int) -> int:
+    """Return what a client takes of a server's selection (section 3.1.5.1.2).
+
+    Raises:
+        InvalidToken: the server selected no character set.
+    """
+    flags = selected & (offered | _OF_SERVER)
+    if flags & _UNICODE:
+        return flags & ~_OEM
+    if not flags & _OEM:
+        raise InvalidToken("the challenge selects neither UNICODE nor OEM")
     return flags
 
 

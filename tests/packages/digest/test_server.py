@@ -11,7 +11,17 @@ from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import HOST, PASSWORD, REALM, USER, ScriptedClient, quoted, values
 from pair import establish
 
-from saslsspi import Account, FileAuthority, HtdigestAuthority, MemoryAuthority, Pending, Policy, Server, sspi
+from saslsspi import (
+    Account,
+    FileAuthority,
+    HtdigestAuthority,
+    MemoryAuthority,
+    MemoryNonceStore,
+    Pending,
+    Policy,
+    Server,
+    sspi,
+)
 from saslsspi.errors import (
     ContextMisuse,
     InvalidToken,
@@ -110,14 +120,12 @@ OTHER = {"nc": b"00000002", "qop": b"auth-int", "response": b"0" * 32, "maxbuf":
     "name", [pytest.param(name, marks=pytest.mark.requirement(identifier)) for name, identifier in REPEATED.items()]
 )
 def test_a_repeated_directive_is_refused(name: str, first: bool, equal: bool) -> None:
-    changes: dict[str, bytes | None] = {"maxbuf": b"65536", "authzid": None}
     authzid = USER.encode() if name == "authzid" else None
-    script = ScriptedClient(qop=b"auth-conf", authzid=authzid, changes={**changes, "authzid": authzid and quoted(authzid), "cipher": b"rc4"})
+    script = ScriptedClient(qop=b"auth-conf", authzid=authzid, changes={"maxbuf": b"65536", "cipher": b"rc4"})
     server = new_server()
     challenge = server.step(None)
     assert challenge is not None
     right = script.answer(challenge)
-    assert server.again().step(None)
     value = re.search(rb"(?:\A|,)" + name.encode() + rb'=("[^"]*"|[^,]*)', right)
     assert value is not None
     again = name.encode() + b"=" + (value[1] if equal else OTHER.get(name, b'"other"'))
@@ -483,8 +491,6 @@ def test_the_callers_flags_decide_on_the_layer(client_flags: int, qop: bytes, gr
 
 @pytest.mark.requirement("RFC2831-2.1.3-12")
 def test_after_success_the_nonce_is_stored_with_count_1() -> None:
-    from saslsspi import MemoryNonceStore
-
     store = MemoryNonceStore()
     script = ScriptedClient()
     run(script, new_server(nonce_store=store))

@@ -1,0 +1,167 @@
+"""The client's side of SCRAM (RFC 5802 section 5).
+
+Its channel binding flag says what is true: `p` in the mechanisms with -PLUS; without, `y` where there are bindings to
+use (a server that offers -PLUS then knows that somebody has shortened its list), and `n` where there are none.
+"""
+
+from __future__ import annotations
+
+import enum
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Final
+
+from saslsspi.crypto.scram import client_keys, client_proof, server_signature
+from saslsspi.errors import (
+    BadBindings,
+    DowngradeDetected,
+    IncompleteCredentials,
+    InvalidParameter,
+    InvalidToken,
+    MutualAuthFailed,
+    UnknownCredentials,
+)
+from saslsspi.prep import saslprep
+from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
+from saslsspi.sasl.single_message import encode_field
+from saslsspi.sspi.package import Outcome
+from saslsspi.sspi.policy import ChannelBindingPolicy
+from saslsspi_mechanisms.scram.failures import error_of
+from saslsspi_mechanisms.scram.messages import (
+    BindingFlag,
+    ClientFinal,
+    ClientFirst,
+    Gs2Header,
+    ServerFinal,
+    ServerFirst,
+)
+from saslsspi_mechanisms.scram.variant import Variant
+
+__all__ = ["ScramClient"]
+
+_NONCE_SIZE: Final = 18  # octets of randomness
+
+
+class _Due(enum.Enum):
+    """Which message of the server is due."""
+
+    NOTHING_YET = enum.auto()
+    SERVER_FIRST = enum.auto()
+    SERVER_FINAL = enum.auto()
+    NOTHING_MORE = enum.auto()
+
+
+class ScramClient(ClientExchange):
+    """One client's exchange."""
+
+    __slots__ = ("_bound", "_due", "_first", "_header", "_parameters", "_password", "_signature", "_username",
+                 "_variant", "done", "outcome")  # fmt: skip
+
+    def __init__(self, variant: Variant, parameters: ClientParameters) -> None:
+        credentials = parameters.credentials
+        if credentials is not None and not isinstance(credentials, Password):
+            raise UnknownCredentials(f"{variant.name} takes a Password, not {type(credentials).__name__}")
+        if credentials is None:
+            raise IncompleteCredentials(f"{variant.name} needs a user name and a password")
+        encode_field(parameters.authzid, "an authorization identity")
+        # Section 5.1 has the name prepared as a query, section 2.2 the password as a stored string.
+        self._username = saslprep(credentials.username)
+        self._password = saslprep(credentials.password, stored=True).encode()
+        if not self._username or not self._password:
+            raise InvalidParameter(
+                "nothing is left of the user name or the password once it is prepared", requirement="RFC5802-5.1-05"
+            )
+        self._header, self._bound = _gs2(variant, parameters)
+        self._variant = variant
+        self._parameters = parameters
+        self._due = _Due.NOTHING_YET
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, challenge: bytes | None) -> bytes | None:
+        """Take the server's message; see ClientExchange.step."""
+        return _LEGS[self._due](self, challenge)
+
+    def _begin(self, challenge: bytes | None) -> bytes:
+        if challenge:
+            raise InvalidToken(f"{self._variant.name} begins with the client's message, not with a challenge")
+        nonce = b2a_base64(self._parameters.environment.random(_NONCE_SIZE), newline=False).decode()
+        self._first = ClientFirst(self._header, self._username, nonce)
+        self._due = _Due.SERVER_FIRST
+        return self._first.to_bytes()
+
+    def _prove(self, challenge: bytes | None) -> bytes:
+        token = challenge or b""
+        if token.startswith(b"e="):
+            raise error_of(ServerFinal.from_bytes(token).error)
+        server = ServerFirst.from_bytes(token)
+        # "The client MUST verify that the initial part of the nonce used in subsequent messages is the same as the
+        # nonce it initially specified." What the server adds is the part that a replay cannot have.
+        if not server.nonce.startswith(self._first.nonce):
+            raise InvalidToken("the server's nonce does not begin with ours", requirement="RFC5802-5.1-14")
+        if len(server.nonce) == len(self._first.nonce):
+            raise InvalidToken("the server has added nothing to the nonce", requirement="RFC5802-5.1-15")
+        self._check_iterations(server.iterations)
+        hash_name = self._variant.hash_name
+        keys = client_keys(hash_name, self._password, server.salt, server.iterations)
+        final = ClientFinal(self._header.to_bytes() + self._bound, server.nonce, b"")
+        auth_message = b",".join((self._first.bare, token, final.without_proof))
+        self._signature = server_signature(hash_name, keys.server_key, auth_message)
+        self._due = _Due.SERVER_FINAL
+        proof = client_proof(hash_name, keys, auth_message)
+        return ClientFinal(final.binding, final.nonce, proof).to_bytes()
+
+    def _check_iterations(self, count: int) -> None:
+        policy = self._parameters.environment.policy
+        if count < policy.min_iterations:
+            raise DowngradeDetected(
+                f"the server asks for {count} iterations, and at least {policy.min_iterations} are required",
+                requirement="RFC5802-5.1-21",
+            )
+        if count > policy.max_iterations:
+            raise InvalidToken(
+                f"the server asks for {count} iterations, and at most {policy.max_iterations} are done",
+                requirement="RFC5802-5.1-21",
+            )
+
+    def _verify(self, challenge: bytes | None) -> None:
+        message = ServerFinal.from_bytes(challenge or b"")
+        if message.error:
+            raise error_of(message.error)
+        if not compare_digest(message.signature, self._signature):
+            raise MutualAuthFailed("the server's signature is wrong", requirement="RFC5802-5.1-24")
+        self._due = _Due.NOTHING_MORE
+        self.done = True
+        self.outcome = Outcome(
+            username=self._username, authzid=self._header.authzid, channel_binding=self._header.binding_type
+        )
+
+    def _refuse(self, challenge: bytes | None) -> bytes | None:
+        raise InvalidToken("the server goes on after its last message")
+
+
+def _gs2(variant: Variant, parameters: ClientParameters) -> tuple[Gs2Header, bytes]:
+    """Return the GS2 header and the channel bindings that go behind it in c= (section 6)."""
+    policy, bindings = parameters.environment.policy.channel_binding, parameters.bindings
+    usable = bindings is not None and bindings.type_name != "" and policy is not ChannelBindingPolicy.NONE
+    if variant.plus:
+        if bindings is None or not usable:
+            raise BadBindings(
+                f"{variant.name} needs channel bindings with a type, and the policy's leave to use them",
+                requirement="RFC5802-6-07",
+            )
+        return Gs2Header(BindingFlag.USED, bindings.type_name, parameters.authzid), bindings.type_data
+    if policy is ChannelBindingPolicy.REQUIRE:
+        raise BadBindings(f"the policy requires channel bindings: take {variant.name}-PLUS", requirement="RFC5802-6-07")
+    flag = BindingFlag.SERVER_HAS_NONE if usable else BindingFlag.NONE
+    return Gs2Header(flag, authzid=parameters.authzid), b""
+
+
+_LEGS: Final[Mapping[_Due, Callable[[ScramClient, bytes | None], bytes | None]]] = {
+    _Due.NOTHING_YET: ScramClient._begin,
+    _Due.SERVER_FIRST: ScramClient._prove,
+    _Due.SERVER_FINAL: ScramClient._verify,
+    _Due.NOTHING_MORE: ScramClient._refuse,
+}

@@ -1,0 +1,275 @@
+"""The four messages of SCRAM and the GS2 header in front of the first (RFC 5802 section 7, RFC 5801 section 4).
+
+from_bytes and to_bytes are exact inverses: what is not the one way to write a message is refused. An error about a
+client's message carries the e= that the server sends with the failure; one about a server's message goes nowhere.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from binascii import Error, a2b_base64, b2a_base64
+from dataclasses import dataclass
+from typing import Final, NoReturn, Self
+
+from saslsspi.errors import InvalidToken
+from saslsspi_mechanisms.scram.failures import ServerError
+
+__all__ = ["BindingFlag", "ClientFinal", "ClientFirst", "Gs2Header", "ServerFinal", "ServerFirst"]
+
+_MAX_SIZE: Final = 16384
+_NONCE: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]+\Z")
+_BINDING_TYPE: Final = re.compile(r"[A-Za-z0-9.-]+\Z")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,9}\Z")
+_EXTENSION: Final = re.compile(r"[A-Za-z]=(?s:.)+\Z")
+_STRAY_EQUALS: Final = re.compile(r"=(?!2C|3D)")
+_ASSIGNED: Final = frozenset("anmrcsipve")
+
+Extensions = tuple[str, ...]
+"""Attributes that no version of SCRAM knows yet, each as it stands in the message: `x=value`."""
+
+
+class BindingFlag(enum.Enum):
+    """gs2-cbind-flag: what the client thinks of channel bindings."""
+
+    NONE = "n"
+    SERVER_HAS_NONE = "y"
+    USED = "p"
+
+
+class _Reader:
+    """Takes the attributes off a message in their fixed order (section 5.1)."""
+
+    __slots__ = ("_answers", "_parts", "_what")
+
+    def __init__(self, data: bytes, what: str, *, answers: bool) -> None:
+        self._what = what
+        self._answers = answers
+        if len(data) > _MAX_SIZE:
+            self.fail(f"has {len(data)} octets, at most {_MAX_SIZE} are taken")
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            self.fail("is not UTF-8", ServerError.INVALID_ENCODING, "RFC5802-5-01")
+        if "\0" in text:
+            self.fail("holds NUL", requirement="RFC5802-7-01")
+        self._parts = text.split(",")
+
+    def fail(
+        self, problem: str, error: ServerError = ServerError.OTHER, requirement: str = "RFC5802-5.1-01"
+    ) -> NoReturn:
+        token = error.message if self._answers else None
+        raise InvalidToken(f"the {self._what} message {problem}", token=token, requirement=requirement)
+
+    def item(self) -> str:
+        if not self._parts:
+            self.fail("is cut short")
+        return self._parts.pop(0)
+
+    def attribute(self, name: str) -> str:
+        """Return the value of the attribute that is due; it is never empty."""
+        self.check_mandatory_extension()
+        item = self.item()
+        if item[:2] != f"{name}=" or len(item) == 2:
+            self.fail(f"lacks {name}= in its place")
+        return item[2:]
+
+    def check_mandatory_extension(self) -> None:
+        # Section 5.1: "its presence in a client or a server message MUST cause authentication failure when the
+        # attribute is parsed by the other end".
+        if self._parts and self._parts[0].startswith("m="):
+            self.fail("demands an extension with m=", ServerError.EXTENSIONS_NOT_SUPPORTED, "RFC5802-5.1-11")
+
+    def nonce(self) -> str:
+        value = self.attribute("r")
+        if not _NONCE.match(value):
+            self.fail("has a nonce that is not printable ASCII", requirement="RFC5802-5.1-12")
+        return value
+
+    def base64(self, name: str) -> bytes:
+        return self.decode_base64(name, self.attribute(name))
+
+    def decode_base64(self, name: str, value: str) -> bytes:
+        try:
+            octets = a2b_base64(value.encode(), strict_mode=True)
+        except Error:
+            self.fail(f"has {name}= that is not base64", ServerError.INVALID_ENCODING, "RFC5802-7-01")
+        if _base64(octets) != value:
+            self.fail(f"has {name}= in an odd spelling of base64", ServerError.INVALID_ENCODING, "RFC5802-7-01")
+        return octets
+
+    def name(self, value: str, requirement: str) -> str:
+        """Return a saslname without its escapes."""
+        if not value or _STRAY_EQUALS.search(value):
+            self.fail("has a name with = that is neither =2C nor =3D", ServerError.INVALID_USERNAME, requirement)
+        return value.replace("=2C", ",").replace("=3D", "=")
+
+    def extensions(self, *, before: int = 0) -> Extensions:
+        """Return the optional extensions, which end so many attributes before the message does."""
+        taken = []
+        while len(self._parts) > before:
+            self.check_mandatory_extension()
+            item = self.item()
+            if not _EXTENSION.match(item):
+                self.fail("ends with what is no attribute")
+            if item[0] in _ASSIGNED:
+                self.fail(f"has {item[0]}= out of its place")
+            taken.append(item)
+        return tuple(taken)
+
+
+def _base64(octets: bytes) -> str:
+    return b2a_base64(octets, newline=False).decode()
+
+
+def _escaped(name: str) -> str:
+    return name.replace("=", "=3D").replace(",", "=2C")
+
+
+def _joined(*parts: str, extensions: Extensions = ()) -> bytes:
+    return ",".join((*parts, *extensions)).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Gs2Header:
+    """Whether channels are bound, and who the client wants to be (RFC 5801 section 4).
+
+    Wire form: `n,,`, `y,,` or `p=type,,`, with `a=authzid` between the commas.
+
+    Attributes:
+        binding_type: The type of channel bindings, with BindingFlag.USED only.
+        authzid: "" for one's own.
+    """
+
+    flag: BindingFlag
+    binding_type: str = ""
+    authzid: str = ""
+
+    @classmethod
+    def read(cls, reader: _Reader) -> Self:
+        """Take the header off a client's first message."""
+        flag = reader.item()
+        binding_type = flag[2:] if flag.startswith("p=") else ""
+        # RFC 5801 section 4 has a further flag, F, for tokens that are no standard GSS ones; SCRAM's are.
+        if flag not in {"n", "y"} and not _BINDING_TYPE.match(binding_type):
+            reader.fail("begins with no GS2 channel binding flag", requirement="RFC5801-4-02")
+        identity = reader.item()
+        if identity and not identity.startswith("a="):
+            reader.fail("has a GS2 header with something other than a=", requirement="RFC5801-4-01")
+        return cls(BindingFlag(flag[0]), binding_type, reader.name(identity[2:], "RFC5801-4-03") if identity else "")
+
+    def to_bytes(self) -> bytes:
+        """Encode; the exact inverse of what ClientFirst.from_bytes reads."""
+        flag = f"p={self.binding_type}" if self.flag is BindingFlag.USED else self.flag.value
+        return f"{flag},{f'a={_escaped(self.authzid)}' if self.authzid else ''},".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFirst:
+    """client-first-message: `n,,n=user,r=nonce`."""
+
+    header: Gs2Header
+    username: str
+    nonce: str
+    extensions: Extensions = ()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises InvalidToken with the e= that answers it."""
+        reader = _Reader(data, "client-first", answers=True)
+        header = Gs2Header.read(reader)
+        username = reader.name(reader.attribute("n"), "RFC5802-5.1-10")
+        return cls(header, username, reader.nonce(), reader.extensions())
+
+    @property
+    def bare(self) -> bytes:
+        """client-first-message-bare, which the proofs cover."""
+        return _joined(f"n={_escaped(self.username)}", f"r={self.nonce}", extensions=self.extensions)
+
+    def to_bytes(self) -> bytes:
+        """Encode; the exact inverse of from_bytes."""
+        return self.header.to_bytes() + self.bare
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFirst:
+    """server-first-message: `r=nonce,s=salt,i=iterations`.
+
+    Attributes:
+        nonce: The client's, with the server's behind it.
+    """
+
+    nonce: str
+    salt: bytes
+    iterations: int
+    extensions: Extensions = ()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises InvalidToken."""
+        reader = _Reader(data, "server-first", answers=False)
+        nonce, salt, count = reader.nonce(), reader.base64("s"), reader.attribute("i")
+        if not _COUNT.match(count):
+            reader.fail("has an iteration count that is no positive number of ten digits", requirement="RFC5802-7-01")
+        return cls(nonce, salt, int(count), reader.extensions())
+
+    def to_bytes(self) -> bytes:
+        """Encode; the exact inverse of from_bytes."""
+        return _joined(f"r={self.nonce}", f"s={_base64(self.salt)}", f"i={self.iterations}", extensions=self.extensions)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFinal:
+    """client-final-message: `c=biws,r=nonce,p=proof`.
+
+    Attributes:
+        binding: The GS2 header, and behind it the channel bindings where they are used.
+    """
+
+    binding: bytes
+    nonce: str
+    proof: bytes
+    extensions: Extensions = ()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises InvalidToken with the e= that answers it."""
+        reader = _Reader(data, "client-final", answers=True)
+        binding, nonce, extensions = reader.base64("c"), reader.nonce(), reader.extensions(before=1)
+        proof = reader.base64("p")
+        return cls(binding, nonce, proof, extensions)
+
+    @property
+    def without_proof(self) -> bytes:
+        """client-final-message-without-proof, which the proof covers."""
+        return _joined(f"c={_base64(self.binding)}", f"r={self.nonce}", extensions=self.extensions)
+
+    def to_bytes(self) -> bytes:
+        """Encode; the exact inverse of from_bytes."""
+        return self.without_proof + f",p={_base64(self.proof)}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFinal:
+    """server-final-message: `v=signature` or `e=error`; exactly one of the two is not empty."""
+
+    signature: bytes = b""
+    error: str = ""
+    extensions: Extensions = ()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises InvalidToken."""
+        reader = _Reader(data, "server-final", answers=False)
+        reader.check_mandatory_extension()
+        name, _, value = reader.item().partition("=")
+        if name not in {"v", "e"} or not value:
+            reader.fail("has neither v= nor e=", requirement="RFC5802-5.1-24")
+        if name == "e":
+            return cls(error=value, extensions=reader.extensions())
+        return cls(signature=reader.decode_base64("v", value), extensions=reader.extensions())
+
+    def to_bytes(self) -> bytes:
+        """Encode; the exact inverse of from_bytes."""
+        first = f"e={self.error}" if self.error else f"v={_base64(self.signature)}"
+        return _joined(first, extensions=self.extensions)

@@ -1,0 +1,206 @@
+"""The server's side of SCRAM (RFC 5802 section 5).
+
+It verifies with stored keys, and with a password only where the authority has nothing better. Up to the proof an
+unknown user sees what a known one sees: a salt, a count, and the same work behind them.
+"""
+
+from __future__ import annotations
+
+import enum
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Final
+
+from saslsspi.accounts.scram import deriver_of
+from saslsspi.crypto.scram import proof_holds, server_signature, size_of
+from saslsspi.errors import (
+    BadBindings,
+    ContextMisuse,
+    DowngradeDetected,
+    InvalidParameter,
+    InvalidToken,
+    LogonDenied,
+)
+from saslsspi.prep import saslprep
+from saslsspi.sasl.authorization import authorize
+from saslsspi.sasl.mechanism import ServerExchange, ServerParameters
+from saslsspi.sspi.environment import Account, Question, ScramKeys, Secret
+from saslsspi.sspi.package import Outcome
+from saslsspi.sspi.policy import ChannelBindingPolicy
+from saslsspi_mechanisms.scram.failures import ServerError
+from saslsspi_mechanisms.scram.messages import BindingFlag, ClientFinal, ClientFirst, ServerFinal, ServerFirst
+from saslsspi_mechanisms.scram.variant import Variant
+
+__all__ = ["ScramServer"]
+
+_NONCE_SIZE: Final = 18  # octets of randomness
+_SECRETS: Final = (Secret.SCRAM, Secret.PASSWORD)
+
+
+class _Due(enum.Enum):
+    """What is due next."""
+
+    CLIENT_FIRST = enum.auto()
+    ACCOUNT = enum.auto()
+    CLIENT_FINAL = enum.auto()
+    NOTHING_MORE = enum.auto()
+
+
+class ScramServer(ServerExchange):
+    """One server's exchange."""
+
+    __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_due", "_first", "_parameters", "_reply", "_stored",
+                 "_username", "_variant", "done", "outcome")  # fmt: skip
+
+    def __init__(self, variant: Variant, parameters: ServerParameters) -> None:
+        self._variant = variant
+        self._parameters = parameters
+        given = () if parameters.bindings is None else (parameters.bindings, *parameters.alternate_bindings)
+        policy = parameters.environment.policy.channel_binding
+        usable = () if policy is ChannelBindingPolicy.NONE else given
+        self._bindings = {bindings.type_name: bindings.type_data for bindings in usable if bindings.type_name}
+        self._due = _Due.CLIENT_FIRST
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, response: bytes | None) -> bytes | Question | None:
+        """Take the client's message; see ServerExchange.step."""
+        return _LEGS[self._due](self, response)
+
+    def _begin(self, response: bytes | None) -> bytes | Question:
+        if response is None:
+            return b""
+        self._first = first = ClientFirst.from_bytes(response)
+        # "Whether or not the server prepares the username using "SASLprep", it MUST use it as received in hash
+        # calculations", so the octets are kept.
+        self._bare = response[len(first.header.to_bytes()) :]
+        self._check_flag(first.header.flag, first.header.binding_type)
+        try:
+            self._username = saslprep(first.username)
+        except InvalidParameter as error:
+            raise _refusal(ServerError.INVALID_USERNAME, f"the user name: {error.text}", "RFC5802-5.1-07") from None
+        if not self._username:
+            raise _refusal(ServerError.INVALID_USERNAME, "nothing is left of the user name", "RFC5802-5.1-07")
+        self._due = _Due.ACCOUNT
+        realms = self._parameters.realms
+        return Question(self._username, realms[0] if len(realms) == 1 else "", _SECRETS)
+
+    def _check_flag(self, flag: BindingFlag, binding_type: str) -> None:
+        """Check what the client thinks of channel bindings against the mechanism and the channel (section 6)."""
+        if flag is BindingFlag.USED:
+            if not self._variant.plus:
+                raise BadBindings(
+                    "the client binds to the channel in a mechanism without -PLUS",
+                    token=ServerError.BINDING_NOT_SUPPORTED.message,
+                    requirement="RFC5802-6-11",
+                )
+            if binding_type not in self._bindings:
+                raise BadBindings(
+                    f"the client binds by {binding_type}; there are {', '.join(self._bindings) or 'no bindings'}",
+                    token=ServerError.BINDING_TYPE_NOT_SUPPORTED.message,
+                    requirement="RFC5802-6-09",
+                )
+            return
+        if flag is BindingFlag.SERVER_HAS_NONE and self._bindings:
+            raise DowngradeDetected(
+                "the client believes that there is no mechanism with -PLUS: somebody has shortened the list",
+                token=ServerError.SERVER_DOES_BIND.message,
+                requirement="RFC5802-6-08",
+            )
+        required = self._parameters.environment.policy.channel_binding is ChannelBindingPolicy.REQUIRE
+        if self._variant.plus or required:
+            raise BadBindings(
+                "the client does not bind to the channel",
+                token=ServerError.SERVER_DOES_BIND.message,
+                requirement="RFC5802-6-11" if self._variant.plus else "RFC5802-6-03",
+            )
+
+    def resume(self, account: Account | None) -> bytes:
+        """Answer with the salt of the user, or with one that nobody has; see ServerExchange.resume."""
+        if self._due is not _Due.ACCOUNT:
+            raise ContextMisuse("no account was asked for")
+        environment = self._parameters.environment
+        policy = environment.policy
+        deriver = deriver_of(environment.authority, environment.random)
+        stored = account.scram.get(self._variant.hash_name) if account is not None else None
+        if stored is not None and not policy.min_iterations <= stored.iterations <= policy.max_iterations:
+            stored = None
+        self._account, self._stored = account, stored
+        nonce = b2a_base64(environment.random(_NONCE_SIZE), newline=False).decode()
+        self._challenge = ServerFirst(
+            nonce=self._first.nonce + nonce,
+            salt=deriver.salt(self._username, self._variant.hash_name) if stored is None else stored.salt,
+            iterations=max(deriver.iterations, policy.min_iterations) if stored is None else stored.iterations,
+        )
+        self._reply = self._challenge.to_bytes()
+        self._due = _Due.CLIENT_FINAL
+        return self._reply
+
+    def _verify(self, response: bytes | None) -> bytes:
+        final = ClientFinal.from_bytes(response or b"")
+        header = self._first.header
+        expected = header.to_bytes() + self._bindings.get(header.binding_type, b"")
+        if not compare_digest(final.binding, expected):
+            raise BadBindings(
+                "the client's GS2 header or channel bindings are not those of this channel",
+                token=ServerError.BINDINGS_DO_NOT_MATCH.message,
+                requirement="RFC5802-6-10",
+            )
+        # "The server MUST verify that the nonce sent by the client in the second message is the same as the one sent
+        # by the server in its first message."
+        if not compare_digest(final.nonce, self._challenge.nonce):
+            raise _refusal(ServerError.OTHER, "the nonce is not the one we sent", "RFC5802-5.1-16")
+        hash_name = self._variant.hash_name
+        keys = self._keys()
+        auth_message = b",".join((self._bare, self._reply, final.without_proof))
+        holds = proof_holds(hash_name, keys.stored_key, auth_message, final.proof)
+        if not holds or self._account is None:
+            raise LogonDenied(
+                "the user is unknown or the password is wrong",
+                token=ServerError.INVALID_PROOF.message,
+                requirement="RFC5802-5.1-23",
+            )
+        authorize(self._account, self._username, header.authzid, token=ServerError.OTHER.message)
+        self._due = _Due.NOTHING_MORE
+        self.done = True
+        self.outcome = Outcome(
+            username=self._username,
+            authzid=header.authzid,
+            channel_binding=header.binding_type,
+            account=self._account,
+        )
+        return ServerFinal(server_signature(hash_name, keys.server_key, auth_message)).to_bytes()
+
+    def _keys(self) -> ScramKeys:
+        """Return what to verify with; where there is nothing, keys that no proof fits, for the same work."""
+        if self._stored is not None:
+            return self._stored
+        hash_name, environment = self._variant.hash_name, self._parameters.environment
+        deriver = deriver_of(environment.authority, environment.random)
+        password = self._account.password if self._account is not None else None
+        if password is None and deriver.stored:
+            nothing = environment.random(size_of(hash_name))
+            return ScramKeys(hash_name, self._challenge.salt, self._challenge.iterations, nothing, nothing)
+        try:
+            return deriver.keys(self._username, hash_name, password, self._challenge.iterations)
+        except InvalidParameter:  # the authority's password cannot be prepared, so nobody can type it either
+            return deriver.keys(self._username, hash_name, None, self._challenge.iterations)
+
+    def _out_of_turn(self, response: bytes | None) -> bytes:
+        raise ContextMisuse("the authority's answer is due, not a message")
+
+    def _refuse(self, response: bytes | None) -> bytes:
+        raise InvalidToken("the client goes on after its last message")
+
+
+def _refusal(error: ServerError, text: str, requirement: str) -> InvalidToken:
+    return InvalidToken(text, token=error.message, requirement=requirement)
+
+
+_LEGS: Final[Mapping[_Due, Callable[[ScramServer, bytes | None], bytes | Question | None]]] = {
+    _Due.CLIENT_FIRST: ScramServer._begin,
+    _Due.ACCOUNT: ScramServer._out_of_turn,
+    _Due.CLIENT_FINAL: ScramServer._verify,
+    _Due.NOTHING_MORE: ScramServer._refuse,
+}

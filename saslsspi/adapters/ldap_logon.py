@@ -1,0 +1,146 @@
+"""One SASL exchange in LDAP bind requests (RFC 4513 section 5.2.1), over whatever sends them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from saslsspi.adapters.ldap_refusal import bind_refused
+from saslsspi.adapters.ldap_tls import Channel
+from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
+from saslsspi.sasl.acceptance import choose, objection
+from saslsspi.sasl.credentials import Credentials, Password
+from saslsspi.sasl.mechanism import Mechanism
+from saslsspi.sasl.registry import find_mechanism
+from saslsspi.sasl.session import Client
+from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.sspi.policy import Policy
+
+__all__ = ["BindStep", "Logon", "exchange"]
+
+_SUCCESS: Final = 0
+_SASL_BIND_IN_PROGRESS: Final = 14
+_MOST_STEPS: Final = 100
+
+BindStep = Callable[[str, bytes | None], Mapping[str, Any]]
+"""Sends a bind request with a mechanism's name and a message (None: no credentials field), returns ldap3's result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logon:
+    """What a connection binds with; see Connection for the fields."""
+
+    mechanism: str | Sequence[str] | None = None
+    credentials: Credentials | None = None
+    policy: Policy | None = None
+    authzid: str = ""
+    host: str | None = None
+    server_name: str | None = None
+    service: str = "ldap"
+    layer_in_tls: bool = False
+    resume: bool = False
+    environment: Environment | None = None
+
+    @property
+    def effective_policy(self) -> Policy:
+        """The policy, before TLS has its say."""
+        return self.policy or (self.environment or DEFAULT_ENVIRONMENT).policy
+
+    @property
+    def user(self) -> str:
+        """Who logs on, for messages."""
+        return self.credentials.username if isinstance(self.credentials, Password) else ""
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether the choice depends on what the server lists."""
+        return not isinstance(self.mechanism, str)
+
+    def choose(self, channel: Channel, offered: Iterable[str]) -> Mechanism:
+        """Return the mechanism to use.
+
+        Raises:
+            PackageNotFound: none is left; says why for each.
+        """
+        if not isinstance(self.mechanism, str):
+            return self._choose_among(offered, channel)
+        mechanism = find_mechanism(self.mechanism)
+        problem = objection(mechanism, channel.policy, external_ssf=channel.external_ssf, bindings=channel.bindings)
+        if problem:
+            raise PackageNotFound(f"{mechanism.name} cannot be used here: {problem}")
+        return mechanism
+
+    def check_not_hidden(self, client: Client, channel: Channel, before: Iterable[str], after: Iterable[str]) -> None:
+        """Compare the list in clear with the one under the layer (RFC 4422 section 6.1.2).
+
+        Raises:
+            DowngradeDetected: the server lists, under protection, what we would have preferred and were not shown.
+        """
+        try:
+            best = self._choose_among(after, channel)
+        except PackageNotFound:
+            return  # a server may list nothing to those who are in
+        if best.name != client.mechanism.name and best.name not in {name.upper() for name in before}:
+            raise DowngradeDetected(
+                f"{best.name} was hidden from the list in clear: the server lists it under the layer of "
+                f"{client.mechanism.name}",
+                requirement="RFC4422-6.1.2-04",
+            )
+
+    def client(self, mechanism: Mechanism, channel: Channel, host: str) -> Client:
+        """Make the client's side of an exchange."""
+        return Client(
+            mechanism,
+            service=self.service,
+            host=self.host or host,
+            credentials=self.credentials,
+            server_name=self.server_name,
+            authzid=self.authzid,
+            policy=channel.policy,
+            bindings=channel.bindings,
+            external_ssf=channel.external_ssf,
+            environment=self.environment,
+        )
+
+    def _choose_among(self, offered: Iterable[str], channel: Channel) -> Mechanism:
+        return choose(
+            offered,
+            channel.policy,
+            (self.mechanism,) if isinstance(self.mechanism, str) else self.mechanism or (),
+            external_ssf=channel.external_ssf,
+            bindings=channel.bindings,
+            credentials=self.credentials,
+        ).mechanism
+
+
+def exchange(client: Client, bind: BindStep, user: str) -> None:
+    """Run an exchange until both the server and the mechanism are satisfied.
+
+    Raises:
+        BindRefused: the server refuses.
+        SaslError: the mechanism is not satisfied.
+    """
+    name = client.mechanism.name
+    token = client.start()
+    for _ in range(_MOST_STEPS):
+        result = bind(name, token)
+        # Absent and empty are different: only the second is a message (section 5.2.1.3).
+        data = result.get("saslCreds")
+        if result.get("type") != "bindResponse":
+            raise InvalidToken(f"a bind request was answered by {result.get('type')}")
+        if result["result"] == _SUCCESS:
+            client.succeed(data)
+            return
+        if result["result"] != _SASL_BIND_IN_PROGRESS:
+            client.abort()
+            raise bind_refused(name, user, result)
+        try:
+            token = client.step(data or b"") or b""
+        except SaslError as error:
+            if error.token is not None:
+                with contextlib.suppress(Exception):  # the error that counts is ours
+                    bind(name, error.token)
+            raise
+    raise InvalidToken(f"the exchange has not ended after {_MOST_STEPS} steps")

@@ -1,0 +1,78 @@
+"""`auth` over LDAP: bind with our ldap3 connection, then "Who am I?" (RFC 4532) under the layer."""
+
+from __future__ import annotations
+
+import ssl
+import time
+
+import ldap3
+from ldap3.core.exceptions import LDAPException
+
+from saslsspi.adapters.ldap import Connection
+from saslsspi.cli.logging_on import Logon, Report, Target
+from saslsspi.errors import SaslError
+
+__all__ = ["log_on"]
+
+
+def log_on(target: Target, logon: Logon) -> Report:
+    """Bind and ask.
+
+    Raises:
+        SaslError: the server refused, or this side found something wrong.
+        ConnectionError: the server cannot be reached, or broke LDAP.
+    """
+    server = ldap3.Server(
+        target.host,
+        target.port,
+        use_ssl=target.secure,
+        tls=_tls(target, logon) if target.secure or target.starttls else None,
+        get_info=ldap3.NONE,
+        connect_timeout=target.timeout,
+    )
+    names = logon.mechanisms
+    connection = Connection(
+        server,
+        mechanism=names[0] if len(names) == 1 else names or None,
+        credentials=logon.credentials,
+        policy=logon.policy,
+        authzid=logon.authzid,
+        host=logon.host,
+        server_name=logon.server_name,
+        receive_timeout=target.timeout,
+    )
+    try:
+        connection.open(read_server_info=False)
+        if target.starttls:
+            connection.start_tls(read_server_info=False)
+        started = time.perf_counter()
+        connection.bind(read_server_info=False)
+        elapsed = (time.perf_counter() - started) * 1000
+        if connection.refusal is not None:
+            raise connection.refusal
+        assert connection.security is not None
+        assert connection.socket is not None
+        tls = _describe(connection.socket.transport)
+        identity = connection.extend.standard.who_am_i()
+        report = Report(connection.security, tls, identity or "anonymous", round(elapsed, 1))
+        connection.unbind()
+    except SaslError:
+        raise
+    except LDAPException as error:
+        raise ConnectionError(str(error)) from error
+    return report
+
+
+def _tls(target: Target, logon: Logon) -> ldap3.Tls:
+    return ldap3.Tls(
+        validate=ssl.CERT_REQUIRED,
+        ca_certs_file=str(target.ca) if target.ca else None,
+        local_certificate_file=str(target.certificate) if target.certificate else None,
+        local_private_key_file=str(target.key or target.certificate) if target.certificate else None,
+        valid_names=[logon.host],
+    )
+
+
+def _describe(transport: object) -> str:
+    cipher = transport.cipher() if isinstance(transport, ssl.SSLSocket) else None
+    return f"{cipher[1]} {cipher[0]}" if cipher else ""

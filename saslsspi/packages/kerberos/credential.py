@@ -1,0 +1,153 @@
+"""What a Kerberos handle holds: tickets the user has, a password's or a keytab's, and the keys of a service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from saslsspi.errors import NoCredentials, UnknownCredentials
+from saslsspi.packages.kerberos.failures import translated
+from saslsspi.packages.kerberos.gss import bounded, krb5, library, no_ci_flags
+from saslsspi.packages.kerberos.names import display, user_name
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.identity import (
+    AuthIdentity,
+    WinNTAuthCredentialType,
+    WinNTAuthIdentity,
+    WinNTAuthIdentityPackedCredential,
+)
+from saslsspi.sspi.package import Credential, Side
+
+__all__ = ["KerberosCredential", "acquire"]
+
+_KEYTAB_VERSION: Final = 0x05  # the first octet of a keytab's contents; a keytab's name never begins with it
+
+
+class KerberosCredential(Credential):
+    """Credentials of the library, one for each side.
+
+    Attributes:
+        username: The principal that authenticates, "" on a handle that only accepts.
+        initiating: For the client's side, or None.
+        accepting: For the server's side, or None.
+        principals: The service principals that clients may mean, lower case and without realm; empty for any.
+    """
+
+    __slots__ = ("_folder", "accepting", "initiating", "principals", "username")
+
+    def __init__(
+        self,
+        username: str,
+        initiating: Any,
+        accepting: Any,
+        principals: frozenset[str],
+        folder: tempfile.TemporaryDirectory[str] | None,
+    ) -> None:
+        self.username = username
+        self.initiating = initiating
+        self.accepting = accepting
+        self.principals = principals
+        self._folder = folder  # lives as long as the credential, and so do the files in it
+
+
+def acquire(
+    principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+) -> KerberosCredential:
+    """Acquire credentials of the library for the given sides.
+
+    Raises:
+        NoCredentials: there is no ticket, no key, or none of that principal.
+        LogonDenied: the KDC does not know the user or refuses the password.
+        NoAuthenticatingAuthority: no KDC answers in time.
+        UnknownCredentials: auth_data is of another kind.
+    """
+    folder, keytab = None, None
+    if isinstance(auth_data, WinNTAuthIdentityPackedCredential):
+        folder, keytab = _keytab(auth_data)
+    elif auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
+        raise UnknownCredentials(
+            f"Kerberos takes WinNTAuthIdentity, or a WinNTAuthIdentityPackedCredential with a keytab, not "
+            f"{type(auth_data).__name__}"
+        )
+    username, initiating, accepting = "", None, None
+    if Side.INITIATE in sides:
+        wanted = auth_data.username if auth_data is not None and auth_data.username else principal
+        domain = auth_data.domain if auth_data is not None else None
+        password = auth_data.password if isinstance(auth_data, WinNTAuthIdentity) else None
+        # A user's name, and not the service's that BOTH has beside it.
+        name = user_name(wanted, domain) if wanted and (Side.ACCEPT not in sides or auth_data is not None) else None
+        cache = None if folder is None else f"FILE:{folder.name}/tickets"
+        initiating = bounded(
+            lambda: _initiating(name, password, keytab, cache), environment.policy.kdc_timeout, "getting a ticket"
+        )
+        username = _principal_of(initiating)
+    if Side.ACCEPT in sides:
+        accepting = _accepting(keytab)
+    principals = frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset()
+    return KerberosCredential(username, initiating, accepting, principals, folder)
+
+
+def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[tempfile.TemporaryDirectory[str] | None, str]:
+    """Return the name under which the library finds a packed keytab, and the folder that holds it if it is ours."""
+    if packed.credential_type != WinNTAuthCredentialType.SEC_WINNT_AUTH_DATA_TYPE_KEYTAB:
+        raise UnknownCredentials("of packed credentials Kerberos takes only SEC_WINNT_AUTH_DATA_TYPE_KEYTAB")
+    if not packed.credential:
+        raise NoCredentials("the keytab is empty")
+    if packed.credential[0] != _KEYTAB_VERSION:
+        try:
+            return None, packed.credential.decode()
+        except UnicodeDecodeError:
+            raise UnknownCredentials("neither the contents of a keytab nor the name of one") from None
+    # The library reads keytabs from files alone, and a keytab also wants a ticket cache that is nobody else's.
+    folder = tempfile.TemporaryDirectory(prefix="saslsspi-keytab-")
+    path = Path(folder.name, "keytab")
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
+        file.write(packed.credential)
+    return folder, f"FILE:{path}"
+
+
+def _initiating(name: Any, password: str | None, keytab: str | None, cache: str | None) -> Any:
+    gss = library()
+    with translated("getting a ticket"):
+        if password is not None:
+            if name is None:
+                raise NoCredentials("a password needs a user name beside it")
+            if not hasattr(gss, "acquire_cred_with_password"):
+                raise NoCredentials("this GSS-API library takes no password; get a ticket with kinit")
+            made = gss.acquire_cred_with_password(name, password.encode(), mechs=[krb5()], usage="initiate")
+        elif keytab is not None:
+            store = {b"client_keytab": keytab.encode()}
+            if cache is not None:
+                store[b"ccache"] = cache.encode()
+            made = gss.acquire_cred_from(store, name, mechs=[krb5()], usage="initiate")
+        else:
+            made = gss.acquire_cred(name, mechs=[krb5()], usage="initiate")
+    # MIT's initiator promises integrity and confidentiality whatever it was asked for, and peers that go by the
+    # promise (Samba, Active Directory) then insist on sealed messages.
+    if hasattr(gss, "set_cred_option"):
+        # A library without the option grants more than was asked; the context tells what.
+        with contextlib.suppress(gss.GSSError):
+            gss.set_cred_option(no_ci_flags(), made.creds)
+    return made.creds
+
+
+def _accepting(keytab: str | None) -> Any:
+    gss = library()
+    # RFC 4752 section 3.2: "Servers SHOULD use a credential obtained by calling GSS_Acquire_cred or GSS_Add_cred for
+    # the GSS_C_NO_NAME desired_name and the Object Identifier (OID) of the Kerberos V5 GSS-API mechanism."
+    with translated("opening the keytab"):
+        if keytab is None:
+            return gss.acquire_cred(None, mechs=[krb5()], usage="accept").creds
+        return gss.acquire_cred_from({b"keytab": keytab.encode()}, None, mechs=[krb5()], usage="accept").creds
+
+
+def _principal_of(credentials: Any) -> str:
+    gss = library()
+    try:
+        name = gss.inquire_cred(credentials, name=True, lifetime=False, usage=False, mechs=False).name
+    except gss.GSSError:
+        return ""
+    return display(name) if name is not None else ""

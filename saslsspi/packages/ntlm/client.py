@@ -1,0 +1,226 @@
+"""The client's legs of NTLM (MS-NLMP section 3.1.5)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from struct import Struct
+from typing import Final
+
+from saslsspi.crypto.md5 import HmacMd5, md5
+from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonFailure, NoCredentials
+from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_pairs
+from saslsspi.packages.ntlm.credential import NtlmCredential, computer_name
+from saslsspi.packages.ntlm.established import established
+from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, rc4_once, session_base_key_v1
+from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge
+from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, agree, asked, check_strength, offer
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import IscReq
+from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.sspi.policy import ChannelBindingPolicy, NtlmResponses, Policy
+
+__all__ = ["NtlmClient"]
+
+_DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
+_LAYER: Final = int(NtlmFlag.SIGN | NtlmFlag.SEAL)
+_KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
+_ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
+_UNICODE: Final = int(NtlmFlag.UNICODE)
+_VERSION_FLAG: Final = int(NtlmFlag.VERSION)
+_ANONYMOUS: Final = int(NtlmFlag.ANONYMOUS)
+_NULL_SESSION: Final = int(IscReq.ISC_REQ_NULL_SESSION)
+_UNVERIFIED: Final = int(IscReq.ISC_REQ_UNVERIFIED_TARGET_NAME)
+_FLAGS: Final = Struct("<I")
+_TEMP: Final = Struct("<8s Q 8s 4s")  # Responserversion 1, HiResponserversion 1, Z(6); time; challenge; Z(4)
+_TEMP_HEAD: Final = b"\x01\x01" + bytes(6)
+_TIMESTAMP: Final = int(AvId.TIMESTAMP)
+_EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
+
+
+class _Position(enum.Enum):
+    """Which message of the peer is due."""
+
+    BEGINNING = enum.auto()
+    CHALLENGE = enum.auto()
+
+    __hash__ = object.__hash__
+
+
+class NtlmClient(Exchange):
+    """One client's exchange; it is complete with its own AUTHENTICATE_MESSAGE, the server proves nothing."""
+
+    __slots__ = ("_credential", "_environment", "_greeting", "_offered", "_position", "_required", "outcome")
+
+    def __init__(self, credential: NtlmCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._credential = credential
+        self._environment = environment
+        self._position = _Position.BEGINNING
+
+    def step(self, token: bytes, request: Request) -> Leg:
+        """Take the server's message; see Exchange.step."""
+        return _LEGS[self._position](self, token, request)
+
+    def _begin(self, token: bytes, request: Request) -> Leg:
+        policy = self._environment.policy
+        self._required = asked(Side.INITIATE, request.required, policy)
+        wished = asked(Side.INITIATE, request.wished, policy)
+        self._offered = offer(wished, policy)
+        self._position = _Position.CHALLENGE
+        if wished & _DATAGRAM:
+            # Section 3.1.5.2: "there is no client-initiated NEGOTIATE_MESSAGE".
+            self._greeting = b""
+            return self._answer(token, request) if token else Leg(Event.CONTINUE, None)
+        if token:
+            raise InvalidToken("a token came before the client's first message")
+        self._greeting = self._credential.greeting(self._offered)
+        return Leg(Event.CONTINUE, self._greeting)
+
+    def _answer(self, token: bytes, request: Request) -> Leg:
+        """Answer a CHALLENGE_MESSAGE (section 3.1.5.1.2)."""
+        environment, credential = self._environment, self._credential
+        policy = environment.policy
+        challenge = Challenge.from_bytes(token)
+        flags = agree(self._offered, challenge.flags)
+        if request.wished & _NULL_SESSION or not credential.username:
+            return self._as_nobody(flags)
+        check_strength(flags, self._required, policy)
+        if credential.password is None:
+            raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
+        random = environment.random
+        mic = False
+        bound = ""
+        if policy.ntlm.responses & NtlmResponses.V2:
+            info, time, mic, bound = self._target_info(challenge, flags, request)
+            nt, lm, key = self._respond_v2(challenge.server_challenge, random(8), info, time, mic)
+        else:
+            if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
+                raise BadBindings("NTLMv1 carries no channel bindings, and the policy requires them")
+            nt, lm, key = self._respond_v1(flags, challenge.server_challenge, random)
+        encrypted = b""
+        # "ExportedSessionKey" is NONCE(16) with KEY_EXCH and SIGN or SEAL, and KeyExchangeKey otherwise.
+        if flags & _KEY_EXCH and flags & _LAYER:
+            exported = random(16)
+            encrypted = rc4_once(key, exported)
+        else:
+            exported = key
+        message = Authenticate(
+            flags,
+            lm,
+            nt,
+            _encode(credential.domain, flags),
+            _encode(credential.username, flags),
+            _encode(computer_name(policy.ntlm), flags),
+            encrypted,
+            VERSION if flags & _VERSION_FLAG else bytes(8),
+            72 if mic else 0,
+        ).to_bytes()
+        if mic:
+            # "Set MIC to HMAC_MD5(ExportedSessionKey, ConcatenationOf(NEGOTIATE, CHALLENGE, AUTHENTICATE))": the very
+            # octets that went and came.
+            code = HmacMd5(exported).digest(self._greeting, token, message)
+            message = message[:72] + code + message[88:]
+        self.outcome = established(
+            Side.INITIATE, flags, exported, request.target, mic=mic, policy=policy
+        )._replace(
+            username=credential.username,
+            realm=credential.domain,
+            target=request.target,
+            channel_binding=bound,
+        )  # fmt: skip
+        return Leg(Event.COMPLETE, message)
+
+    def _target_info(self, challenge: Challenge, flags: int, request: Request) -> tuple[bytes, int, bool, str]:
+        """Return the AV_PAIRs of the answer, its time, whether a MIC goes with it, and the type of the bindings."""
+        policy = self._environment.policy
+        pairs = decode_pairs(challenge.target_info) if challenge.target_info else {}
+        # "If NTLM v2 authentication is used and the CHALLENGE_MESSAGE does not contain both MsvAvNbComputerName and
+        # MsvAvNbDomainName AVPairs and either Integrity is TRUE or Confidentiality is TRUE, then return
+        # STATUS_LOGON_FAILURE".
+        if flags & _LAYER and (AvId.NB_COMPUTER_NAME not in pairs or AvId.NB_DOMAIN_NAME not in pairs):
+            raise LogonFailure(
+                "the server names neither computer nor domain, and a layer is wanted",
+                requirement="MSNLMP-3.1.5.1.2-06",
+            )
+        timestamp = pairs.get(_TIMESTAMP)
+        mic = timestamp is not None
+        if timestamp is not None:
+            time = int.from_bytes(timestamp, "little")
+        else:
+            time = int(self._environment.clock() * 10_000_000) + _EPOCH
+        bound = self._bind(pairs, request, policy)
+        if pairs:
+            av_flags = _FLAGS.unpack(pairs.get(AvId.FLAGS, bytes(4)))[0]
+            av_flags |= (AvFlag.MIC if mic else 0) | (AvFlag.UNTRUSTED_SPN if request.wished & _UNVERIFIED else 0)
+            if av_flags:
+                pairs[AvId.FLAGS] = _FLAGS.pack(av_flags)
+            pairs[AvId.TARGET_NAME] = request.target.encode("utf-16-le")
+        return encode_pairs(pairs), time, mic, bound
+
+    def _bind(self, pairs: dict[int, bytes], request: Request, policy: Policy) -> str:
+        """Put channel bindings among the pairs and return their type, "" for none."""
+        pairs.pop(AvId.CHANNEL_BINDINGS, None)
+        rule, bindings = policy.channel_binding, request.bindings
+        if bindings is not None and rule is not ChannelBindingPolicy.NONE and pairs:
+            pairs[AvId.CHANNEL_BINDINGS] = bindings.gss_hash()
+            return bindings.type_name or "untyped"
+        if rule is ChannelBindingPolicy.REQUIRE:
+            raise BadBindings("the policy requires channel bindings, and there are none, or the server takes none")
+        if policy.ntlm.zero_bindings and pairs:
+            pairs[AvId.CHANNEL_BINDINGS] = bytes(16)
+        return ""
+
+    def _respond_v2(
+        self, server_challenge: bytes, nonce: bytes, info: bytes, time: int, timed: bool
+    ) -> tuple[bytes, bytes, bytes]:
+        """Return NtChallengeResponse, LmChallengeResponse and KeyExchangeKey (section 3.3.2)."""
+        key = self._credential.own_key()
+        temp = _TEMP.pack(_TEMP_HEAD, time, nonce, b"\0\0\0\0") + info + b"\0\0\0\0"
+        proof = key.digest(server_challenge, temp)
+        # "the client SHOULD NOT send the LmChallengeResponse and SHOULD send Z(24) instead."
+        lm = bytes(24) if timed else key.digest(server_challenge, nonce) + nonce
+        return proof + temp, lm, key.digest(proof)
+
+    def _respond_v1(
+        self, flags: int, server_challenge: bytes, random: Callable[[int], bytes]
+    ) -> tuple[bytes, bytes, bytes]:
+        """Return NtChallengeResponse, LmChallengeResponse and KeyExchangeKey (section 3.3.1)."""
+        own = self._credential.own_hash()
+        allowed = self._environment.policy.ntlm.responses
+        hash_of_lm = lm_hash(self._credential.password or "") if allowed & NtlmResponses.LM else None
+        if flags & _ESS:
+            nonce = random(8)
+            nt = desl(own, md5(server_challenge + nonce).digest()[:8])
+            lm = nonce + bytes(16)
+        else:
+            nt = desl(own, server_challenge) if allowed & NtlmResponses.V1 else b""
+            # NoLMResponseNTLMv1 is on unless the policy names LM.
+            lm = nt if hash_of_lm is None else desl(hash_of_lm, server_challenge)
+        base = session_base_key_v1(own)
+        return nt, lm, key_exchange_key(flags, base, lm, server_challenge, hash_of_lm)
+
+    def _as_nobody(self, flags: int) -> Leg:
+        """Log on as the anonymous user: no response, and no session security (section 3.4)."""
+        policy = self._environment.policy
+        flags = flags & ~(_LAYER | _KEY_EXCH) | _ANONYMOUS
+        check_strength(flags, self._required, policy)
+        if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
+            raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
+        version = VERSION if flags & _VERSION_FLAG else bytes(8)
+        message = Authenticate(flags, b"\0", b"", version=version).to_bytes()
+        self.outcome = Outcome(int(IscReq.ISC_REQ_NULL_SESSION))
+        return Leg(Event.COMPLETE, message)
+
+
+def _encode(text: str, flags: int) -> bytes:
+    try:
+        return text.encode("utf-16-le" if flags & _UNICODE else "cp1252")
+    except UnicodeEncodeError as error:
+        raise InvalidParameter("a name does not fit the character set that the server chose") from error
+
+
+_LEGS: Final[Mapping[_Position, Callable[[NtlmClient, bytes, Request], Leg]]] = {
+    _Position.BEGINNING: NtlmClient._begin,
+    _Position.CHALLENGE: NtlmClient._answer,
+}

@@ -1,0 +1,135 @@
+"""Credentials of the NTLM package, and the hashes that are computed once for each of them and each account."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.packages.ntlm.av_pairs import AvId, pair
+from saslsspi.packages.ntlm.keys import nt_hash, ntowf_v2
+from saslsspi.packages.ntlm.messages import VERSION, Negotiate
+from saslsspi.sspi.environment import Account
+from saslsspi.sspi.package import Credential
+from saslsspi.sspi.policy import NtlmPolicy
+
+__all__ = ["NtlmCredential", "ServerNames", "service_of", "split_name"]
+
+_ACCOUNTS: Final = 1024
+_NETBIOS: Final = 15  # characters of a NetBIOS name
+
+
+class ServerNames(NamedTuple):
+    """What an acceptor tells of itself in every challenge, in UTF-16LE.
+
+    Attributes:
+        target: The name of its domain, or its own.
+        pairs: The AV_PAIRs before the timestamp.
+        in_domain: Whether target is a domain.
+    """
+
+    target: bytes
+    pairs: bytes
+    in_domain: bool
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class NtlmCredential(Credential):
+    """An acquired NTLM credential. Its repr shows nothing.
+
+    Attributes:
+        username: Outbound: who logs on; "" logs on as nobody.
+        domain: Outbound: the user's domain; inbound: the NetBIOS domain of this machine.
+        password: Outbound: with what; None: not known.
+        principals: Inbound: the target names that are right, in lower case; empty checks nothing.
+        greetings: Outbound: prepared NEGOTIATE_MESSAGEs by flags.
+        accounts: Inbound: NT hashes of accounts by identity of the object.
+    """
+
+    username: str = ""
+    domain: str = ""
+    password: str | None = None
+    principals: tuple[str, ...] = ()
+    greetings: dict[int, bytes] = field(default_factory=dict)
+    accounts: dict[int, tuple[Account, bytes]] = field(default_factory=dict)
+    _hash: bytes | None = None
+    _key: HmacMd5 | None = None
+    _names: ServerNames | None = None
+
+    def greeting(self, flags: int) -> bytes:
+        """Return the NEGOTIATE_MESSAGE with some flags."""
+        made = self.greetings.get(flags)
+        if made is None:
+            made = self.greetings[flags] = Negotiate(flags, version=VERSION).to_bytes()
+        return made
+
+    def own_hash(self) -> bytes:
+        """Return the NT hash of the password."""
+        if self._hash is None:
+            self._hash = nt_hash(self.password or "")
+        return self._hash
+
+    def own_key(self) -> HmacMd5:
+        """Return NTOWFv2 of the user."""
+        if self._key is None:
+            self._key = ntowf_v2(self.own_hash(), self.username, self.domain)
+        return self._key
+
+    def hash_of(self, account: Account) -> bytes | None:
+        """Return the NT hash of an account; None where the authority gave nothing that it can be made of."""
+        if account.nt_hash is not None or account.password is None:
+            return account.nt_hash
+        known = self.accounts.get(id(account))
+        # The identity of an object is its own only while it lives, so the entry holds it.
+        if known is not None and known[0] is account:
+            return known[1]
+        made = nt_hash(account.password)
+        while len(self.accounts) >= _ACCOUNTS:
+            del self.accounts[next(iter(self.accounts))]
+        self.accounts[id(account)] = (account, made)
+        return made
+
+    def server_names(self, policy: NtlmPolicy) -> ServerNames:
+        """Return what an acceptor tells of itself."""
+        if self._names is None:
+            self._names = _server_names(self, policy)
+        return self._names
+
+
+def computer_name(policy: NtlmPolicy, host: str = "") -> str:
+    """Return the NetBIOS name of this machine."""
+    name = policy.computer_name or host or platform.node() or "LOCALHOST"
+    return name.partition(".")[0].upper()[:_NETBIOS]
+
+
+def _server_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames:
+    host = (
+        credential.principals[0].partition("/")[2].partition("/")[0].partition(":")[0] if credential.principals else ""
+    )
+    computer = computer_name(policy, host)
+    domain = policy.domain_name or credential.domain
+    names = {
+        # "MsvAvNbComputerName and MsvAvNbDomainName": a machine outside of domains is its own.
+        AvId.NB_DOMAIN_NAME: domain or computer,
+        AvId.NB_COMPUTER_NAME: computer,
+        AvId.DNS_DOMAIN_NAME: host.partition(".")[2],
+        AvId.DNS_COMPUTER_NAME: host,
+    }
+    pairs = b"".join(pair(kind, name.encode("utf-16-le")) for kind, name in names.items() if name)
+    return ServerNames((domain or computer).encode("utf-16-le"), pairs, bool(domain))
+
+
+def split_name(username: str, domain: str | None) -> tuple[str, str]:
+    r"""Return user and domain; without a domain of its own, DOMAIN\user names both."""
+    if domain is None and "\\" in username:
+        prefix, _, user = username.partition("\\")
+        return user, prefix
+    return username, domain or ""
+
+
+def service_of(target: str) -> str:
+    """Return service/host of a target name in lower case, without port and what may follow."""
+    service, _, rest = target.lower().partition("/")
+    host = rest.partition("/")[0].partition(":")[0]
+    return f"{service}/{host}" if host else service

@@ -1,0 +1,83 @@
+"""The NTLM security package as the engine sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import ContextMisuse, NoCredentials, UnknownCredentials, UnsupportedFunction
+from saslsspi.packages.ntlm.client import NtlmClient
+from saslsspi.packages.ntlm.credential import NtlmCredential, service_of, split_name
+from saslsspi.packages.ntlm.messages import MAX_TOKEN
+from saslsspi.packages.ntlm.server import NtlmServer
+from saslsspi.sspi.attributes import SecPkgInfo
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import IscReq, SecurityPackageCapability
+from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.sspi.package import Credential, Exchange, Package, Side
+
+__all__ = ["NtlmPackage"]
+
+_INFO: Final = SecPkgInfo(
+    capabilities=(
+        SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
+        | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
+        | SecurityPackageCapability.SECPKG_FLAG_TOKEN_ONLY
+        | SecurityPackageCapability.SECPKG_FLAG_DATAGRAM
+        | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+        | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
+        | SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE
+        | SecurityPackageCapability.SECPKG_FLAG_READONLY_WITH_CHECKSUM
+    ),
+    version=1,
+    rpcid=10,  # RPC_C_AUTHN_WINNT
+    max_token=MAX_TOKEN,
+    name="NTLM",
+    comment="NTLM Security Package",
+)
+_REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)
+
+
+class NtlmPackage(Package):
+    """NTLM."""
+
+    info = _INFO
+
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """See Package.acquire. An outbound handle with an empty user name and password logs on as nobody."""
+        if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
+            raise UnknownCredentials(f"NTLM takes WinNTAuthIdentity, not {type(auth_data).__name__}")
+        identity = auth_data or WinNTAuthIdentity()
+        if Side.ACCEPT in sides and environment.authority is None:
+            raise NoCredentials("an inbound NTLM handle needs an authority, or auth_data with the one account")
+        name = identity.username if identity.username is not None else principal
+        if Side.INITIATE in sides and Side.ACCEPT not in sides and name is None:
+            raise NoCredentials("an outbound NTLM handle needs a user name: pass WinNTAuthIdentity as auth_data")
+        username, domain = split_name(name or "", identity.domain)
+        return NtlmCredential(
+            username=username,
+            domain=domain,
+            password=identity.password,
+            principals=tuple(map(service_of, (principal or "").split())) if Side.ACCEPT in sides else (),
+        )
+
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.initiate."""
+        assert isinstance(credential, NtlmCredential)
+        return NtlmClient(credential, environment)
+
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.accept."""
+        assert isinstance(credential, NtlmCredential)
+        return NtlmServer(credential, environment)
+
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Refuse what NTLM can never do; flags that it does not know have no effect, as on Windows."""
+        if side is Side.INITIATE and flags & _REFUSED_INITIATING:
+            raise UnsupportedFunction("NTLM does not prompt for credentials")
+
+    def reauthenticate(self, side: Side) -> None:
+        """An established NTLM context takes no token; a new logon is a new context."""
+        raise ContextMisuse("the context is established; begin a new one for the next logon")

@@ -1,0 +1,227 @@
+"""The protection of an established NTLM context: one face over its four modes (MS-NLMP section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hmac import compare_digest
+from typing import Final, NoReturn
+
+from saslsspi.errors import MessageAltered, QopNotSupported, UnsupportedFunction
+from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, Datagrams, Receiver, Sender
+from saslsspi.packages.ntlm.keys import layer_keys
+from saslsspi.packages.ntlm.messages import MAX_TOKEN
+from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, key_bits
+from saslsspi.packages.ntlm.plain import PlainLayer
+from saslsspi.sspi.attributes import SecPkgContextSizes
+from saslsspi.sspi.package import Numbering, Octets, Part, Protection
+
+__all__ = ["NtlmProtection", "dummy_protection", "protect"]
+
+_ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
+_DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
+_KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
+_SEAL: Final = int(NtlmFlag.SEAL)
+_LARGEST: Final = 0xFFFFFF  # the SASL length's three octets; NTLM itself has no limit
+_SIZES: Final = SecPkgContextSizes(MAX_TOKEN, SIGNATURE_SIZE, 1, SIGNATURE_SIZE)
+_DUMMY: Final = VERSION + bytes(12)
+
+
+class NtlmProtection(Protection):
+    """What the modes have in common."""
+
+    numbering = Numbering.OWN
+    detached = True
+    header_size = SIGNATURE_SIZE
+    max_payload = _LARGEST - SIGNATURE_SIZE
+    max_receive = _LARGEST
+    sizes = _SIZES
+    signature_algorithm = "HMAC-MD5"
+    encryption_algorithm = "RC4"
+
+    def __init__(self, flags: int, session_key: bytes, seals: bool) -> None:
+        self.session_key = session_key
+        self.encrypts = seals
+        # A cipher that ran over a forged message does not go back on its own; verify and datagrams do.
+        self.recovers = not seals
+        self.key_bits = key_bits(flags)
+        self.signs_readonly = bool(flags & _ESS)
+
+    def overhead(self, size: int) -> int:
+        """Return 16, the size of the signature."""
+        return SIGNATURE_SIZE
+
+
+class _Extended(NtlmProtection):
+    """With extended session security, over a connection."""
+
+    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals)
+        keys = layer_keys(flags, session_key, client)
+        enciphered = bool(flags & _KEY_EXCH)
+        self._sender = Sender(keys.send_signing, keys.send_sealing, enciphered)
+        self._receiver = Receiver(keys.receive_signing, keys.receive_sealing, enciphered)
+        self.seal = self._sender.seal if seals else self._sender.clear
+        self.unseal = self._receiver.unseal if seals else self._receiver.clear
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """See Protection.sign."""
+        return self._sender.sign(message)
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """See Protection.verify."""
+        self._receiver.verify(message, signature)
+
+    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
+        """See Protection.seal_parts."""
+        return self._sender.seal_parts(_permitted(parts, self.encrypts))
+
+    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
+        """See Protection.unseal_parts."""
+        return self._receiver.unseal_parts(_permitted(parts, self.encrypts), signature)
+
+    def sign_mech_list(self, mech_list: bytes) -> bytes:
+        """See Protection.sign_mech_list."""
+        return self._sender.sign_mech_list(mech_list)
+
+    def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
+        """See Protection.verify_mech_list."""
+        self._receiver.verify_mech_list(mech_list, signature)
+
+
+class _Plain(NtlmProtection):
+    """Without extended session security."""
+
+    signature_algorithm = "CRC-32"
+
+    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals)
+        self._layer = PlainLayer(layer_keys(flags, session_key, client).send_sealing, bool(flags & _DATAGRAM))
+        self.numbering = Numbering.CALLER if flags & _DATAGRAM else Numbering.OWN
+        self.recovers = True
+        self.seal = self._layer.seal if seals else self._layer.clear
+        self.unseal = self._layer.unseal if seals else self._layer.open_clear
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """See Protection.sign."""
+        return self._layer.seal_parts((Part(message, False),), sequence)[0]
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """See Protection.verify."""
+        self._layer.unseal_parts((Part(message, False),), signature, sequence)
+
+    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
+        """See Protection.seal_parts."""
+        return self._layer.seal_parts(_permitted(parts, self.encrypts), sequence)
+
+    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
+        """See Protection.unseal_parts."""
+        return self._layer.unseal_parts(_permitted(parts, self.encrypts), signature, sequence)
+
+    def sign_mech_list(self, mech_list: bytes) -> bytes:
+        """See Protection.sign_mech_list."""
+        position = self._layer.save()
+        signature = self.sign(mech_list, 0)
+        self._layer.restore(position)
+        return signature
+
+    def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
+        """See Protection.verify_mech_list."""
+        position = self._layer.save()
+        self.verify(mech_list, signature, 0)
+        self._layer.restore(position)
+
+
+class _Datagram(NtlmProtection):
+    """With extended session security, without a connection: messages are numbered by the caller."""
+
+    numbering = Numbering.CALLER
+
+    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals)
+        keys = layer_keys(flags, session_key, client)
+        self._datagrams = Datagrams(
+            (keys.send_signing, keys.send_sealing),
+            (keys.receive_signing, keys.receive_sealing),
+            bool(flags & _KEY_EXCH),
+        )
+        self.recovers = True
+        self.seal = self.unseal = _needs_number
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """See Protection.sign."""
+        return self._datagrams.seal_parts((Part(message, False),), sequence)[0]
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """See Protection.verify."""
+        self._datagrams.unseal_parts((Part(message, False),), signature, sequence)
+
+    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
+        """See Protection.seal_parts."""
+        return self._datagrams.seal_parts(_permitted(parts, self.encrypts), sequence)
+
+    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
+        """See Protection.unseal_parts."""
+        return self._datagrams.unseal_parts(_permitted(parts, self.encrypts), signature, sequence)
+
+
+class _Dummy(NtlmProtection):
+    """ALWAYS_SIGN without SIGN (section 3.4.4.3): a signature that says nothing, and no sealing."""
+
+    signature_algorithm = ""
+    encryption_algorithm = ""
+
+    def __init__(self, session_key: bytes) -> None:
+        super().__init__(0, session_key, False)
+        self.key_bits = 0
+        self.seal = self.unseal = _no_layer
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """Return 01 00 00 00 and twelve zeros."""
+        return _DUMMY
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """Raise unless it is the dummy; it proves nothing, as the context's flags say."""
+        if not compare_digest(signature, _DUMMY):
+            raise MessageAltered("not the signature of a context without integrity", requirement="MSNLMP-3.4.4.3-01")
+
+    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
+        """Refuse: there is no layer."""
+        _no_layer(b"")
+
+    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
+        """Refuse: there is no layer."""
+        _no_layer(b"")
+
+
+def protect(flags: int, session_key: bytes, *, client: bool, seal_always: bool) -> NtlmProtection:
+    """Return the protection of a context with SIGN or SEAL.
+
+    Args:
+        flags: Negotiated.
+        session_key: ExportedSessionKey.
+        client: Whether this is the client's end.
+        seal_always: Whether messages are sealed where only SIGN was negotiated, as LDAP peers do it.
+    """
+    seals = bool(flags & _SEAL) or seal_always
+    if not flags & _ESS:
+        return _Plain(flags, session_key, client, seals)
+    if flags & _DATAGRAM:
+        return _Datagram(flags, session_key, client, seals)
+    return _Extended(flags, session_key, client, seals)
+
+
+def dummy_protection(session_key: bytes) -> NtlmProtection:
+    """Return the protection of a context without SIGN and SEAL."""
+    return _Dummy(session_key)
+
+
+def _permitted(parts: Sequence[Part], seals: bool) -> Sequence[Part]:
+    return parts if seals else [Part(part.octets, False) for part in parts]
+
+
+def _needs_number(message: Octets) -> NoReturn:
+    raise UnsupportedFunction("a datagram context needs a number for each message: use encrypt_message")
+
+
+def _no_layer(message: Octets) -> NoReturn:
+    raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")

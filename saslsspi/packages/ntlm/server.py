@@ -1,0 +1,274 @@
+"""The acceptor's legs of NTLM (MS-NLMP section 3.2.5).
+
+The proof of the password is verified before the MIC, so that a wrong password is a wrong password and not an altered
+message. An unknown user is verified against a hash that nobody knows, and costs what a wrong password costs.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Final, cast
+
+from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.errors import (
+    BadBindings,
+    ContextMisuse,
+    InvalidToken,
+    LogonDenied,
+    MessageAltered,
+    SecurityQosFailed,
+    TimeSkew,
+    WrongPrincipal,
+)
+from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, pair
+from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
+from saslsspi.packages.ntlm.established import established
+from saslsspi.packages.ntlm.keys import rc4_once
+from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
+from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, select
+from saslsspi.packages.ntlm.responses import received_response
+from saslsspi.sspi.attributes import SecPkgContextChannelBindings, SecPkgContextNames
+from saslsspi.sspi.environment import Account, Environment, Question, Secret
+from saslsspi.sspi.flags import AscReq, AscRet, ChannelBindingsResult
+from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.sspi.policy import ChannelBindingPolicy
+
+__all__ = ["NtlmServer"]
+
+_SECRETS: Final = (Secret.NT_HASH, Secret.PASSWORD)
+_UNICODE: Final = int(NtlmFlag.UNICODE)
+_DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
+_LAYER: Final = int(NtlmFlag.SIGN | NtlmFlag.SEAL)
+_KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
+_VERSION_FLAG: Final = int(NtlmFlag.VERSION)
+_TIMESTAMP: Final = int(AvId.TIMESTAMP)
+_EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
+_NULL_SESSION: Final = int(AscReq.ASC_REQ_ALLOW_NULL_SESSION)
+_R: Final = ChannelBindingsResult
+
+
+class _Position(enum.Enum):
+    """What is due: a message of the peer, or the authority's answer."""
+
+    BEGINNING = enum.auto()
+    AUTHENTICATE = enum.auto()
+    ANSWER = enum.auto()
+
+    __hash__ = object.__hash__
+
+
+class NtlmServer(Exchange):
+    """One acceptor's exchange."""
+
+    __slots__ = (
+        "_audit", "_challenge", "_credential", "_environment", "_flags", "_greeting", "_message", "_names", "_position",
+        "_request", "_response", "_selected", "_server_challenge", "_token", "outcome",
+    )  # fmt: skip
+
+    def __init__(self, credential: NtlmCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._audit = ChannelBindingsResult(0)
+        self._credential = credential
+        self._environment = environment
+        self._position = _Position.BEGINNING
+
+    def step(self, token: bytes, request: Request) -> Leg | Question:
+        """Take the client's message; see Exchange.step."""
+        return _LEGS[self._position](self, token, request)
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """The audit of channel bindings, and the user with the domain."""
+        if kind is SecPkgContextChannelBindings:
+            return cast(Attribute, SecPkgContextChannelBindings(self._audit))
+        if kind is SecPkgContextNames and self.outcome is not None:
+            name, realm = self.outcome.username, self.outcome.realm
+            return cast(Attribute, SecPkgContextNames(f"{realm}\\{name}" if realm else name))
+        return None
+
+    def _begin(self, token: bytes, request: Request) -> Leg:
+        """Answer a NEGOTIATE_MESSAGE, or nothing where there are datagrams, with a CHALLENGE_MESSAGE."""
+        environment = self._environment
+        policy = environment.policy
+        required = asked(Side.ACCEPT, request.required, policy)
+        if not token and required & _DATAGRAM:
+            # Section 3.2.5.2.1: the connectionless variant begins here, and always exchanges a key.
+            offered = offer(asked(Side.ACCEPT, request.wished, policy), policy)
+        else:
+            offered = Negotiate.from_bytes(token).flags
+            if not offered & int(NtlmFlag.UNICODE | NtlmFlag.OEM):
+                raise InvalidToken("the client offers neither UNICODE nor OEM")
+        names = self._credential.server_names(policy.ntlm)
+        selected = select(offered, policy, names.in_domain)
+        # Section 3.2.5.1.1: "If the security features selected by the client are not strong enough for the server
+        # security policy, the server MUST return an error to the calling application."
+        check_strength(selected, required, policy)
+        self._server_challenge = environment.random(8)
+        time = int(environment.clock() * 10_000_000) + _EPOCH
+        target = names.target if selected & _UNICODE else names.target.decode("utf-16-le").encode("cp1252", "replace")
+        self._challenge = Challenge(
+            selected,
+            self._server_challenge,
+            target,
+            names.pairs + pair(_TIMESTAMP, time.to_bytes(8, "little")) + b"\0\0\0\0",
+            VERSION if selected & _VERSION_FLAG else bytes(8),
+        ).to_bytes()
+        self._greeting = token
+        self._selected = selected
+        self._position = _Position.AUTHENTICATE
+        return Leg(Event.CONTINUE, self._challenge)
+
+    def _receive(self, token: bytes, request: Request) -> Leg | Question:
+        """Check all that can be checked of an AUTHENTICATE_MESSAGE before the account is known, and ask for it."""
+        policy = self._environment.policy
+        message = Authenticate.from_bytes(token)
+        flags = message.flags & self._selected
+        required = asked(Side.ACCEPT, request.required, policy)
+        self._token, self._message, self._request = token, message, request
+        username = _decode(message.username, flags)
+        domain = _decode(message.domain, flags)
+        if not username and not message.nt_response and message.lm_response in (b"", b"\0"):
+            return self._let_in_nobody(flags, required)
+        check_strength(flags, required, policy)
+        # "If NTLMSSP_NEGOTIATE_KEY_EXCH is set, the server MUST check if client supplied a valid
+        # EncryptedRandomSessionKey; otherwise, the server MUST return SEC_E_INVALID_TOKEN."
+        if flags & _KEY_EXCH and flags & _LAYER and len(message.session_key) != 16:
+            raise InvalidToken(f"an encrypted session key of {len(message.session_key)} octets, expected 16")
+        self._flags = flags
+        self._response = received_response(message, flags, policy.ntlm.responses)
+        self._check_target()
+        self._names = [(username, domain)]
+        user, at, suffix = username.rpartition("@")
+        if at and not domain:
+            # A UPN: the authority may know it by its parts.
+            self._names.append((user, suffix))
+        self._position = _Position.ANSWER
+        return self._question()
+
+    def _question(self) -> Question:
+        username, domain = self._names[0]
+        # "User names MUST be case-insensitive."
+        return Question(username, domain, _SECRETS, any_case=True)
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Verify the response with what the authority knows of the user."""
+        if account is None and len(self._names) > 1:
+            del self._names[0]
+            return self._question()
+        known = self._credential.hash_of(account) if account is not None else None
+        # Nobody knows this hash, and it costs what a real one costs.
+        own = known if known is not None else self._environment.random(16)
+        message = self._message
+        username, domain = _decode(message.username, self._flags), _decode(message.domain, self._flags)
+        password = account.password if account is not None else None
+        key = self._response.verify(own, password, username, domain, self._server_challenge)
+        if key is None or known is None or account is None:
+            raise LogonDenied("the user is unknown or the password is wrong")
+        return self._accept(account, key, domain)
+
+    def _accept(self, account: Account, key: bytes, domain: str) -> Leg:
+        flags, message = self._flags, self._message
+        exported = rc4_once(key, message.session_key) if flags & _KEY_EXCH and flags & _LAYER else key
+        mic = self._check_mic(exported)
+        bound = self._check_bindings()
+        self._check_time()
+        target = self._response.target
+        principals = self._credential.principals
+        outcome = established(
+            Side.ACCEPT,
+            flags,
+            exported,
+            principals[0] if principals else target,
+            mic=mic,
+            policy=self._environment.policy,
+        )
+        self.outcome = outcome._replace(
+            username=account.username, realm=domain, target=target, channel_binding=bound, account=account
+        )
+        return Leg(Event.COMPLETE, None)
+
+    def _check_mic(self, exported: bytes) -> bool:
+        """Verify the MIC over the three messages as they were received; return whether there was one."""
+        message, token = self._message, self._token
+        if not self._response.av_flags & AvFlag.MIC:
+            if self._environment.policy.ntlm.require_mic:
+                raise SecurityQosFailed("the client sent no MIC, and the policy requires one")
+            return False
+        at = message.mic_offset
+        received = token[at : at + 16] if at else b""
+        blank = token[:at] + bytes(16) + token[at + 16 :]
+        if not compare_digest(HmacMd5(exported).digest(self._greeting, self._challenge, blank), received):
+            raise MessageAltered(
+                "the MIC is wrong: somebody changed one of the messages", requirement="MSNLMP-3.2.5.1.2-05"
+            )
+        return True
+
+    def _check_bindings(self) -> str:
+        """Compare channel bindings; return the type of those that match, "" where none were compared."""
+        rule = self._environment.policy.channel_binding
+        ours, theirs = self._request.bindings, self._response.bindings
+        there = any(theirs)  # all zeros mean none
+        support = _R.SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT if theirs else _R(0)
+        if rule is ChannelBindingPolicy.NONE or (ours is None and rule is ChannelBindingPolicy.ALLOW):
+            self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_ABSENT | support
+            return ""
+        if ours is not None and there:
+            if not compare_digest(ours.gss_hash(), theirs):
+                raise BadBindings(
+                    "the client's channel bindings are those of another channel", requirement="MSNLMP-3.2.5.1.2-07"
+                )
+            self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED | support
+            return ours.type_name or "untyped"
+        if rule is ChannelBindingPolicy.REQUIRE:
+            who = "the client" if ours is not None else "the acceptor's program"
+            raise BadBindings(
+                f"{who} gave no channel bindings, and the policy requires them", requirement="MSNLMP-3.2.5.1.2-07"
+            )
+        self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_VALID_MISSING | support
+        return ""
+
+    def _check_time(self) -> None:
+        time = self._response.time
+        if time is None:
+            return
+        # "more than MaxLifetime difference from the server time"
+        away = abs((time - _EPOCH) / 10_000_000 - self._environment.clock())
+        limit = self._environment.policy.ntlm.max_lifetime
+        if away > limit:
+            raise TimeSkew(f"the client's time is {away:.0f} seconds away, at most {limit:.0f} are taken")
+
+    def _check_target(self) -> None:
+        right, target = self._credential.principals, self._response.target
+        if right and target and service_of(target) not in right:
+            raise WrongPrincipal(f"the client meant another service than {', '.join(right)}")
+
+    def _let_in_nobody(self, flags: int, required: int) -> Leg:
+        """The anonymous user: no proof, no session security (section 3.2.5.1.2)."""
+        policy = self._environment.policy
+        if not policy.allow_anonymous and not self._request.wished & _NULL_SESSION:
+            raise LogonDenied("the client logs on as nobody, and the policy does not allow it")
+        check_strength(flags & ~_LAYER, required, policy)
+        if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
+            raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
+        self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_ABSENT
+        self.outcome = Outcome(int(AscRet.ASC_RET_NULL_SESSION))
+        return Leg(Event.COMPLETE, None)
+
+
+def _decode(octets: bytes, flags: int) -> str:
+    try:
+        return octets.decode("utf-16-le" if flags & _UNICODE else "cp1252")
+    except UnicodeDecodeError:
+        raise InvalidToken(f"a name of {len(octets)} octets is not in the negotiated character set") from None
+
+
+def _out_of_turn(exchange: NtlmServer, token: bytes, request: Request) -> Leg:
+    raise ContextMisuse("the authority's answer is due, not a token")
+
+
+_LEGS: Final[Mapping[_Position, Callable[[NtlmServer, bytes, Request], Leg | Question]]] = {
+    _Position.BEGINNING: NtlmServer._begin,
+    _Position.AUTHENTICATE: NtlmServer._receive,
+    _Position.ANSWER: _out_of_turn,
+}

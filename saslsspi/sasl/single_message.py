@@ -1,0 +1,56 @@
+"""The client's side of every mechanism that has one message and is then at the server's mercy."""
+
+from __future__ import annotations
+
+from saslsspi.errors import InvalidParameter, InvalidToken
+from saslsspi.sasl.mechanism import ClientExchange
+from saslsspi.sspi.package import Outcome
+
+__all__ = ["SingleMessageClient", "encode_field"]
+
+
+class SingleMessageClient(ClientExchange):
+    """Sends one message, answers no challenge but an empty one before it, and is done when the carrier says so.
+
+    Args:
+        name: The mechanism's, for errors.
+        message: What is sent; may be empty.
+        outcome: What success means.
+    """
+
+    __slots__ = ("_message", "_name", "_outcome", "_sent", "done", "outcome")
+
+    def __init__(self, name: str, message: bytes, outcome: Outcome) -> None:
+        self._name = name
+        self._message = message
+        self._outcome = outcome
+        self._sent = False
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, challenge: bytes | None) -> bytes:
+        """Return the message; see ClientExchange.step."""
+        if self._sent or challenge:
+            raise InvalidToken(f"{self._name} has one message, and no challenge but an empty one before it")
+        self._sent = True
+        return self._message
+
+    def succeed(self) -> None:
+        """Be done; see ClientExchange.succeed."""
+        if self._sent:
+            self.done = True
+            self.outcome = self._outcome
+
+
+def encode_field(text: str, what: str) -> bytes:
+    """Return an identity or a password in UTF-8.
+
+    Raises:
+        InvalidParameter: it holds NUL or a surrogate.
+    """
+    if "\0" in text:
+        raise InvalidParameter(f"{what} holds no NUL", requirement="RFC4422-3.4.1-01")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameter(f"{what} holds a surrogate, which UTF-8 cannot carry") from None

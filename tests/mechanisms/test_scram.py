@@ -1,0 +1,488 @@
+"""SCRAM between our own ends, and against ends that lie."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pair import To, authenticate, flip, replace, tampered
+from scripted_scram import SALT, ScriptedClient, ScriptedServer
+from vector_files import load
+
+from saslsspi import Account, Anonymous, Client, Environment, MemoryAuthority, Password, Policy, SaslError, Server
+from saslsspi.accounts import derive_scram_keys
+from saslsspi.errors import (
+    ContextMisuse,
+    DowngradeDetected,
+    IncompleteCredentials,
+    InsufficientMemory,
+    InvalidParameter,
+    InvalidToken,
+    LogonDenied,
+    MutualAuthFailed,
+    NoImpersonation,
+    UnknownCredentials,
+)
+from saslsspi.sasl.registry import MECHANISMS
+from saslsspi.status import SecurityStatus
+
+HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
+STORED = derive_scram_keys("builder", iterations=4096, salt=SALT)
+AUTHORITY = MemoryAuthority(
+    [
+        Account(username="alice", password="wonderland", may_act_as=frozenset({"admin", "a,b=c"})),
+        Account(username="bob", scram={"SHA-256": STORED}),
+        Account(username="IX", password="nine"),
+        Account(username="a,b=c", password="x"),
+        Account(username="empty", password=""),
+        Account(username="odd", password="\x07"),
+    ]
+)
+
+
+def new_client(
+    username: str = "alice", password: str = "wonderland", mechanism: str = "SCRAM-SHA-256", **options: Any
+) -> Client:
+    return Client(mechanism, service="imap", host="h", credentials=Password(username, password), **options)
+
+
+def new_server(mechanism: str = "SCRAM-SHA-256", **options: Any) -> Server:
+    return Server(mechanism, service="imap", host="h", **({"authority": AUTHORITY} | options))
+
+
+def fields(message: bytes | None) -> dict[str, str]:
+    assert message is not None
+    return {part[:1]: part[2:] for part in message.decode().split(",")}
+
+
+@pytest.mark.requirement("RFC5802-4-01", "RFC5802-4-02", "RFC5801-14-01")
+def test_the_family_is_installed_under_its_names() -> None:
+    names = {plugin.name for plugin in MECHANISMS.plugins()}
+    assert {name for name in names if name.startswith("SCRAM-")} == {
+        name + suffix for name in HASHES for suffix in ("", "-PLUS")
+    }
+    assert not names & {"SPNEGO", "SPNEGO-PLUS"}
+    assert all(len(name) <= 20 for name in names)
+
+
+@pytest.mark.requirement("RFC5802-5.2-01", "RFC7677-3-01")
+@pytest.mark.parametrize("mechanism", HASHES)
+@pytest.mark.parametrize("initial_response", [True, False])
+@pytest.mark.parametrize("success_data", [True, False])
+def test_both_ends_agree(mechanism: str, initial_response: bool, success_data: bool) -> None:
+    client, server = new_client(mechanism=mechanism), new_server(mechanism, success_data=success_data)
+    authenticate(client, server, initial_response=initial_response)
+    assert client.done
+    assert server.done
+    assert server.security.authcid == client.security.authcid == "alice"
+    assert server.security.account is not None
+    assert (server.security.ssf, server.layer, client.layer) == (0, None, None)
+
+
+@pytest.mark.requirement("RFC5802-5.1-17", "RFC7677-3-01", "RFC5802-3-02")
+@pytest.mark.parametrize("vector", load("scram"), ids=lambda vector: vector["id"])
+def test_the_client_says_what_the_rfcs_print(vector: dict[str, str]) -> None:
+    nonce = b64decode(fields(vector["client_first_text"].encode()[3:])["r"])
+    client = new_client(
+        vector["username"], vector["password"], vector["mechanism"], environment=Environment(random=lambda _: nonce)
+    )
+    assert client.start() == vector["client_first_text"].encode()
+    assert client.step(vector["server_first_text"].encode()) == vector["client_final_text"].encode()
+    client.succeed(vector["server_final_text"].encode())
+    assert client.done
+
+
+@pytest.mark.requirement("RFC5802-3-02", "RFC5802-5.1-18", "RFC5802-5.1-20", "RFC7677-3-02")
+@pytest.mark.parametrize("mechanism", HASHES)
+def test_the_server_takes_an_independent_proof_and_signs(mechanism: str) -> None:
+    server, peer = new_server(mechanism), ScriptedClient(hash_name=HASHES[mechanism])
+    challenge = server.step(peer.first())
+    assert int(fields(challenge)["i"]) >= 4096
+    assert server.step(peer.final(challenge or b"")) == peer.expected
+    assert server.done
+
+
+@pytest.mark.requirement("RFC5802-3-03")
+def test_stored_keys_suffice() -> None:
+    server = new_server()
+    sent = authenticate(new_client("bob", "builder"), server)
+    assert server.done
+    challenge = fields(sent[1].octets)
+    assert (b64decode(challenge["s"]), challenge["i"]) == (SALT, "4096")
+    account = server.security.account
+    assert account is not None
+    assert account.password is None
+
+
+@pytest.mark.requirement("RFC5802-5.1-23", "RFC5802-5.1-27", "RFC5802-7-02")
+@pytest.mark.parametrize(("username", "password"), [("alice", "wrong"), ("bob", "wrong"), ("eve", "x")])
+def test_a_wrong_password_ends_with_invalid_proof(username: str, password: str) -> None:
+    server = new_server()
+    with pytest.raises(LogonDenied) as caught:
+        authenticate(new_client(username, password), server)
+    assert caught.value.token == b"e=invalid-proof"
+    assert not server.done
+    with pytest.raises(ContextMisuse):
+        server.step(b"again")
+
+
+@pytest.mark.parametrize("proof", [b"QUJD", b"A" * 43 + b"=", b"A" * 88])
+def test_a_proof_that_is_none_is_refused(proof: bytes) -> None:
+    server, peer = new_server(), ScriptedClient()
+    challenge = server.step(peer.first()) or b""
+    with pytest.raises(LogonDenied):
+        server.step(peer.final(challenge, proof=proof))
+
+
+@pytest.mark.parametrize("bits", range(0, 256, 37))
+def test_each_bit_of_the_proof_counts(bits: int) -> None:
+    tap = tampered(To.SERVER, 1, lambda message: (flip_in_proof(message, bits),))
+    with pytest.raises(LogonDenied):
+        authenticate(new_client(), new_server(), tap)
+
+
+def flip_in_proof(message: bytes, bit: int) -> bytes:
+    from base64 import b64encode
+
+    head, _, proof = message.rpartition(b",p=")
+    octets = bytearray(b64decode(proof))
+    octets[bit // 8] ^= 1 << bit % 8
+    return head + b",p=" + b64encode(bytes(octets))
+
+
+# Preparation of names and passwords
+
+
+@pytest.mark.requirement("RFC5802-3-04", "RFC5802-5.1-05")
+def test_the_client_prepares_name_and_password() -> None:
+    server = new_server()
+    sent = authenticate(new_client("I\u00adX", "n\u00adine"), server)
+    assert fields(sent[0].octets[3:])["n"] == "IX"
+    assert server.done
+
+
+@pytest.mark.requirement("RFC5802-5.1-05", "RFC5802-5-01")
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("\u00ad", "x"), ("", "x"), ("\x07", "x"), ("x", "\u00ad"), ("x", ""), ("x", "\u0221"), ("\ud800", "x")],
+)
+def test_the_client_refuses_what_cannot_be_prepared(username: str, password: str) -> None:
+    with pytest.raises(InvalidParameter):
+        new_client(username, password)
+
+
+@pytest.mark.requirement("RFC5802-5.1-06", "RFC5802-5.1-08")
+def test_the_server_prepares_the_name_and_signs_it_as_it_came() -> None:
+    server, peer = new_server(), ScriptedClient(b"nine", bare="n=\u2168,r=clientnonce".encode())
+    challenge = server.step(peer.first()) or b""
+    assert server.step(peer.final(challenge)) == peer.expected
+    assert server.security.authcid == "IX"
+
+
+@pytest.mark.requirement("RFC5802-5.1-07", "RFC5802-7-02")
+@pytest.mark.parametrize("name", ["\u00ad", "\x07", "\u06271"])
+def test_the_server_refuses_a_name_that_cannot_be_prepared(name: str) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        new_server().step(f"n,,n={name},r=x".encode())
+    assert caught.value.token == b"e=invalid-username-encoding"
+
+
+@pytest.mark.parametrize("username", ["empty", "odd"])
+@pytest.mark.parametrize("password", [b"", b"\x07"])
+def test_an_account_without_a_usable_password_lets_nobody_in(username: str, password: bytes) -> None:
+    server, peer = new_server(), ScriptedClient(password, bare=f"n={username},r=x".encode())
+    with pytest.raises(LogonDenied):
+        server.step(peer.final(server.step(peer.first()) or b""))
+
+
+@pytest.mark.requirement("RFC5802-5.1-09")
+def test_a_name_with_comma_and_equals_logs_on() -> None:
+    server = new_server()
+    sent = authenticate(new_client("a,b=c", "x"), server)
+    assert b"n=a=2Cb=3Dc,r=" in sent[0].octets
+    assert server.security.authcid == "a,b=c"
+
+
+# Unknown users
+
+
+@pytest.mark.requirement("RFC5802-9-01")
+def test_an_unknown_user_gets_the_same_salt_each_time() -> None:
+    first, second, other = (
+        fields(new_server().step(f"n,,n={name},r=x".encode())) for name in ("nobody", "nobody", "nobody2")
+    )
+    assert first["s"] == second["s"] != other["s"]
+    assert first["r"] != second["r"]
+    known = fields(new_server().step(b"n,,n=bob,r=x"))
+    assert (first["i"], len(first["s"])) == (known["i"], len(known["s"]))
+
+
+@pytest.mark.requirement("RFC5802-9-01")
+def test_salts_of_unknown_users_differ_between_authorities() -> None:
+    salts = {
+        fields(new_server(authority=MemoryAuthority({})).step(b"n,,n=nobody,r=x"))["s"] for _ in range(3)
+    }
+    assert len(salts) == 3
+
+
+# Nonces
+
+
+@pytest.mark.requirement("RFC5802-5.1-13")
+def test_nonces_of_both_sides_never_repeat() -> None:
+    ours = {fields((new_client().start() or b"")[3:])["r"] for _ in range(1000)}
+    server = new_server()
+    theirs = {fields(server.again().step(b"n,,n=bob,r=x"))["r"] for _ in range(1000)}
+    assert len(ours) == len(theirs) == 1000
+    assert all(len(nonce) >= 24 for nonce in ours)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda nonce: "x" + nonce + "y", marks=pytest.mark.requirement("RFC5802-5.1-14")),
+        pytest.param(lambda nonce: nonce[:-1], marks=pytest.mark.requirement("RFC5802-5.1-14")),
+        pytest.param(lambda nonce: nonce, marks=pytest.mark.requirement("RFC5802-5.1-15")),
+    ],
+)
+def test_the_client_refuses_a_nonce_that_is_not_its_own_and_more(change: Callable[[str], str]) -> None:
+    client = new_client()
+    nonce = fields((client.start() or b"")[3:])["r"]
+    with pytest.raises(InvalidToken, match="nonce"):
+        client.step(f"r={change(nonce)},s=QUJD,i=4096".encode())
+
+
+@pytest.mark.requirement("RFC5802-5.1-16")
+@pytest.mark.parametrize("altered", [b"clientnonce", b"other"])
+def test_the_server_refuses_another_nonce_in_the_final_message(altered: bytes) -> None:
+    server, peer = new_server(), ScriptedClient()
+    challenge = server.step(peer.first()) or b""
+    with pytest.raises(InvalidToken, match="nonce") as caught:
+        server.step(peer.final(challenge, nonce=altered))
+    assert caught.value.token == b"e=other-error"
+
+
+# Iterations
+
+
+@pytest.mark.requirement("RFC5802-5.1-21")
+@pytest.mark.parametrize(
+    ("count", "error"), [("1", DowngradeDetected), ("4095", DowngradeDetected), ("2147483647", InvalidToken)]
+)
+def test_the_client_bounds_the_iterations(count: str, error: type[SaslError]) -> None:
+    client = new_client()
+    nonce = fields((client.start() or b"")[3:])["r"]
+    with pytest.raises(error, match="iterations") as caught:
+        client.step(f"r={nonce}x,s=QUJD,i={count}".encode())
+    assert caught.value.token is None
+
+
+@pytest.mark.requirement("RFC5802-5.1-21")
+def test_the_policy_moves_the_bounds() -> None:
+    peer = ScriptedServer(iterations=b"10")
+    client = new_client(policy=Policy(min_iterations=5, max_iterations=10))
+    client.succeed(peer.final(client.step(peer.first(client.start() or b"")) or b""))
+    assert client.done
+    with pytest.raises(InvalidParameter):
+        Policy(min_iterations=0)
+    with pytest.raises(InvalidParameter):
+        Policy(min_iterations=10, max_iterations=9)
+
+
+@pytest.mark.requirement("RFC5802-5.1-20", "RFC7677-3-02")
+def test_the_server_announces_no_fewer_iterations_than_the_policy_wants() -> None:
+    challenge = new_server(policy=Policy(min_iterations=20000)).step(b"n,,n=bob,r=x")
+    assert int(fields(challenge)["i"]) == 20000
+
+
+# The server's proof
+
+
+@pytest.mark.requirement("RFC5802-5.1-24")
+def test_the_client_takes_the_signature_of_an_independent_server() -> None:
+    client, peer = new_client(), ScriptedServer()
+    final = client.step(peer.first(client.start() or b"")) or b""
+    assert client.step(peer.final(final)) is None
+    assert client.done
+
+
+@pytest.mark.requirement("RFC5802-5.1-24")
+@pytest.mark.parametrize("signature", [b"v=QUJD", b"v=" + b"A" * 43 + b"="])
+def test_the_client_refuses_a_wrong_signature(signature: bytes) -> None:
+    client, peer = new_client(), ScriptedServer()
+    client.step(peer.first(client.start() or b""))
+    with pytest.raises(MutualAuthFailed):
+        client.step(signature)
+    assert not client.done
+    with pytest.raises(MutualAuthFailed):
+        client.succeed()
+
+
+@pytest.mark.requirement("RFC5802-5.1-25")
+@pytest.mark.parametrize("legs", [0, 1, 2])
+def test_success_without_the_signature_is_refused(legs: int) -> None:
+    client, peer = new_client(), ScriptedServer()
+    message = client.start() if legs else b""
+    if legs == 2:
+        client.step(peer.first(message or b""))
+    with pytest.raises(MutualAuthFailed):
+        client.succeed()
+    assert not client.done
+
+
+def test_nothing_comes_after_the_signature() -> None:
+    client, peer = new_client(), ScriptedServer()
+    client.step(peer.final(client.step(peer.first(client.start() or b"")) or b""))
+    with pytest.raises(ContextMisuse):
+        client.step(b"v=QUJD")
+
+
+@pytest.mark.requirement("RFC5802-5.1-26")
+def test_a_failure_without_a_last_message_leaves_the_client_undone() -> None:
+    client, peer = new_client(), ScriptedServer()
+    client.step(peer.first(client.start() or b""))
+    client.abort()
+    assert not client.done
+    with pytest.raises(ContextMisuse):
+        client.step(b"v=QUJD")
+
+
+@pytest.mark.requirement("RFC5802-7-02")
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("invalid-encoding", SecurityStatus.SEC_E_INVALID_TOKEN),
+        ("extensions-not-supported", SecurityStatus.SEC_E_INVALID_TOKEN),
+        ("invalid-proof", SecurityStatus.SEC_E_LOGON_DENIED),
+        ("channel-bindings-dont-match", SecurityStatus.SEC_E_BAD_BINDINGS),
+        ("server-does-support-channel-binding", SecurityStatus.SEC_E_DOWNGRADE_DETECTED),
+        ("channel-binding-not-supported", SecurityStatus.SEC_E_BAD_BINDINGS),
+        ("unsupported-channel-binding-type", SecurityStatus.SEC_E_BAD_BINDINGS),
+        ("unknown-user", SecurityStatus.SEC_E_LOGON_DENIED),
+        ("invalid-username-encoding", SecurityStatus.SEC_E_LOGON_DENIED),
+        ("no-resources", SecurityStatus.SEC_E_INSUFFICIENT_MEMORY),
+        ("other-error", SecurityStatus.SEC_E_LOGON_DENIED),
+        ("sun-in-the-eyes", SecurityStatus.SEC_E_LOGON_DENIED),
+    ],
+)
+@pytest.mark.parametrize("early", [True, False])
+def test_the_client_understands_each_error_value(value: str, status: SecurityStatus, early: bool) -> None:
+    client, peer = new_client(), ScriptedServer()
+    message = client.start() or b""
+    if not early:
+        client.step(peer.first(message))
+    with pytest.raises(SaslError) as caught:
+        client.step(f"e={value},x=1".encode())
+    assert caught.value.status is status
+    assert "sun-in-the-eyes" not in str(caught.value)
+    assert issubclass(InsufficientMemory, SaslError)
+
+
+# Extensions
+
+
+@pytest.mark.requirement("RFC5802-5.1-30")
+def test_unknown_extensions_are_ignored_and_covered_by_the_proofs() -> None:
+    server, peer = new_server(), ScriptedClient(bare=b"n=alice,r=clientnonce,x=1,Z=a=b")
+    challenge = server.step(peer.first()) or b""
+    assert server.step(peer.final(challenge, extensions=b",y=2")) == peer.expected
+    client, scripted = new_client(), ScriptedServer(iterations=b"4096")
+    scripted.first(client.start() or b"")
+    scripted.server_first += b",x=1"
+    client.succeed(scripted.final(client.step(scripted.server_first) or b"") + b",x=1")
+    assert client.done
+
+
+@pytest.mark.requirement("RFC5802-5.1-28", "RFC5802-5.1-29", "RFC5802-5.1-11")
+def test_a_mandatory_extension_is_refused_by_name() -> None:
+    with pytest.raises(InvalidToken) as caught:
+        new_server().step(b"n,,m=ext,n=alice,r=x")
+    assert caught.value.token == b"e=extensions-not-supported"
+    client = new_client()
+    nonce = fields((client.start() or b"")[3:])["r"]
+    with pytest.raises(InvalidToken):
+        client.step(f"m=ext,r={nonce}x,s=QUJD,i=4096".encode())
+
+
+# Authorization identities
+
+
+@pytest.mark.requirement("RFC5802-5.1-02", "RFC5801-4-03")
+@pytest.mark.parametrize("authzid", ["admin", "alice", "a,b=c"])
+def test_a_user_acts_as_whom_the_authority_permits(authzid: str) -> None:
+    client, server = new_client(authzid=authzid), new_server()
+    sent = authenticate(client, server)
+    assert sent[0].octets.startswith(f"n,a={authzid.replace('=', '=3D').replace(',', '=2C')},".encode())
+    assert server.security.authzid == client.security.authzid == authzid
+    assert server.security.authcid == "alice"
+
+
+@pytest.mark.requirement("RFC5802-5.1-03", "RFC4422-3.6-06")
+def test_a_forbidden_identity_fails_after_the_right_password_only() -> None:
+    with pytest.raises(NoImpersonation) as caught:
+        authenticate(new_client(authzid="root"), new_server())
+    assert caught.value.token == b"e=other-error"
+    with pytest.raises(LogonDenied):
+        authenticate(new_client(password="wrong", authzid="root"), new_server())
+
+
+@pytest.mark.requirement("RFC5801-4-04", "RFC5802-6-10")
+@pytest.mark.parametrize(("old", "new"), [(b"n,a=admin,", b"n,a=alice,"), (b"n,a=admin,", b"n,,"), (b"n,", b"y,")])
+def test_a_header_changed_on_its_way_is_found_out(old: bytes, new: bytes) -> None:
+    with pytest.raises(SaslError) as caught:
+        authenticate(new_client(authzid="admin"), new_server(), tampered(To.SERVER, 0, replace((old, new))))
+    assert caught.value.token == b"e=channel-bindings-dont-match"
+
+
+# Order and misuse
+
+
+@pytest.mark.parametrize("message", [b"", b"n", b"c=biws,r=x,p=QUJD", b"\xff"])
+def test_the_server_takes_nothing_else_first(message: bytes) -> None:
+    with pytest.raises(InvalidToken) as caught:
+        new_server().step(message)
+    assert (caught.value.token or b"").startswith(b"e=")
+
+
+def test_the_client_takes_no_challenge_first() -> None:
+    with pytest.raises(InvalidToken):
+        new_client().step(b"r=x,s=QUJD,i=4096")
+
+
+def test_the_client_takes_only_a_password() -> None:
+    with pytest.raises(IncompleteCredentials):
+        Client("SCRAM-SHA-256", service="imap", host="h")
+    with pytest.raises(UnknownCredentials):
+        Client("SCRAM-SHA-256", service="imap", host="h", credentials=Anonymous("x"))
+
+
+def test_two_exchanges_with_the_same_randomness_are_the_same() -> None:
+    def run() -> list[bytes]:
+        counter = iter(range(1, 100))
+        environment = Environment(random=lambda size: bytes([next(counter)]) * size)
+        authority = MemoryAuthority({"alice": "wonderland"}, salt_key=bytes(16))
+        client, server = new_client(environment=environment), new_server(environment=environment, authority=authority)
+        return [message.octets for message in authenticate(client, server)]
+
+    assert run() == run()
+
+
+def test_secrets_stay_out_of_what_is_shown() -> None:
+    client, server = new_client(), new_server()
+    authenticate(client, server)
+    shown = repr((client, server, client.security, server.security, STORED))
+    assert "wonderland" not in shown
+    assert repr(STORED.stored_key) not in shown
+
+
+@pytest.mark.parametrize(
+    ("to", "number"), [(To.SERVER, 0), (To.CLIENT, 0), (To.SERVER, 1), (To.CLIENT, 1)], ids=str
+)
+@pytest.mark.parametrize("position", [0, 5, 9, -12, -5, -2])
+def test_no_message_can_be_changed_unnoticed(to: To, number: int, position: int) -> None:
+    client, server = new_client(), new_server()
+    with pytest.raises(SaslError):
+        authenticate(client, server, tampered(to, number, flip(position)))
+    assert not client.done
