@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import imaplib
 import ssl
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
 from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
+from saslsspi.adapters.mail_logon import (
+    Dialogue,
+    Established,
+    Logon,
+    LogonOptions,
+    check_not_hidden,
+    closing_on_error,
+    ended_of,
+    log_on,
+)
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError
 from saslsspi.sasl.session import Security
 
@@ -45,7 +54,7 @@ def imap_reply_kind(status: str, text: bytes) -> ReplyKind:
 class _Responder:
     """Gives imaplib a bound method, which it calls for every continuation of a command that has a literal."""
 
-    def __init__(self, dialogue: Generator[bytes, Reply, Established | Refused]) -> None:
+    def __init__(self, dialogue: Dialogue) -> None:
         self._dialogue = dialogue
 
     def respond(self, challenge: bytes | None) -> bytes:
@@ -88,18 +97,13 @@ class _Sasl(imaplib.IMAP4):
         # RFC 4959 section 3: a client "MUST NOT" send an initial response to a server that does not advertise it.
         inline = bool({"SASL-IR", "IMAP4REV2"}.intersection(self.capabilities))
         dialogue = log_on(logon, IMAP_PROFILE, offered, initial_response=inline)
-        command = next(dialogue)
-        try:
-            ended = self._carry(dialogue, command)
+        arguments = next(dialogue)
+        with closing_on_error(self._drop, imaplib.IMAP4.error):
+            ended = self._carry(dialogue, arguments)
             if isinstance(ended, Established):
                 self._install(ended)
-                if ended.layer is not None:
-                    check_not_hidden(logon, ended.security, offered, self._offered())
-        except BaseException as error:
-            self._drop()
-            if isinstance(error, imaplib.IMAP4.abort | imaplib.IMAP4.error) and not isinstance(error, SaslError):
-                raise InvalidToken(f"the server broke off AUTHENTICATE: {error.__class__.__name__}") from error
-            raise
+            if isinstance(ended, Established) and ended.layer is not None:
+                check_not_hidden(logon, ended.security, offered, self._offered())
         if isinstance(ended, Refused):
             refusal = ended.error()
             raise ImapLogonDenied(refusal.text) if isinstance(refusal, LogonDenied) else refusal
@@ -146,23 +150,24 @@ class _Sasl(imaplib.IMAP4):
                 check_argument(argument)
         return super()._command(name, *args)  # type: ignore[misc, no-any-return]
 
-    def _carry(self, dialogue: Generator[bytes, Reply, Established | Refused], command: bytes) -> Established | Refused:
+    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
         self._max_line = MAX_LINE
         try:
             while True:
                 self.literal = _Responder(dialogue).respond  # type: ignore[assignment]  # imaplib calls a method
                 try:
-                    status, data = self.xatom("AUTHENTICATE", *command.decode("ascii").split(" "))
+                    status, data = self.xatom("AUTHENTICATE", *arguments.decode("ascii").split(" "))
                 except self.abort:
                     raise
-                except self.error as error:  # imaplib's way to report BAD
-                    status, data = "BAD", [str(error).encode()]
+                except self.error as error:
+                    if isinstance(error, SaslError):
+                        raise
+                    status, data = "BAD", [str(error).encode()]  # imaplib's way to report it
                 text = data[-1] if data and isinstance(data[-1], bytes) else b""
                 try:
-                    command = dialogue.send(Reply(imap_reply_kind(status, text), text))
+                    arguments = dialogue.send(Reply(imap_reply_kind(status, text), text))
                 except StopIteration as stop:
-                    ended: Established | Refused = stop.value
-                    return ended
+                    return ended_of(stop)
         finally:
             self.literal = None
             self._max_line = _MAX_RESPONSE_LINE

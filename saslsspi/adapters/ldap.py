@@ -23,7 +23,7 @@ from ldap3.operation.bind import bind_operation
 from ldap3.operation.unbind import unbind_operation
 from ldap3.strategy.base import BaseStrategy
 
-from saslsspi.adapters.ldap_logon import Logon, exchange
+from saslsspi.adapters.ldap_logon import Logon, listed_mechanisms
 from saslsspi.adapters.ldap_messages import BindResponses
 from saslsspi.adapters.ldap_refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap_strategies import STRATEGIES, is_drop
@@ -33,7 +33,6 @@ from saslsspi.errors import (
     ContextMisuse,
     InvalidParameter,
     InvalidToken,
-    PackageNotFound,
     SaslError,
     UnsupportedFunction,
 )
@@ -47,7 +46,6 @@ from saslsspi.sspi.policy import Policy
 __all__ = ["BindRefused", "Connection"]
 
 _WITH_THREAD: Final = frozenset({ldap3.ASYNC, ldap3.ASYNC_STREAM})
-_MECHANISM_LIST: Final = "supportedSASLMechanisms"
 
 
 class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no types
@@ -75,6 +73,12 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         refusal: Why the server refused the last bind, or None.
         failure: The error of the layer that ended the connection, or None.
     """
+
+    bound: bool
+    last_error: str | None
+    sasl_in_progress: bool
+    result: Any
+    _entries: Any
 
     def __init__(
         self,
@@ -171,7 +175,7 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
                 if self._executing_deferred:
                     raise
                 if self.raise_exceptions:
-                    raise _operation_result(refusal) from refusal
+                    raise refusal.as_operation_result() from refusal
             else:
                 if read_server_info:
                     self.refresh_server_info()
@@ -213,8 +217,13 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         _check_options(self.strategy_type, {"sasl_mechanism": sasl_mechanism, "sasl_credentials": sasl_credentials})
         if mechanism is not None or credentials is not None or authzid is not None:
             authentication = authentication or ldap3.SASL
-            given = {"mechanism": mechanism, "credentials": credentials, "authzid": authzid}
-            self.logon = replace(self.logon, **{name: value for name, value in given.items() if value is not None})
+            old = self.logon
+            self.logon = replace(
+                old,
+                mechanism=old.mechanism if mechanism is None else mechanism,
+                credentials=old.credentials if credentials is None else credentials,
+                authzid=old.authzid if authzid is None else authzid,
+            )
         return super().rebind(user, password, authentication, read_server_info=read_server_info, controls=controls)
 
     def start_tls(self, read_server_info: bool = True) -> Any:
@@ -236,9 +245,10 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         return self
 
     def __repr__(self) -> str:
+        logon = self.logon
         return (
-            f"Connection({str(self.server_pool or self.server)!r}, mechanism={self.logon.mechanism!r}, "
-            f"credentials={self.logon.credentials!r}, authzid={self.logon.authzid!r}, client_strategy={self.strategy_type!r}, "
+            f"Connection({str(self.server_pool or self.server)!r}, mechanism={logon.mechanism!r}, "
+            f"credentials={logon.credentials!r}, authzid={logon.authzid!r}, client_strategy={self.strategy_type!r}, "
             f"{'bound' if self.bound else 'not bound'})"
         )
 
@@ -307,25 +317,26 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
 
     def _run(self, controls: Any) -> Client:
         logon = self.logon
-        listed = self._listed_mechanisms() if logon.asks_server else []
+        listed = listed_mechanisms(self) if logon.asks_server else []
         stream = self._stream
         if stream is None or self.sasl_in_progress:
             raise ContextMisuse("the connection is closed, or another bind is in progress")
         channel = channel_of(stream.transport, logon.effective_policy, layer_in_tls=logon.layer_in_tls)
-        client = self._next_client(logon.choose(channel, listed), channel)
         self.sasl_in_progress = True  # ldap3 sends nothing but bind requests meanwhile (RFC 4511 section 4.2.1)
         try:
-            exchange(client, lambda name, token: self._ask(stream, name, token, controls), logon.user)
+            client = logon.run(
+                channel, listed, self._make_client, lambda name, token: self._ask(stream, name, token, controls)
+            )
             if client.layer is not None:
                 stream.install(client.layer)
         finally:
             self.sasl_in_progress = False
             stream.release()
         if listed and client.layer is not None:
-            logon.check_not_hidden(client, channel, listed, self._listed_mechanisms())
+            logon.check_not_hidden(client, channel, listed, listed_mechanisms(self))
         return client
 
-    def _next_client(self, mechanism: Mechanism, channel: Channel) -> Client:
+    def _make_client(self, mechanism: Mechanism, channel: Channel) -> Client:
         host = "localhost" if self.server.ipc else self.server.host
         key = (self.logon, mechanism.name, channel, host)
         if self._last_client is not None and self._last_client[0] == key:
@@ -359,28 +370,6 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         result: Mapping[str, Any] = self.result
         return result
 
-    def _listed_mechanisms(self) -> list[str]:
-        """Return supportedSASLMechanisms of the root DSE."""
-        kept = self.request, self.response, self.result, self._entries, self.check_names
-        self.check_names = False  # a schema need not know the attribute
-        try:
-            found = self.search("", "(objectClass=*)", ldap3.BASE, attributes=[_MECHANISM_LIST])
-            if self.strategy.thread_safe:
-                response = found[2]
-            else:
-                response = self.response if self.strategy.sync else self.get_response(found)[0]
-        except LDAPOperationResult as error:
-            raise PackageNotFound(f"the server does not tell its mechanisms: {error}") from error
-        finally:
-            self.request, self.response, self.result, self._entries, self.check_names = kept
-        return [
-            value.decode(errors="replace")
-            for entry in response or ()
-            for name, values in entry.get("raw_attributes", {}).items()
-            if name.lower() == _MECHANISM_LIST.lower()
-            for value in values
-        ]
-
     def _end_session(self) -> None:
         """Take leave of the server and close, whatever state the connection is in."""
         with contextlib.suppress(Exception):
@@ -400,13 +389,3 @@ def _check_options(strategy: str, options: Mapping[str, Any]) -> None:
     given = [name for name in ("sasl_mechanism", "sasl_credentials") if options.get(name) is not None]
     if given:
         raise InvalidParameter(f"{' and '.join(given)}: say mechanism= and credentials=saslsspi.Password(...) instead")
-
-
-def _operation_result(refusal: BindRefused) -> LDAPOperationResult:
-    return LDAPOperationResult(
-        result=refusal.code,
-        description=refusal.name,
-        dn=refusal.result.get("dn"),
-        message=refusal.diagnostic,
-        response_type="bindResponse",
-    )

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from saslsspi.adapters.ldap_refusal import bind_refused
+import ldap3
+from ldap3.core.exceptions import LDAPOperationResult
+
+from saslsspi.adapters.ldap_refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap_tls import Channel
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose, objection
@@ -18,11 +21,13 @@ from saslsspi.sasl.session import Client
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.sspi.policy import Policy
 
-__all__ = ["BindStep", "Logon", "exchange"]
+__all__ = ["BindStep", "Logon", "exchange", "listed_mechanisms"]
 
 _SUCCESS: Final = 0
+_AUTH_METHOD_NOT_SUPPORTED: Final = 7
 _SASL_BIND_IN_PROGRESS: Final = 14
 _MOST_STEPS: Final = 100
+_LIST: Final = "supportedSASLMechanisms"
 
 BindStep = Callable[[str, bytes | None], Mapping[str, Any]]
 """Sends a bind request with a mechanism's name and a message (None: no credentials field), returns ldap3's result."""
@@ -72,6 +77,46 @@ class Logon:
             raise PackageNotFound(f"{mechanism.name} cannot be used here: {problem}")
         return mechanism
 
+    def run(
+        self, channel: Channel, listed: Sequence[str], make: Callable[[Mechanism, Channel], Client], bind: BindStep
+    ) -> Client:
+        """Run an exchange and return the client that has succeeded.
+
+        Where there is a choice, a mechanism that cannot even begin here (no Kerberos, say) or that the server lists
+        and then does not know is followed by the next one. A refusal for any other reason is not: another mechanism
+        would be another guess at the password.
+
+        Raises:
+            PackageNotFound: no mechanism is left.
+            BindRefused, SaslError: see exchange.
+        """
+        problems: dict[str, SaslError] = {}
+        while True:
+            remaining = [name for name in listed if name.upper() not in problems]
+            try:
+                mechanism = self.choose(channel, remaining)
+            except PackageNotFound as error:
+                if not problems:
+                    raise
+                tried = "; ".join(f"{name}: {problem.text}" for name, problem in problems.items())
+                raise PackageNotFound(f"{error.text}; tried: {tried}") from error
+            try:
+                client = make(mechanism, channel)
+                first = client.start()
+            except SaslError as error:
+                if not self.asks_server:
+                    raise
+                problems[mechanism.name.upper()] = error
+                continue
+            try:
+                exchange(client, first, bind, self.user)
+            except BindRefused as refusal:
+                if not self.asks_server or refusal.code != _AUTH_METHOD_NOT_SUPPORTED:
+                    raise
+                problems[mechanism.name.upper()] = refusal
+            else:
+                return client
+
     def check_not_hidden(self, client: Client, channel: Channel, before: Iterable[str], after: Iterable[str]) -> None:
         """Compare the list in clear with the one under the layer (RFC 4422 section 6.1.2).
 
@@ -115,15 +160,14 @@ class Logon:
         ).mechanism
 
 
-def exchange(client: Client, bind: BindStep, user: str) -> None:
-    """Run an exchange until both the server and the mechanism are satisfied.
+def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> None:
+    """Run an exchange, which begins with token, until both the server and the mechanism are satisfied.
 
     Raises:
         BindRefused: the server refuses.
         SaslError: the mechanism is not satisfied.
     """
     name = client.mechanism.name
-    token = client.start()
     for _ in range(_MOST_STEPS):
         result = bind(name, token)
         # Absent and empty are different: only the second is a message (section 5.2.1.3).
@@ -144,3 +188,30 @@ def exchange(client: Client, bind: BindStep, user: str) -> None:
                     bind(name, error.token)
             raise
     raise InvalidToken(f"the exchange has not ended after {_MOST_STEPS} steps")
+
+
+def listed_mechanisms(connection: Any) -> list[str]:
+    """Return what the root DSE lists in the present state of an ldap3 connection (RFC 4513 section 5.2.1.5).
+
+    Raises:
+        PackageNotFound: the server does not tell.
+    """
+    kept = connection.request, connection.response, connection.result, connection.check_names
+    connection.check_names = False  # a schema need not know the attribute
+    try:
+        found = connection.search("", "(objectClass=*)", ldap3.BASE, attributes=[_LIST])
+        if connection.strategy.thread_safe:
+            response = found[2]
+        else:
+            response = connection.response if connection.strategy.sync else connection.get_response(found)[0]
+    except LDAPOperationResult as error:
+        raise PackageNotFound(f"the server does not list its mechanisms: {error.description}") from error
+    finally:
+        connection.request, connection.response, connection.result, connection.check_names = kept
+    return [
+        value.decode(errors="replace")
+        for entry in response or ()
+        for name, values in entry.get("raw_attributes", {}).items()
+        if name.lower() == _LIST.lower()
+        for value in values
+    ]

@@ -62,10 +62,12 @@ class ConnectionPool:
             raise InsufficientMemory(f"none of {self._size} connections became free within {self._wait} s")
         try:
             connection = self._take()
+            logon = connection.logon
             try:
                 yield connection
             finally:
-                self._give_back(connection)
+                # Who has bound as somebody else, or closed the connection, does not leave that to the next one.
+                self._give_back(connection, connection.bound and connection.logon is logon)
         finally:
             self._free.release()
 
@@ -100,12 +102,9 @@ class ConnectionPool:
         except BaseException:
             _discard(connection)
             raise
-        connection.pooled_logon = connection.logon
         return connection
 
-    def _give_back(self, connection: Connection) -> None:
-        # Who has bound as somebody else, or closed the connection, keeps that to himself.
-        usable = connection.bound and not connection.closed and connection.logon is connection.pooled_logon
+    def _give_back(self, connection: Connection, usable: bool) -> None:
         with self._lock:
             if usable and not self._closed:
                 self._idle.append(connection)

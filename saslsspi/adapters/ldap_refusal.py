@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ldap3.core.exceptions import LDAPBindError
+from ldap3.core.exceptions import LDAPBindError, LDAPOperationResult
 
 from saslsspi.errors import (
     BadBindings,
@@ -99,6 +99,16 @@ class BindRefused(LDAPBindError, SaslError):  # type: ignore[misc]  # ldap3 ship
         self.name = ""
         self.diagnostic = ""
         self.hint = ""
+
+    def as_operation_result(self) -> LDAPOperationResult:
+        """Return what ldap3 raises for this result where raise_exceptions is on."""
+        return LDAPOperationResult(
+            result=self.code,
+            description=self.name,
+            dn=self.result.get("dn"),
+            message=self.diagnostic,
+            response_type="bindResponse",
+        )
 
 
 def bind_refused(mechanism: str, user: str, result: Mapping[str, Any]) -> BindRefused:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self, TypedDict
+from typing import NamedTuple, Self, TypeAlias, TypedDict
 
 from saslsspi.adapters.mail_dialogue import Profile, Refused, Reply, ReplyKind, converse
 from saslsspi.adapters.mail_lines import bindings_of, strength_of
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import DowngradeDetected, PackageNotFound
+from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose
 from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.layer import Layer
@@ -17,7 +18,16 @@ from saslsspi.sasl.session import Client, Security
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.sspi.policy import Policy
 
-__all__ = ["Established", "Logon", "LogonOptions", "check_not_hidden", "log_on"]
+__all__ = [
+    "Dialogue",
+    "Established",
+    "Logon",
+    "LogonOptions",
+    "check_not_hidden",
+    "closing_on_error",
+    "ended_of",
+    "log_on",
+]
 
 
 class Established(NamedTuple):
@@ -49,6 +59,10 @@ class LogonOptions(TypedDict, total=False):
     bindings: ChannelBindings | None
     initial_response: bool
     environment: Environment | None
+
+
+Dialogue: TypeAlias = Generator[bytes, Reply, Established | Refused]
+"""Yields the arguments of a command after each final reply, and response lines after challenges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +139,7 @@ class Logon:
         )
 
 
-def log_on(
-    logon: Logon, profile: Profile, offered: Sequence[str], *, initial_response: bool
-) -> Generator[bytes, Reply, Established | Refused]:
+def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_response: bool) -> Dialogue:
     """Yield lines and be sent replies as in converse, through one mechanism after another.
 
     A mechanism that the server finds unsuitable is followed by the next (RFC 4954 section 6). A refusal without a
@@ -161,6 +173,28 @@ def log_on(
         ):
             return refused
         remaining = [name for name in remaining if name.upper() != mechanism.upper()]
+
+
+def ended_of(stop: StopIteration) -> Established | Refused:
+    """Return what a dialogue ended in."""
+    ended: Established | Refused = stop.value
+    return ended
+
+
+@contextlib.contextmanager
+def closing_on_error(close: Callable[[], object], *foreign: type[Exception]) -> Iterator[None]:
+    """Close a connection when anything goes wrong on it: it stands in the middle of a command.
+
+    Raises:
+        InvalidToken: the connection was lost, or the client library says so in an error of its own (foreign).
+    """
+    try:
+        yield
+    except BaseException as error:
+        close()
+        if isinstance(error, (ConnectionError, *foreign)) and not isinstance(error, SaslError):
+            raise InvalidToken(f"the server broke off the exchange: {type(error).__name__}") from error
+        raise
 
 
 def check_not_hidden(logon: Logon, security: Security, before: Iterable[str], under_layer: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
-"""SASL over an asyncio stream, for mail clients of any make: SMTP, IMAP or POP3 on a LayeredStream.
+r"""SASL over an asyncio stream, for mail clients of any make: SMTP, IMAP or POP3 on a LayeredStream.
 
 stream = LayeredStream(*await asyncio.open_connection("mail.example.com", 143))
 ...  # greeting, CAPABILITY
 security = await authenticate_stream(stream, ImapLines(b"a1"), ["DIGEST-MD5"], host="mail.example.com",
                                      credentials=Password("alice", "wonderland"))
-stream.write(b"a2 CAPABILITY\\r\\n")  # under the layer, if there is one
+stream.write(b"a2 CAPABILITY\r\n")  # under the layer, if there is one
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Protocol, Unpack
 
 from saslsspi.adapters.imap import IMAP_PROFILE, imap_reply_kind
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind
-from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, log_on
+from saslsspi.adapters.mail_logon import Dialogue, Established, Logon, LogonOptions, closing_on_error, ended_of, log_on
 from saslsspi.adapters.pop3 import POP3_PROFILE, pop3_reply
 from saslsspi.adapters.smtp import SMTP_PROFILE, reply_kind
 from saslsspi.adapters.stream import LayeredStream
@@ -125,29 +125,28 @@ async def authenticate_stream(
     """
     logon = Logon.over(stream.get_extra_info("ssl_object"), mechanism, options, host=options.get("host", ""))
     dialogue = log_on(logon, lines.profile, offered, initial_response=initial_response_invited)
-    line = lines.command(next(dialogue))
-    try:
-        while True:
-            stream.write(line + b"\r\n")
-            await stream.drain()
-            reply = await _read_reply(stream, lines)
-            line = dialogue.send(reply)
-            if reply.kind is not ReplyKind.CHALLENGE:
-                line = lines.command(line)
-    except StopIteration as stop:
-        ended: Established | Refused = stop.value
-    except BaseException:
-        stream.close()
-        raise
+    arguments = next(dialogue)
+    with closing_on_error(stream.close):
+        ended = await _carry(stream, lines, dialogue, arguments)
+        if isinstance(ended, Established) and ended.layer is not None:
+            stream.install(ended.layer)
     if isinstance(ended, Refused):
         raise ended.error()
-    if ended.layer is not None:
-        try:
-            stream.install(ended.layer)
-        except BaseException:
-            stream.close()
-            raise
     return ended.security
+
+
+async def _carry(stream: LayeredStream, lines: Lines, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
+    line = lines.command(arguments)
+    while True:
+        stream.write(line + b"\r\n")
+        await stream.drain()
+        reply = await _read_reply(stream, lines)
+        try:
+            line = dialogue.send(reply)
+        except StopIteration as stop:
+            return ended_of(stop)
+        if reply.kind is not ReplyKind.CHALLENGE:
+            line = lines.command(line)
 
 
 async def _read_reply(stream: LayeredStream, lines: Lines) -> Reply:

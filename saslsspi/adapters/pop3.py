@@ -12,8 +12,18 @@ from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
 from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
+from saslsspi.adapters.mail_logon import (
+    Dialogue,
+    Established,
+    Logon,
+    LogonOptions,
+    check_not_hidden,
+    closing_on_error,
+    ended_of,
+    log_on,
+)
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
+from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.session import Security
 
 __all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL", "pop3_reply"]
@@ -85,29 +95,15 @@ class _Sasl(poplib.POP3):
             offered = list(logon.preferred)
         # RFC 5034 section 3: on a server without the capability the client "MUST NOT" send an initial response.
         dialogue = log_on(logon, POP3_PROFILE, offered, initial_response=listed)
-        line = b"AUTH " + next(dialogue)
-        try:
-            while True:
-                self.sock.sendall(line + b"\r\n")
-                reply = self._read_reply()
-                line = dialogue.send(reply)
-                if reply.kind is not ReplyKind.CHALLENGE:
-                    line = b"AUTH " + line
-        except StopIteration as stop:
-            ended: Established | Refused = stop.value
-        except BaseException:
-            self._drop()
-            raise
+        arguments = next(dialogue)
+        with closing_on_error(self._drop, poplib.error_proto):
+            ended = self._carry(dialogue, arguments)
+            if isinstance(ended, Established) and ended.layer is not None:
+                self._install(ended.layer)
+                check_not_hidden(logon, ended.security, offered, self._offered() or ())
         if isinstance(ended, Refused):
             refusal = ended.error()
             raise PopLogonDenied(refusal.text) if isinstance(refusal, LogonDenied) else refusal
-        try:
-            if ended.layer is not None:
-                self._install(ended)
-                check_not_hidden(logon, ended.security, offered, self._offered() or ())
-        except BaseException:
-            self._drop()
-            raise
         self.security = ended.security
         return ended.security
 
@@ -138,6 +134,18 @@ class _Sasl(poplib.POP3):
         check_argument(line)
         super()._putcmd(line)  # type: ignore[misc]
 
+    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
+        line = b"AUTH " + arguments
+        while True:
+            self.sock.sendall(line + b"\r\n")
+            reply = self._read_reply()
+            try:
+                line = dialogue.send(reply)
+            except StopIteration as stop:
+                return ended_of(stop)
+            if reply.kind is not ReplyKind.CHALLENGE:
+                line = b"AUTH " + line
+
     def _read_reply(self) -> Reply:
         line = self._open_file().readline(MAX_LINE + 1)
         if not line.endswith(b"\n"):
@@ -145,12 +153,11 @@ class _Sasl(poplib.POP3):
             raise InvalidToken(f"the server's reply to AUTH {problem}")
         return pop3_reply(line.rstrip(b"\r\n"))
 
-    def _install(self, ended: Established) -> None:
-        assert ended.layer is not None
+    def _install(self, layer: Layer) -> None:
         file = self._open_file()
         # No server speaks POP3 unasked: what stands behind the +OK belongs to nobody.
         check_silence(file, "the server's success")
-        self.sock = layered(file.sock, ended.layer)
+        self.sock = layered(file.sock, layer)
         self._layered = True
 
     def _offered(self) -> list[str] | None:

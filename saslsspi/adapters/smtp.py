@@ -13,8 +13,18 @@ from typing import Any, Final, Unpack
 
 from saslsspi.adapters.mail_dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
 from saslsspi.adapters.mail_lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
+from saslsspi.adapters.mail_logon import (
+    Dialogue,
+    Established,
+    Logon,
+    LogonOptions,
+    check_not_hidden,
+    closing_on_error,
+    ended_of,
+    log_on,
+)
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
+from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.session import Security
 
 __all__ = ["SMTP_PROFILE", "SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied", "reply_kind"]
@@ -58,6 +68,7 @@ class _Sasl(smtplib.SMTP):
     _layered = False
     _silence_after_reply = False
     _server_name = ""
+    _code = 0  # of the last reply to AUTH
 
     def connect(self, host: str = "localhost", port: int = 0, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Connect as smtplib does, and remember to whom."""
@@ -89,30 +100,15 @@ class _Sasl(smtplib.SMTP):
         offered = self._offered()
         logon = Logon.over(self.sock, mechanism, options, host=self._server_name)
         dialogue = log_on(logon, SMTP_PROFILE, offered, initial_response=True)
-        line = b"AUTH " + next(dialogue)
-        try:
-            while True:
-                self._send_line(line)
-                code, text = self._read_reply()
-                kind = reply_kind(code)
-                line = dialogue.send(Reply(kind, text))
-                if kind is not ReplyKind.CHALLENGE:
-                    line = b"AUTH " + line
-        except StopIteration as stop:
-            ended: Established | Refused = stop.value
-        except BaseException:
-            self.close()
-            raise
-        if isinstance(ended, Refused):
-            raise self._refusal(ended, code)
-        try:
-            self._install(ended)
-            if ended.layer is not None:
+        arguments = next(dialogue)
+        with closing_on_error(self.close, smtplib.SMTPException):
+            ended = self._carry(dialogue, arguments)
+            if isinstance(ended, Established) and ended.layer is not None:
+                self._install(ended.layer)
                 self.ehlo()
                 check_not_hidden(logon, ended.security, offered, self._offered())
-        except BaseException:
-            self.close()
-            raise
+        if isinstance(ended, Refused):
+            raise self._refusal(ended)
         self.security = ended.security
         return ended.security
 
@@ -165,10 +161,19 @@ class _Sasl(smtplib.SMTP):
             self.file = LineFile(self.sock)
         return self.file
 
-    def _send_line(self, line: bytes) -> None:
-        if self.sock is None:
-            raise smtplib.SMTPServerDisconnected("please run connect() first")
-        self.sock.sendall(line + b"\r\n")
+    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
+        assert self.sock is not None
+        line = b"AUTH " + arguments
+        while True:
+            self.sock.sendall(line + b"\r\n")
+            self._code, text = self._read_reply()
+            kind = reply_kind(self._code)
+            try:
+                line = dialogue.send(Reply(kind, text))
+            except StopIteration as stop:
+                return ended_of(stop)
+            if kind is not ReplyKind.CHALLENGE:
+                line = b"AUTH " + line
 
     def _read_reply(self) -> tuple[int, bytes]:
         """Read a reply of any number of lines, each as long as a challenge may be."""
@@ -186,13 +191,11 @@ class _Sasl(smtplib.SMTP):
                 return int(line[:3]), b" ".join(texts)
         raise InvalidToken(f"the server's reply to AUTH has more than {_MAX_REPLY_LINES} lines")
 
-    def _install(self, ended: Established) -> None:
-        if ended.layer is None:
-            return
+    def _install(self, layer: Layer) -> None:
         file = self._open_file()
         # No server speaks SMTP unasked: what stands behind the 235 belongs to nobody.
         check_silence(file, "the server's success")
-        self.sock = layered(file.sock, ended.layer)
+        self.sock = layered(file.sock, layer)
         self.file = None
         self._layered = True
         # RFC 4954 section 4: "the client MUST discard any knowledge obtained from the server".
@@ -200,11 +203,10 @@ class _Sasl(smtplib.SMTP):
         self.esmtp_features = {}
         self.does_esmtp = False
 
-    @staticmethod
-    def _refusal(refused: Refused, code: int) -> SaslError:
+    def _refusal(self, refused: Refused) -> SaslError:
         error = refused.error()
         if isinstance(error, LogonDenied):
-            return SmtpLogonDenied(error.text, code, refused.reply.text)
+            return SmtpLogonDenied(error.text, self._code, refused.reply.text)
         return error
 
 

@@ -13,7 +13,16 @@ import aiosmtplib
 
 from saslsspi.adapters.layered_transport import put_under_layer
 from saslsspi.adapters.mail_dialogue import Refused, Reply, ReplyKind
-from saslsspi.adapters.mail_logon import Established, Logon, LogonOptions, check_not_hidden, log_on
+from saslsspi.adapters.mail_logon import (
+    Dialogue,
+    Established,
+    Logon,
+    LogonOptions,
+    check_not_hidden,
+    closing_on_error,
+    ended_of,
+    log_on,
+)
 from saslsspi.adapters.smtp import SMTP_PROFILE, SmtpLogonDenied, reply_kind
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, UnsupportedFunction
 from saslsspi.sasl.layer import Layer
@@ -30,6 +39,7 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
     """
 
     security: Security | None = None
+    _code = 0  # of the last reply to AUTH
 
     async def authenticate_sasl(
         self,
@@ -56,32 +66,18 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         host = self.hostname or ""
         logon = Logon.over(self.get_transport_info("ssl_object"), mechanism, options, host=host)
         dialogue = log_on(logon, SMTP_PROFILE, offered, initial_response=True)
-        line = b"AUTH " + next(dialogue)
-        try:
-            while True:
-                code, text = await self._exchange(line)
-                kind = reply_kind(code)
-                line = dialogue.send(Reply(kind, text))
-                if kind is not ReplyKind.CHALLENGE:
-                    line = b"AUTH " + line
-        except StopIteration as stop:
-            ended: Established | Refused = stop.value
-        except BaseException:
-            self.close()
-            raise
-        if isinstance(ended, Refused):
-            refusal = ended.error()
-            if isinstance(refusal, LogonDenied):
-                raise SmtpLogonDenied(refusal.text, code, ended.reply.text)
-            raise refusal
-        try:
-            if ended.layer is not None:
+        arguments = next(dialogue)
+        with closing_on_error(self.close, aiosmtplib.SMTPException):
+            ended = await self._carry(dialogue, arguments)
+            if isinstance(ended, Established) and ended.layer is not None:
                 self._install(ended.layer)
                 await self.ehlo()
                 check_not_hidden(logon, ended.security, offered, self._offered())
-        except BaseException:
-            self.close()
-            raise
+        if isinstance(ended, Refused):
+            refusal = ended.error()
+            if isinstance(refusal, LogonDenied):
+                raise SmtpLogonDenied(refusal.text, self._code, ended.reply.text)
+            raise refusal
         self.security = ended.security
         return ended.security
 
@@ -90,12 +86,17 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         self.security = None
         super().close()
 
-    async def _exchange(self, line: bytes) -> tuple[int, bytes]:
-        try:
+    async def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
+        line = b"AUTH " + arguments
+        while True:
             response = await self.execute_command(line)
-        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPServerDisconnected) as error:
-            raise InvalidToken(f"the server broke off AUTH: {type(error).__name__}") from error
-        return response.code, response.message.encode("utf-8", "surrogateescape")
+            self._code, kind = response.code, reply_kind(response.code)
+            try:
+                line = dialogue.send(Reply(kind, response.message.encode("utf-8", "surrogateescape")))
+            except StopIteration as stop:
+                return ended_of(stop)
+            if kind is not ReplyKind.CHALLENGE:
+                line = b"AUTH " + line
 
     def _offered(self) -> list[str]:
         return [name.upper() for name in self.server_auth_methods]

@@ -33,19 +33,9 @@ _LONGEST_LINE: Final = 65536
 
 # What the transport answers itself: nothing here sends or receives.
 _PASSED: Final = frozenset(
-    {"bind", "connect", "connect_ex", "detach", "family", "fileno", "get_inheritable", "getblocking", "getpeername"}
-    | {"getsockname", "getsockopt", "gettimeout", "proto", "set_inheritable", "setblocking", "setsockopt", "settimeout"}
-    | {"timeout", "type"}
-    # A TLS socket's own:
-    | {
-        "cipher",
-        "context",
-        "get_channel_binding",
-        "getpeercert",
-        "selected_alpn_protocol",
-        "server_hostname",
-        "version",
-    }
+    {"bind", "connect", "detach", "family", "fileno", "getblocking", "getpeername", "getsockname", "getsockopt"}
+    | {"gettimeout", "proto", "setblocking", "setsockopt", "settimeout", "timeout", "type"}
+    | {"cipher", "context", "get_channel_binding", "getpeercert", "server_hostname", "version"}  # of TLS
 )
 
 

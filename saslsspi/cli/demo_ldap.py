@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import ldap3
@@ -12,10 +15,13 @@ from ldap3.core.exceptions import LDAPException
 
 from saslsspi.accounts import MemoryAuthority
 from saslsspi.adapters.ldap import Connection
+from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.demonstration import Level, Play, Row
 from saslsspi.errors import SaslError
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Mechanism
+from saslsspi.sspi.policy import Policy
+from saslsspi.testbed.certificates import Certificates, make_certificates
 from saslsspi.testbed.ldap_server import LdapServer
 from saslsspi.testbed.loopback import running
 from saslsspi.testbed.tap import Tap
@@ -31,30 +37,64 @@ _TIMEOUT: Final = 10
 @contextlib.contextmanager
 def stage() -> Iterator[Play]:
     """Run the embedded server."""
-    authority = MemoryAuthority({_ALICE.username: _ALICE.password})
-    with running(LdapServer(authority=authority, realm="example.test", entries=_ENTRIES)) as server:
-        yield lambda mechanism, level: _play(server, mechanism, level)
+    with tempfile.TemporaryDirectory() as folder:
+        certificates = make_certificates(Path(folder), _ALICE.username)
+        server = LdapServer(
+            authority=MemoryAuthority({_ALICE.username: _ALICE.password}),
+            policy=Policy(allow_anonymous=True),
+            realm="example.test",
+            entries=_ENTRIES,
+            anonymous_search=True,
+            certificate=_server_side(certificates),
+            bindings=[bindings_of(certificates.server)],
+        )
+        with running(server):
+            yield lambda mechanism, level: _play(server, certificates, mechanism, level)
 
 
-def _play(server: LdapServer, mechanism: Mechanism, level: Level) -> Row:
-    row = Row("ldap3", mechanism.name, level.name)
+def _server_side(certificates: Certificates) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates.authority)
+    context.load_cert_chain(certificates.server)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, level: Level) -> Row:
+    row = Row("ldap3 in TLS" if level.tls else "ldap3", mechanism.name, level.name)
+    takes_password = not mechanism.credentials or Password in mechanism.credentials
     try:
         with Tap("127.0.0.1", server.port) as tap:
-            return _bind_and_search(row, server, tap, level)
+            connection = Connection(
+                ldap3.Server(
+                    "127.0.0.1", tap.port, get_info=ldap3.NONE, connect_timeout=_TIMEOUT, tls=_client_side(certificates)
+                ),
+                mechanism=mechanism.name,
+                credentials=_ALICE if takes_password else None,
+                policy=level.policy,
+                host="localhost",
+                receive_timeout=_TIMEOUT,
+            )
+            return _bind_and_search(row, server, tap, connection, level)
     except (SaslError, LDAPException, OSError) as error:
         return row._replace(problem=str(error))
 
 
-def _bind_and_search(row: Row, server: LdapServer, tap: Tap, level: Level) -> Row:
-    connection = Connection(
-        ldap3.Server("127.0.0.1", tap.port, get_info=ldap3.NONE, connect_timeout=_TIMEOUT),
-        mechanism=row.mechanism,
-        credentials=_ALICE,
-        policy=level.policy,
-        host="localhost",
-        receive_timeout=_TIMEOUT,
+def _client_side(certificates: Certificates) -> ldap3.Tls:
+    return ldap3.Tls(
+        validate=ssl.CERT_REQUIRED,
+        ca_certs_file=str(certificates.authority),
+        local_certificate_file=str(certificates.client),
+        local_private_key_file=str(certificates.client),
+        valid_names=["localhost"],
     )
+
+
+def _bind_and_search(row: Row, server: LdapServer, tap: Tap, connection: Connection, level: Level) -> Row:
     connection.open(read_server_info=False)
+    if level.tls:
+        connection.start_tls(read_server_info=False)
+        connection.extend.standard.who_am_i()  # once it is answered, all of the handshake has passed the tap
+    tap.begin_count()
     started = time.perf_counter()
     connection.bind(read_server_info=False)
     elapsed = (time.perf_counter() - started) * 1000
@@ -80,15 +120,15 @@ def _bind_and_search(row: Row, server: LdapServer, tap: Tap, level: Level) -> Ro
         milliseconds=round(elapsed, 1),
         found=len(names),
         clear=clear,
-        problem=_problem(names, security.ssf, clear),
+        problem=_problem(names, security.ssf > 1 or level.tls, clear),
     )
 
 
-def _problem(names: set[str], ssf: int, clear: bool) -> str:
+def _problem(names: set[str], encrypted: bool, clear: bool) -> str:
     if len(names) != _ENTRIES or _SEARCHED not in names:
         return f"the search found {len(names)} entries and not {_ENTRIES}"
-    if clear and ssf > 1:
-        return f"the layer has SSF {ssf}, and {_SEARCHED} was readable on the wire"
-    if not clear and ssf <= 1:
+    if clear and encrypted:
+        return f"{_SEARCHED} was readable on the wire"
+    if not clear and not encrypted:
         return f"{_SEARCHED} was not seen on the wire: the tap is blind"
     return ""

@@ -13,10 +13,15 @@ __all__ = ["Level", "Play", "Row", "Stage"]
 
 
 class Level(NamedTuple):
-    """A layer to reach, and the policy that leaves no other."""
+    """A layer to reach, and the policy that leaves no other.
+
+    Attributes:
+        tls: Whether the mechanism needs TLS around it.
+    """
 
     name: str
     policy: Policy
+    tls: bool = False
 
 
 class Row(NamedTuple):

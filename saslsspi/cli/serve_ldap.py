@@ -9,6 +9,7 @@ from typing import Final
 
 from saslsspi.accounts import MemoryNonceStore
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.serving import Served, Service, tell
 from saslsspi.testbed.ldap_server import Bound, LdapServer
@@ -60,12 +61,9 @@ def _certificate(arguments: argparse.Namespace) -> tuple[ssl.SSLContext | None, 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(arguments.cert, arguments.key)
-        text = arguments.cert.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:  # ssl.SSLError is an OSError
+        return context, [bindings_of(arguments.cert)]
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise WrongUsage(f"cannot use the certificate {arguments.cert}: {error}") from error
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    first = begin + text.partition(begin)[2].partition(end)[0] + end
-    return context, [ChannelBindings.tls_server_end_point(ssl.PEM_cert_to_DER_cert(first))]
 
 
 def _tell(bound: Bound) -> None:

@@ -9,7 +9,10 @@ from typing import Final, Protocol, Self, TypeAlias
 
 from saslsspi.errors import StrongCryptoNotSupported
 
-__all__ = ["HmacMd5", "Md5", "md5", "md5_long"]
+__all__ = ["LONG", "HmacMd5", "Md5", "md5", "md5_long"]
+
+LONG: Final = 2048
+"""From this size on, in octets, md5_long is the faster one."""
 
 _Octets: TypeAlias = bytes | bytearray | memoryview
 
@@ -84,13 +87,21 @@ class HmacMd5:
         outer: The state after the key XOR opad; copy it, never update it.
     """
 
-    __slots__ = ("inner", "outer")
+    __slots__ = ("_ipad", "_long", "inner", "outer")
 
     def __init__(self, key: bytes) -> None:
         # RFC 2104 section 2: keys longer than a block are hashed first.
         block = (md5(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-        self.inner: Final = md5(block.translate(_IPAD))
+        self._ipad: Final = block.translate(_IPAD)
+        self._long: Md5 | None = None
+        self.inner: Final = md5(self._ipad)
         self.outer: Final = md5(block.translate(_OPAD))
+
+    def begin_long(self) -> Md5:
+        """Return the state of inner in the implementation that is faster from LONG octets on."""
+        if self._long is None:
+            self._long = md5_long(self._ipad)
+        return self._long.copy()
 
     def digest(self, *parts: _Octets) -> bytes:
         """Return the MAC, 16 octets, of the parts in a row."""

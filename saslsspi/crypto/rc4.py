@@ -8,7 +8,7 @@ from typing import Final, Self, TypeAlias
 
 from saslsspi.errors import InvalidParameter, StrongCryptoNotSupported
 
-__all__ = ["Rc4"]
+__all__ = ["Rc4", "key_stream"]
 
 _Octets: TypeAlias = bytes | bytearray | memoryview
 _Update: TypeAlias = Callable[[_Octets], bytes]
@@ -59,7 +59,7 @@ class Rc4:
 
 def _counted(key: bytes) -> tuple[_Update, Callable[[], int], Callable[[int], None]]:
     # A closure, not methods: the count costs a wrap 30 ns this way and 50 ns as an attribute of self.
-    encipher = _key_stream(key)
+    encipher = key_stream(key)
     position = 0
 
     def update(data: _Octets) -> bytes:
@@ -75,14 +75,15 @@ def _counted(key: bytes) -> tuple[_Update, Callable[[], int], Callable[[int], No
         if target < 0:
             raise InvalidParameter(f"key stream position {target} is below 0")
         if target < position:
-            encipher, position = _key_stream(key), 0
+            encipher, position = key_stream(key), 0
         while position < target:
             update(_SKIP[: target - position])
 
     return update, tell, seek
 
 
-def _key_stream(key: bytes) -> _Update:
+def key_stream(key: bytes) -> _Update:
+    """Return a function that enciphers and moves on, for who never goes back: no position is kept."""
     make, sizes = _library()
     if len(key) * 8 not in sizes:
         raise InvalidParameter(f"RC4 key of {len(key)} octets")

@@ -32,6 +32,7 @@ __all__ = [
 
 _WORD: Final = Struct(">I")
 _LARGEST: Final = 0xFFFFFF  # three octets
+_NO_LAYER: Final = 1
 
 
 class SecurityLayer(enum.IntFlag, boundary=enum.KEEP):
@@ -78,7 +79,7 @@ class LayerOffer:
         layers, max_size = SecurityLayer(word >> 24), word & _LARGEST
         # "The client verifies that the server maximum buffer is 0 if the server does not advertise support for any
         # security layer."
-        if not layers & ~SecurityLayer.NONE and max_size and not tolerances & Tolerances.SIZE_WITHOUT_LAYER:
+        if not int(layers) & ~_NO_LAYER and max_size and not tolerances & Tolerances.SIZE_WITHOUT_LAYER:
             raise InvalidToken(
                 f"the server offers no security layer, and yet a size of {max_size}", requirement="RFC4752-3.1-10"
             )
@@ -251,7 +252,7 @@ class LayerNegotiatingClient(ClientExchange):
         layers = offer.layers & _permitted(self._context, self._policy)
         self.outcome, size = self._first_usable(layers, offer)
         layer = next(layer for layer, qop in _QOP.items() if qop == self.outcome.qop)
-        if not offer.layers & ~SecurityLayer.NONE and offer.max_size:
+        if not int(offer.layers) & ~_NO_LAYER and offer.max_size:
             self.outcome = _tolerated(self.outcome)
         self.done = True
         return signer.wrap(LayerChosen(layer, size, self._request.authzid).to_bytes())

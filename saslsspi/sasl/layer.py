@@ -22,24 +22,27 @@ class Deframer:
 
     Args:
         max_size: Largest length that is taken, in octets.
+
+    Attributes:
+        pending: What has come of the unfinished buffer; one object for the life of the stream.
     """
 
-    __slots__ = ("_max_size", "_pending")
+    __slots__ = ("_max_size", "pending")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._pending = bytearray()
+        self.pending = bytearray()
 
     @property
     def empty(self) -> bool:
         """Whether the stream stands between two buffers."""
-        return not self._pending
+        return not self.pending
 
     @property
     def missing(self) -> int:
         """How many octets are due up to the end of this length, or of this buffer when its length is known."""
-        have = len(self._pending)
-        return 4 - have if have < 4 else 4 + int.from_bytes(self._pending[:4]) - have
+        have = len(self.pending)
+        return 4 - have if have < 4 else 4 + int.from_bytes(self.pending[:4]) - have
 
     def feed(self, octets: Octets) -> list[bytes]:
         """Take octets from the stream and return the buffers that are now whole, without their lengths.
@@ -47,7 +50,7 @@ class Deframer:
         Raises:
             InvalidToken: a length is above the maximum; nothing of that buffer is kept.
         """
-        pending = self._pending
+        pending = self.pending
         pending += octets
         buffers = []
         start, end = 0, len(pending)
@@ -76,7 +79,7 @@ class Layer:
         max_payload: Largest plain text that goes into one buffer, in octets; wrap cuts longer ones.
     """
 
-    __slots__ = ("_deframer", "_max_receive", "_seal", "_unseal", "max_payload")
+    __slots__ = ("_deframer", "_max_receive", "_pending", "_seal", "_unseal", "max_payload")
 
     def __init__(self, protection: Protection) -> None:
         self.max_payload = protection.max_payload
@@ -84,6 +87,7 @@ class Layer:
         self._seal = protection.seal
         self._unseal = protection.unseal
         self._deframer = Deframer(protection.max_receive)
+        self._pending = self._deframer.pending
 
     def wrap(self, data: Octets) -> bytes:
         """Return the octets for the wire, lengths included: one buffer, or as many as needed.
@@ -95,6 +99,9 @@ class Layer:
             view, step = memoryview(data), self.max_payload
             return b"".join([self.wrap(view[at : at + step]) for at in range(0, len(view), step)])
         parts = self._seal(data)
+        if len(parts) == 2:
+            head, tail = parts
+            return b"".join((_LENGTH(len(head) + len(tail)), head, tail))
         return b"".join((_LENGTH(sum(map(len, parts))), *parts))
 
     def unwrap(self, octets: Octets) -> bytes:
@@ -104,7 +111,7 @@ class Layer:
             OutOfSequence, MessageAltered, InvalidToken: see feed.
         """
         size = len(octets) - 4
-        if self._deframer.empty and 0 <= size <= self._max_receive and octets[:4] == _LENGTH(size):
+        if not self._pending and 0 <= size <= self._max_receive and octets[:4] == _LENGTH(size):
             try:
                 return self._unseal(memoryview(octets)[4:] if size > _VIEWED else octets[4:])
             except SaslError:

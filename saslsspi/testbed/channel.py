@@ -7,6 +7,7 @@ exchange, can pass for protected. What a peer can make it hold is bounded, and a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ __all__ = ["TLS_HANDSHAKE_TIMEOUT", "Channel", "Traffic"]
 
 _HIGH_WATER: Final = 1 << 16
 """From how many unread octets on the peer has to wait."""
+_LINGER: Final = 5.0
+"""How long what was sent last may take to leave, in seconds."""
 TLS_HANDSHAKE_TIMEOUT: Final = 10.0
 
 
@@ -49,6 +52,7 @@ class Channel(asyncio.Protocol):
         self._ended = False
         self._paused = False
         self._arrived = asyncio.Event()
+        self._lost = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -131,6 +135,14 @@ class Channel(asyncio.Protocol):
         """Close after what was sent has gone out."""
         self._transport.close()
 
+    async def finish(self) -> None:
+        """Close, and give the peer a little time to take what was sent last."""
+        self._transport.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._lost.wait()
+        self._transport.abort()
+
     def abort(self) -> None:
         """Close at once."""
         self._task.cancel()
@@ -175,12 +187,12 @@ class Channel(asyncio.Protocol):
         """Begin to serve."""
         self._transport = cast(asyncio.Transport, transport)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        # A task that is cancelled before its first step runs no line of its own.
+        self._task.add_done_callback(lambda _: self._transport.abort())
 
     async def _run(self) -> None:
-        try:
-            await self._serve()
-        finally:
-            self._transport.close()
+        await self._serve()
+        await self.finish()
 
     def data_received(self, data: bytes) -> None:
         """Keep octets until they are asked for."""
@@ -199,6 +211,7 @@ class Channel(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session."""
         self._ended = True
+        self._lost.set()
         self._arrived.set()
         self._writable.set()
         self._task.cancel()

@@ -13,6 +13,7 @@ from saslsspi.errors import (
     InvalidParameter,
     LogonDenied,
     NoAuthenticatingAuthority,
+    NoCredentials,
     PackageNotFound,
     QopNotSupported,
     SaslError,
@@ -223,7 +224,7 @@ def _refuse(code: ResultCode, text: str) -> Reply:
 
 # What is none of these is the client's fault: INVALID_CREDENTIALS, by RFC 4513 section 5 for a refused identity too.
 _CODES: Final = (
-    ((NoAuthenticatingAuthority,), ResultCode.UNAVAILABLE),
+    ((NoAuthenticatingAuthority, NoCredentials), ResultCode.UNAVAILABLE),
     ((PackageNotFound,), ResultCode.AUTH_METHOD_NOT_SUPPORTED),
     ((InternalError,), ResultCode.OTHER),
     ((AlgorithmMismatch, DowngradeDetected, QopNotSupported, SecurityQosFailed), ResultCode.STRONGER_AUTH_REQUIRED),

@@ -239,7 +239,7 @@ class LdapConnection:
             await self._answer(response(number, SEARCH_DONE, result))
         except (SaslError, OSError) as error:
             _LOG.debug("%s: search ends: %s", self._channel.peer, error)
-            self._channel.close()
+            self._channel.abort()
 
     async def _search_tree(self, number: int, request: Search) -> Result:
         directory = self._settings.directory

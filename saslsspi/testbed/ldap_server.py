@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Final, Self
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import ContextMisuse
-from saslsspi.sasl.registry import find_mechanism
+from saslsspi.errors import ContextMisuse, SaslError
+from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 from saslsspi.sasl.session import Server
 from saslsspi.sspi.environment import Authority, NonceStore
-from saslsspi.sspi.policy import DEFAULT_POLICY, Policy
+from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic
 from saslsspi.testbed.ldap_channel import LdapChannel
 from saslsspi.testbed.ldap_connection import LdapConnection
@@ -36,7 +37,8 @@ class LdapServer:
     Args:
         authority: Who may log on; asked beside the loop, so it may block.
         policy: What binds must satisfy. TLS with enough bits makes up for min_ssf. Simple binds obey allow_plaintext.
-        mechanisms: The SASL mechanisms to offer; None offers every installed one.
+        mechanisms: The SASL mechanisms to offer; None offers every installed one that has what it needs on this
+            machine.
         hosts: The names under which clients know this server.
         realm: The realm or realms to offer.
         nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
@@ -87,7 +89,7 @@ class LdapServer:
         self._settings = Settings(
             authority=authority,
             policy=policy,
-            mechanisms=tuple(find_mechanism(name).name for name in mechanisms or ()),
+            mechanisms=_usable(authority, policy, bindings) if mechanisms is None else tuple(map(_named, mechanisms)),
             hosts=tuple(hosts),
             realms=(realm,) if isinstance(realm, str) else tuple(realm or ()),
             nonce_store=nonce_store,
@@ -184,5 +186,22 @@ class LdapServer:
         self._channels.add(channel)
         try:
             await LdapConnection(self._settings, channel).serve()
+            await channel.finish()
         finally:
             self._channels.discard(channel)
+
+
+def _named(mechanism: str) -> str:
+    return find_mechanism(mechanism).name
+
+
+def _usable(authority: Authority, policy: Policy, bindings: Sequence[ChannelBindings]) -> tuple[str, ...]:
+    """Return the installed mechanisms that could begin, if the connection is good enough; GSSAPI needs a keytab."""
+    usable = []
+    for plugin in MECHANISMS.plugins():
+        if plugin.value is not None:
+            with contextlib.suppress(SaslError):
+                Server(plugin.value, service="ldap", host="localhost", authority=authority, policy=policy,
+                       bindings=bindings, external_ssf=SSF_UNLIMITED, external_identity="somebody")  # fmt: skip
+                usable.append(plugin.name)
+    return tuple(usable)

@@ -118,7 +118,7 @@ class Settings:
     """The configuration of one server; LdapServer documents it.
 
     Attributes:
-        mechanisms: Names; empty for all that are installed.
+        mechanisms: Names of those that are offered where the connection permits.
         bindings: Those of the certificate.
     """
 
@@ -151,6 +151,8 @@ class Settings:
 
     def offer_on(self, around: Surroundings) -> Offer:
         """Return the mechanisms of a connection in its current state (RFC 4513 section 5.2.1.5)."""
+        if not self.mechanisms:
+            return Offer((), {})
         return offer(
             self.policy_on(around),
             self.mechanisms,

@@ -39,9 +39,15 @@ class Tap:
 
     @property
     def round_trips(self) -> int:
-        """How often the client has spoken after the server, its first words included."""
+        """How often the client has spoken after the server, since the start or since `begin_count`."""
         with self._lock:
             return self._turns
+
+    def begin_count(self) -> None:
+        """Count round trips anew; whoever spoke last, the client's next words are the first of a round trip."""
+        with self._lock:
+            self._turns = 0
+            self._last_was_client = False
 
     def saw(self, text: bytes) -> bool:
         """Whether these octets have passed in clear, in either direction."""

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from scripted_scram import iterated
-from vector_files import load
 
 from saslsspi.crypto.scram import HASHES, client_keys, client_proof, proof_holds, server_signature, size_of
 from saslsspi_mechanisms.scram.messages import ClientFinal, ClientFirst, ServerFinal, ServerFirst
+from scripted_scram import iterated
+from vector_files import load
 
 
 @pytest.mark.requirement("RFC5802-3-01", "RFC5802-3-02", "RFC7677-3-01")

@@ -137,9 +137,7 @@ class Kdc:
     def configuration(self, *, enctypes: str) -> str:
         """Write another krb5.conf with these encryption types and return its name, for KRB5_CONFIG."""
         path = self.folder / f"krb5-{enctypes.replace(' ', '-')}.conf"
-        path.write_text(
-            _CLIENT_CONFIGURATION.format(realm=REALM, port=self.port, enctypes=enctypes), encoding="utf-8"
-        )
+        path.write_text(_CLIENT_CONFIGURATION.format(realm=REALM, port=self.port, enctypes=enctypes), encoding="utf-8")
         return str(path)
 
     def kadmin(self, *queries: str) -> None:

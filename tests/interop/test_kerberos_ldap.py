@@ -19,7 +19,6 @@ ENTRIES = 3_000
 LAYERS = pytest.mark.parametrize(
     ("ssf", "qop"), [(0, "auth"), (1, "auth-int"), (256, "auth-conf")], ids=["none", "integrity", "confidentiality"]
 )
-INAPPROPRIATE_AUTHENTICATION = 48
 INVALID_CREDENTIALS = 49
 
 
@@ -37,9 +36,7 @@ def bounds() -> list[Bound]:
 
 @pytest.fixture
 def own_server(kdc: Kdc, bounds: list[Bound]) -> Iterator[LdapServer]:
-    authority = MemoryAuthority(
-        {"alice": Account(username="alice", may_act_as=frozenset({"bob"})), "bob": Account(username="bob")}
-    )
+    authority = MemoryAuthority([Account(username="alice", may_act_as=frozenset({"bob"})), Account(username="bob")])
     server = LdapServer(authority=authority, entries=ENTRIES, on_security=bounds.append)
     with kdc.inside(), loopback.running(server):
         yield server
@@ -57,8 +54,7 @@ def test_ldapwhoami_gets_each_layer_of_our_server(
     kdc: Kdc, own_server: LdapServer, bounds: list[Bound], ssf: int, qop: str
 ) -> None:
     answer = tool(kdc, min_ssf=ssf, max_ssf=ssf).whoami(own_server.url)
-    assert (answer.identity or "").startswith("uid=alice,"), answer.diagnostics
-    assert answer.ssf == ssf
+    assert (answer.output, answer.ssf) == ("u:alice\n", ssf), answer.diagnostics
     security = bounds[0].security
     assert isinstance(security, Security)
     assert (security.qop, security.ssf, security.authcid, security.realm) == (qop, ssf, "alice", REALM)
@@ -75,23 +71,21 @@ def test_ldapsearch_reads_every_entry_of_our_server(kdc: Kdc, own_server: LdapSe
 
 @pytest.mark.requirement("RFC4752-3.2-11")
 def test_ldapwhoami_acts_as_whom_our_authority_allows(kdc: Kdc, own_server: LdapServer) -> None:
-    assert (tool(kdc, authzid="u:bob").whoami(own_server.url).identity or "").startswith("uid=bob,")
+    assert tool(kdc, authzid="u:bob").whoami(own_server.url).output == "u:bob\n"
     refused = tool(kdc, authzid="u:carol").whoami(own_server.url)
-    assert not refused.ok
-    assert refused.identity is None
+    assert (refused.ok, refused.output) == (False, "")
 
 
 def test_ldapwhoami_of_a_user_that_our_authority_does_not_know_is_refused(kdc: Kdc) -> None:
-    with kdc.inside(), loopback.running(LdapServer(authority=MemoryAuthority({"bob": "builder"}))) as server:
+    server = LdapServer(authority=MemoryAuthority({"bob": "builder"}))
+    with kdc.inside(), loopback.running(server):
         answer = tool(kdc).whoami(server.url)
-    assert (answer.result_code, answer.identity) == (INVALID_CREDENTIALS, None)
+    assert (answer.result_code, answer.output) == (INVALID_CREDENTIALS, "")
 
 
 @LAYERS
 @pytest.mark.requirement("RFC4752-3.1-12", "RFC4752-3.3-01")
-def test_our_connection_reads_slapd_under_each_layer(
-    kdc: Kdc, kerberos_slapd: Slapd, ssf: int, qop: str
-) -> None:
+def test_our_connection_reads_slapd_under_each_layer(kdc: Kdc, kerberos_slapd: Slapd, ssf: int, qop: str) -> None:
     with kdc.as_user(ALICE):
         connection = Connection(
             kerberos_slapd.url, host="localhost", mechanism="GSSAPI", policy=Policy(min_ssf=ssf, max_ssf=ssf)

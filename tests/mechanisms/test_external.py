@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pair import authenticate
 
+from pair import authenticate
 from saslsspi import Account, Client, MemoryAuthority, Password, Policy, SaslError, Server, offer
 from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, NoImpersonation, UnknownCredentials
 

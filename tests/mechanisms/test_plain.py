@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pair import authenticate
 
+from pair import authenticate
 from saslsspi import Account, Anonymous, Client, MemoryAuthority, Password, Policy, Property, SaslError, Server, offer
 from saslsspi.accounts import derive_scram_keys
 from saslsspi.errors import (
@@ -214,10 +214,11 @@ def test_the_client_takes_only_a_password() -> None:
 
 @given(st.binary(max_size=40))
 def test_any_message_is_taken_or_refused_with_our_error(message: bytes) -> None:
+    server = new_server()
     try:
-        new_server().step(message)
-    except SaslError as error:
-        assert repr(message) not in str(error)
+        server.step(message)
+    except SaslError:
+        assert not server.done
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8))

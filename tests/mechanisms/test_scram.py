@@ -7,10 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pair import To, authenticate, flip, replace, tampered
-from scripted_scram import SALT, ScriptedClient, ScriptedServer
-from vector_files import load
 
+from pair import To, authenticate, flip, replace, tampered
 from saslsspi import Account, Anonymous, Client, Environment, MemoryAuthority, Password, Policy, SaslError, Server
 from saslsspi.accounts import derive_scram_keys
 from saslsspi.errors import (
@@ -27,6 +25,8 @@ from saslsspi.errors import (
 )
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.status import SecurityStatus
+from scripted_scram import SALT, ScriptedClient, ScriptedServer
+from vector_files import load
 
 HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 STORED = derive_scram_keys("builder", iterations=4096, salt=SALT)
@@ -221,9 +221,7 @@ def test_an_unknown_user_gets_the_same_salt_each_time() -> None:
 
 @pytest.mark.requirement("RFC5802-9-01")
 def test_salts_of_unknown_users_differ_between_authorities() -> None:
-    salts = {
-        fields(new_server(authority=MemoryAuthority({})).step(b"n,,n=nobody,r=x"))["s"] for _ in range(3)
-    }
+    salts = {fields(new_server(authority=MemoryAuthority({})).step(b"n,,n=nobody,r=x"))["s"] for _ in range(3)}
     assert len(salts) == 3
 
 
@@ -477,9 +475,7 @@ def test_secrets_stay_out_of_what_is_shown() -> None:
     assert repr(STORED.stored_key) not in shown
 
 
-@pytest.mark.parametrize(
-    ("to", "number"), [(To.SERVER, 0), (To.CLIENT, 0), (To.SERVER, 1), (To.CLIENT, 1)], ids=str
-)
+@pytest.mark.parametrize(("to", "number"), [(To.SERVER, 0), (To.CLIENT, 0), (To.SERVER, 1), (To.CLIENT, 1)], ids=str)
 @pytest.mark.parametrize("position", [0, 5, 9, -12, -5, -2])
 def test_no_message_can_be_changed_unnoticed(to: To, number: int, position: int) -> None:
     client, server = new_client(), new_server()

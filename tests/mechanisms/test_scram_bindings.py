@@ -6,9 +6,8 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from pair import authenticate
-from scripted_scram import ScriptedClient
 
+from pair import authenticate
 from saslsspi import (
     ChannelBindingPolicy,
     ChannelBindings,
@@ -22,6 +21,7 @@ from saslsspi import (
     offer,
 )
 from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, PackageNotFound
+from scripted_scram import ScriptedClient
 
 AUTHORITY = MemoryAuthority({"alice": "wonderland"})
 UNIQUE = ChannelBindings.tls_unique(b"finished-msg")

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vector_files import load
 
 from saslsspi.errors import InvalidToken
 from saslsspi_mechanisms.scram.messages import (
@@ -14,6 +15,11 @@ from saslsspi_mechanisms.scram.messages import (
     ServerFinal,
     ServerFirst,
 )
+from vector_files import load
+
+claim = pytest.mark.requirement
+BAD_NAME = b"e=invalid-username-encoding"
+MANDATORY = b"e=extensions-not-supported"
 
 Message = type[ClientFirst] | type[ServerFirst] | type[ClientFinal] | type[ServerFinal]
 
@@ -81,10 +87,8 @@ def test_a_damaged_message_decodes_exactly_or_raises_our_error(kind: Message, da
     whole = WELL_FORMED[kind]
     at = data.draw(st.integers(0, len(whole) - 1))
     damaged = data.draw(st.sampled_from([whole[:at], whole[:at] + whole[at + 1 :], whole + whole[at:]]))
-    try:
+    with contextlib.suppress(InvalidToken):
         assert kind.from_bytes(damaged).to_bytes() == damaged
-    except InvalidToken:
-        pass
 
 
 @pytest.mark.requirement("RFC5802-7-01", "RFC5801-4-01")
@@ -110,32 +114,32 @@ def test_comma_and_equals_are_escaped_in_both_names() -> None:
 @pytest.mark.parametrize(
     ("wire", "error"),
     [
-        pytest.param(b"n,,n=a=2Db,r=x", b"e=invalid-username-encoding", marks=pytest.mark.requirement("RFC5802-5.1-10")),
-        pytest.param(b"n,,n=a=2cb,r=x", b"e=invalid-username-encoding", marks=pytest.mark.requirement("RFC5802-5.1-10")),
-        pytest.param(b"n,,n=a=,r=x", b"e=invalid-username-encoding", marks=pytest.mark.requirement("RFC5802-5.1-10")),
-        pytest.param(b"n,a=a=b,n=a,r=x", b"e=invalid-username-encoding", marks=pytest.mark.requirement("RFC5801-4-03")),
-        pytest.param(b"n,a=,n=a,r=x", b"e=invalid-username-encoding", marks=pytest.mark.requirement("RFC5801-4-03")),
-        pytest.param(b"n,,r=x,n=a", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-01")),
-        pytest.param(b"n,,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-04")),
-        pytest.param(b"n,,n=,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-04")),
-        pytest.param(b"n,,n=a", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-01")),
-        pytest.param(b"n,,n=a,r=x y", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-12")),
-        pytest.param(b"n,,n=a,r=x\x7f", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-12")),
-        pytest.param("n,,n=a,r=ü".encode(), b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-12")),
-        pytest.param(b"n,,m=x,n=a,r=x", b"e=extensions-not-supported", marks=pytest.mark.requirement("RFC5802-5.1-11")),
-        pytest.param(b"n,,n=a,r=x,m=y", b"e=extensions-not-supported", marks=pytest.mark.requirement("RFC5802-5.1-28")),
-        pytest.param(b"n,,n=a,r=x,n=b", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-01")),
-        pytest.param(b"n,,n=a,r=x,x=", b"e=other-error", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"n,,n=a,r=x,", b"e=other-error", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"n,,n=\xff,r=x", b"e=invalid-encoding", marks=pytest.mark.requirement("RFC5802-5-01")),
-        pytest.param(b"n,,n=a\0b,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"F,n,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-02")),
-        pytest.param(b"q,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
-        pytest.param(b"n=,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
-        pytest.param(b"p,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
-        pytest.param(b"p=,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
-        pytest.param(b"p=tls_unique,,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
-        pytest.param(b"n,b=c,n=a,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5801-4-01")),
+        pytest.param(b"n,,n=a=2Db,r=x", BAD_NAME, marks=claim("RFC5802-5.1-10")),
+        pytest.param(b"n,,n=a=2cb,r=x", BAD_NAME, marks=claim("RFC5802-5.1-10")),
+        pytest.param(b"n,,n=a=,r=x", BAD_NAME, marks=claim("RFC5802-5.1-10")),
+        pytest.param(b"n,a=a=b,n=a,r=x", BAD_NAME, marks=claim("RFC5801-4-03")),
+        pytest.param(b"n,a=,n=a,r=x", BAD_NAME, marks=claim("RFC5801-4-03")),
+        pytest.param(b"n,,r=x,n=a", b"e=other-error", marks=claim("RFC5802-5.1-01")),
+        pytest.param(b"n,,r=x", b"e=other-error", marks=claim("RFC5802-5.1-04")),
+        pytest.param(b"n,,n=,r=x", b"e=other-error", marks=claim("RFC5802-5.1-04")),
+        pytest.param(b"n,,n=a", b"e=other-error", marks=claim("RFC5802-5.1-01")),
+        pytest.param(b"n,,n=a,r=x y", b"e=other-error", marks=claim("RFC5802-5.1-12")),
+        pytest.param(b"n,,n=a,r=x\x7f", b"e=other-error", marks=claim("RFC5802-5.1-12")),
+        pytest.param("n,,n=a,r=ü".encode(), b"e=other-error", marks=claim("RFC5802-5.1-12")),
+        pytest.param(b"n,,m=x,n=a,r=x", MANDATORY, marks=claim("RFC5802-5.1-11")),
+        pytest.param(b"n,,n=a,r=x,m=y", MANDATORY, marks=claim("RFC5802-5.1-28")),
+        pytest.param(b"n,,n=a,r=x,n=b", b"e=other-error", marks=claim("RFC5802-5.1-01")),
+        pytest.param(b"n,,n=a,r=x,x=", b"e=other-error", marks=claim("RFC5802-7-01")),
+        pytest.param(b"n,,n=a,r=x,", b"e=other-error", marks=claim("RFC5802-7-01")),
+        pytest.param(b"n,,n=\xff,r=x", b"e=invalid-encoding", marks=claim("RFC5802-5-01")),
+        pytest.param(b"n,,n=a\0b,r=x", b"e=other-error", marks=claim("RFC5802-7-01")),
+        pytest.param(b"F,n,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-02")),
+        pytest.param(b"q,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
+        pytest.param(b"n=,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
+        pytest.param(b"p,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
+        pytest.param(b"p=,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
+        pytest.param(b"p=tls_unique,,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
+        pytest.param(b"n,b=c,n=a,r=x", b"e=other-error", marks=claim("RFC5801-4-01")),
         pytest.param(b"", b"e=other-error"),
         pytest.param(b"n,,n=a,r=" + b"x" * 20000, b"e=other-error"),
     ],
@@ -149,16 +153,16 @@ def test_a_wrong_client_first_is_refused_with_what_is_sent(wire: bytes, error: b
 @pytest.mark.parametrize(
     ("wire", "error"),
     [
-        pytest.param(b"r=x,c=biws,p=QUJD", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-01")),
-        pytest.param(b"r=x,p=QUJD", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-17")),
-        pytest.param(b"c=,r=x,p=QUJD", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-17")),
-        pytest.param(b"c=biw,r=x,p=QUJD", b"e=invalid-encoding", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"c=biws,r=x,p=QUJ=", b"e=invalid-encoding", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"c=biws,r=x,p=QUJE\n", b"e=invalid-encoding", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"c=biws,r=x", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-23")),
-        pytest.param(b"c=biws,r=x,p=QUJD,x=1", b"e=other-error", marks=pytest.mark.requirement("RFC5802-5.1-23")),
-        pytest.param(b"c=biws,r=x,m=1,p=QUJD", b"e=extensions-not-supported", marks=pytest.mark.requirement("RFC5802-5.1-29")),
-        pytest.param(b"m=1,c=biws,r=x,p=QUJD", b"e=extensions-not-supported", marks=pytest.mark.requirement("RFC5802-5.1-29")),
+        pytest.param(b"r=x,c=biws,p=QUJD", b"e=other-error", marks=claim("RFC5802-5.1-01")),
+        pytest.param(b"r=x,p=QUJD", b"e=other-error", marks=claim("RFC5802-5.1-17")),
+        pytest.param(b"c=,r=x,p=QUJD", b"e=other-error", marks=claim("RFC5802-5.1-17")),
+        pytest.param(b"c=biw,r=x,p=QUJD", b"e=invalid-encoding", marks=claim("RFC5802-7-01")),
+        pytest.param(b"c=biws,r=x,p=QUJ=", b"e=invalid-encoding", marks=claim("RFC5802-7-01")),
+        pytest.param(b"c=biws,r=x,p=QUJE\n", b"e=invalid-encoding", marks=claim("RFC5802-7-01")),
+        pytest.param(b"c=biws,r=x", b"e=other-error", marks=claim("RFC5802-5.1-23")),
+        pytest.param(b"c=biws,r=x,p=QUJD,x=1", b"e=other-error", marks=claim("RFC5802-5.1-23")),
+        pytest.param(b"c=biws,r=x,m=1,p=QUJD", MANDATORY, marks=claim("RFC5802-5.1-29")),
+        pytest.param(b"m=1,c=biws,r=x,p=QUJD", MANDATORY, marks=claim("RFC5802-5.1-29")),
     ],
 )  # fmt: skip
 def test_a_wrong_client_final_is_refused_with_what_is_sent(wire: bytes, error: bytes) -> None:
@@ -171,16 +175,16 @@ def test_a_wrong_client_final_is_refused_with_what_is_sent(wire: bytes, error: b
     "wire",
     [
         *(
-            pytest.param(b"r=x,s=QUJD,i=" + count, marks=pytest.mark.requirement("RFC5802-7-01"))
+            pytest.param(b"r=x,s=QUJD,i=" + count, marks=claim("RFC5802-7-01"))
             for count in (b"04096", b"0", b"-1", b"", b"4096.0", b"+4096", b"99999999999", "४".encode())
         ),
-        pytest.param(b"r=x,s=QUJD", marks=pytest.mark.requirement("RFC5802-5.1-19")),
-        pytest.param(b"r=x,i=4096", marks=pytest.mark.requirement("RFC5802-5.1-18")),
-        pytest.param(b"r=x,i=4096,s=QUJD", marks=pytest.mark.requirement("RFC5802-5.1-01")),
-        pytest.param(b"r=x,s=,i=4096", marks=pytest.mark.requirement("RFC5802-5.1-18")),
-        pytest.param(b"r=x,s=!,i=4096", marks=pytest.mark.requirement("RFC5802-7-01")),
-        pytest.param(b"m=1,r=x,s=QUJD,i=4096", marks=pytest.mark.requirement("RFC5802-5.1-11")),
-        pytest.param(b"r=x,s=QUJD,i=4096,m=1", marks=pytest.mark.requirement("RFC5802-5.1-28")),
+        pytest.param(b"r=x,s=QUJD", marks=claim("RFC5802-5.1-19")),
+        pytest.param(b"r=x,i=4096", marks=claim("RFC5802-5.1-18")),
+        pytest.param(b"r=x,i=4096,s=QUJD", marks=claim("RFC5802-5.1-01")),
+        pytest.param(b"r=x,s=,i=4096", marks=claim("RFC5802-5.1-18")),
+        pytest.param(b"r=x,s=!,i=4096", marks=claim("RFC5802-7-01")),
+        pytest.param(b"m=1,r=x,s=QUJD,i=4096", marks=claim("RFC5802-5.1-11")),
+        pytest.param(b"r=x,s=QUJD,i=4096,m=1", marks=claim("RFC5802-5.1-28")),
     ],
 )
 def test_a_wrong_server_first_is_refused_and_nothing_is_sent(wire: bytes) -> None:

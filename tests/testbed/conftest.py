@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from testbed.ldap_fixtures import ldap_server
-from testbed.raw_ldap import RawLdap
 
 from saslsspi import Policy
 from saslsspi.testbed.ldap_server import LdapServer
+from testbed.ldap_fixtures import ldap_server
+from testbed.raw_ldap import RawLdap
 
 
 @pytest.fixture(scope="session")

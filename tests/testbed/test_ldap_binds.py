@@ -6,6 +6,12 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
+from saslsspi import Account, Client, MemoryAuthority, Password, Policy, Property
+from saslsspi.der import element, integer, octet_string, sequence
+from saslsspi.errors import NoAuthenticatingAuthority
+from saslsspi.sspi.environment import Question
+from saslsspi.testbed.ldap_server import Bound, LdapServer, Limits
 from testbed.ldap_fixtures import ACCOUNTS, ALICE_DN, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_CREDENTIALS,
@@ -23,20 +29,14 @@ from testbed.raw_ldap import (
     SUCCESS,
     UNAVAILABLE,
     UNWILLING,
+    WHO_AM_I,
     RawLdap,
     extended,
-    WHO_AM_I,
     request,
     sasl_bind,
     search,
     simple_bind,
 )
-
-from saslsspi import Account, Client, MemoryAuthority, Password, Policy, Property
-from saslsspi.der import element, integer, octet_string, sequence
-from saslsspi.errors import NoAuthenticatingAuthority
-from saslsspi.sspi.environment import Question
-from saslsspi.testbed.ldap_server import Bound, LdapServer, Limits
 
 
 def digest_client(user: str = "alice", password: str = "wonderland") -> Client:
@@ -93,9 +93,7 @@ def test_password_in_clear_is_refused_unless_the_policy_permits_it() -> None:
 @pytest.mark.requirement("LDAP4511-4.2-01")
 @pytest.mark.parametrize("version", [1, 2, 99, 127])
 @pytest.mark.parametrize("bind", [simple_bind, lambda version: sasl_bind("DIGEST-MD5", version=version)])
-def test_other_versions_of_ldap_are_a_protocol_error(
-    raw: RawLdap, bind: Callable[..., bytes], version: int
-) -> None:
+def test_other_versions_of_ldap_are_a_protocol_error(raw: RawLdap, bind: Callable[..., bytes], version: int) -> None:
     assert raw.ask(bind(version=version)).code == PROTOCOL_ERROR
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from saslsspi.crypto.des import cbc_decryptor, cbc_encryptor, expand_key
-from saslsspi.crypto.rc4 import Rc4
+from saslsspi.crypto.rc4 import key_stream
 from saslsspi.errors import InvalidParameter
 from saslsspi.sspi.package import Octets
 from saslsspi.sspi.policy import Policy
@@ -34,7 +34,7 @@ class Cipher(NamedTuple):
 
 
 def _rc4(key: bytes, encipher: bool) -> Update:
-    return Rc4(key).update
+    return key_stream(key)
 
 
 def _des(key: bytes, encipher: bool) -> Update:

@@ -93,27 +93,16 @@ class DigestClient(Exchange):
         qop, cipher = self._choose(challenge, request)
         username, realm_name, password = self._identity(request)
         realm_text, realm = self._realm(challenge, realm_name)
+        utf8 = challenge.utf8
         # The RFC's hash, unless the policy names how this server hashes instead.
-        hashes = secret_hashes(username, realm_text, password, challenge.utf8, tolerances)
-        secret, tolerance = hashes[-1]
-        if secret == hashes[0][0]:
-            tolerance = 0
-        cnonce = b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
-        authzid = request.authzid.encode() if request.authzid else None
+        hashes = secret_hashes(username, realm_text, password, utf8, tolerances)
+        secret, tolerance = hashes[0] if hashes[-1][0] == hashes[0][0] else hashes[-1]
+        nonce, cnonce = challenge.nonce, b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
+        ha1 = session_hash(secret, nonce, cnonce, request.authzid.encode() if request.authzid else None)
         session = ClientSession(
-            encode(username, challenge.utf8),
-            realm,
-            username,
-            realm_text,
-            challenge.nonce,
-            cnonce,
-            qop,
-            challenge.utf8,
-            cipher,
-            challenge.maxbuf,
-            session_hash(secret, challenge.nonce, cnonce, authzid),
+            encode(username, utf8), realm, username, realm_text, nonce, cnonce, qop, utf8, cipher, challenge.maxbuf, ha1,
             challenge.tolerances | tolerance,
-        )
+        )  # fmt: skip
         self._position = _Position.PROOF
         return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
 
@@ -124,28 +113,17 @@ class DigestClient(Exchange):
                 "the target must be a name like ldap/host.example, in URI characters; percent-encode others",
                 requirement="SSPI-ISC-DIGEST-15",
             )
+        username, realm, _, _, nonce, cnonce, qop, utf8, cipher, _, ha1, _ = session
         digest_uri = target.encode()
-        response, self._expected = response_values(
-            session.ha1, session.nonce, nc, session.cnonce, session.qop, digest_uri
-        )
+        response, self._expected = response_values(ha1, nonce, nc, cnonce, qop, digest_uri)
         self._session = session
         self._key = key
         # Without a layer maxbuf has no meaning, and it is left out.
-        maxbuf = DEFAULT_MAXBUF if session.qop == AUTH else self._environment.policy.max_buffer
+        maxbuf = DEFAULT_MAXBUF if qop == AUTH else self._environment.policy.max_buffer
         return Response(
-            session.username,
-            session.realm,
-            session.nonce,
-            session.cnonce,
-            nc,
-            digest_uri,
-            response,
-            session.qop,
-            maxbuf,
-            session.utf8,
-            None if session.cipher is None else session.cipher.name,
-            authzid.encode() if authzid else None,
-        ).to_bytes()
+            username, realm, nonce, cnonce, nc, digest_uri, response, qop, maxbuf, utf8,
+            None if cipher is None else cipher.name, authzid.encode() if authzid else None,
+        ).to_bytes()  # fmt: skip
 
     def _finish(self, token: bytes, request: Request) -> Leg:
         """Verify the server's proof and establish the layer."""

@@ -195,18 +195,25 @@ class Response(NamedTuple):
 
     def to_bytes(self) -> bytes:
         """Write the response; the inverse of from_bytes."""
-        parts = [
-            b"charset=utf-8," if self.utf8 else b"",
-            b"username=" + quote(self.username),
-            b"" if self.realm is None else b",realm=" + quote(self.realm),
-            b",nonce=%b,nc=%b,cnonce=%b,digest-uri=%b,response=%b"
-            % (quote(self.nonce), self.nc, quote(self.cnonce), quote(self.digest_uri), self.response),
-            b"" if self.qop is None else b",qop=" + self.qop,
-            b"" if self.cipher is None else b",cipher=" + self.cipher,
-            b"" if self.maxbuf == DEFAULT_MAXBUF else b",maxbuf=%d" % self.maxbuf,
-            b"" if self.authzid is None else b",authzid=" + quote(self.authzid),
-        ]
-        message = b"".join(parts)
+        username, realm, nonce, cnonce, nc, uri, response, qop, maxbuf, utf8, cipher, authzid, _, _ = self
+        message = b"%busername=%b%b,nonce=%b,nc=%b,cnonce=%b,digest-uri=%b,response=%b" % (
+            b"charset=utf-8," if utf8 else b"",
+            quote(username),
+            b"" if realm is None else b",realm=" + quote(realm),
+            quote(nonce),
+            nc,
+            quote(cnonce),
+            quote(uri),
+            response,
+        )
+        if qop is not None:
+            message += b",qop=" + qop
+        if cipher is not None:
+            message += b",cipher=" + cipher
+        if maxbuf != DEFAULT_MAXBUF:
+            message += b",maxbuf=%d" % maxbuf
+        if authzid is not None:
+            message += b",authzid=" + quote(authzid)
         if len(message) >= _RESPONSE_LIMIT:
             raise InvalidToken(
                 f"the response would be {len(message)} octets, must be below 4096: the names are too long",
@@ -240,6 +247,8 @@ class ResponseAuth(NamedTuple):
         Raises:
             InvalidToken: malformed, or no rspauth of 32 lower-case hex digits.
         """
+        if message.startswith(b"rspauth=") and _HEX(message[8:]):
+            return cls(message[8:])  # what every server sends
         found, _ = directives(message, _CHALLENGE_LIMIT, _PROOF_ALONE)
         rspauth = _Reader(found, allowed).bare(b"rspauth", _QUOTED_NUMBER)
         if not _HEX(rspauth):

@@ -17,7 +17,7 @@ from hmac import compare_digest
 from struct import Struct
 from typing import Final
 
-from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.crypto.md5 import LONG, HmacMd5
 from saslsspi.errors import InvalidToken, MessageAltered, OutOfSequence
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.keys import LayerKeys
@@ -34,7 +34,6 @@ _TRAILER_SIZE: Final = 16  # MAC, type, sequence number
 _CLEAR_SIZE: Final = 6  # type, sequence number
 _TYPE: Final = b"\x00\x01"
 _SEQUENCE: Final = Struct(">I").pack
-_TRAILERS: Final = Struct(">HI").pack
 _PADDING: Final = tuple(bytes([size]) * size for size in range(9))
 
 Sealer = Callable[[Octets], tuple[Octets, ...]]
@@ -82,9 +81,6 @@ class DigestProtection(Protection):
         self.max_payload = enciphered - _MAC_SIZE - (block > 1)
         if self.max_payload < 1:
             raise InvalidToken(f"the peer's maxbuf of {max_send} octets leaves no room for a message")
-        self.sizes = SecPkgContextSizes(
-            max_token=MAX_TOKEN, max_signature=_TRAILER_SIZE, block_size=block, security_trailer=_TRAILER_SIZE + block
-        )
         if cipher is None:
             self.seal, self._sign = _sender(keys.send_signing, first_number)
             self.unseal, self._verify = _receiver(keys.receive_signing, first_number)
@@ -93,6 +89,12 @@ class DigestProtection(Protection):
             decipher = cipher.begin(keys.receive_sealing, False)
             self.seal, self._sign = _enciphering_sender(keys.send_signing, encipher, block, first_number)
             self.unseal, self._verify = _deciphering_receiver(keys.receive_signing, decipher, block, first_number)
+
+    @property
+    def sizes(self) -> SecPkgContextSizes:  # type: ignore[override]  # computed when asked for, which is seldom
+        """What the message functions need."""
+        block = self.block_size
+        return SecPkgContextSizes(MAX_TOKEN, _TRAILER_SIZE, block, _TRAILER_SIZE + block)
 
     def overhead(self, size: int) -> int:
         """Return how many octets seal adds to a message of size octets."""
@@ -110,28 +112,28 @@ class DigestProtection(Protection):
 
 def _sender(key: bytes, number: int) -> tuple[Sealer, Callable[[bytes], bytes]]:
     mac = HmacMd5(key)
-    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    begin, finish = mac.inner.copy, mac.outer.copy
 
     def seal(message: Octets) -> tuple[Octets, ...]:
         nonlocal number
         counter = _SEQUENCE(number)
-        inner = inner_state()
+        inner = begin() if len(message) < LONG else mac.begin_long()
         inner.update(counter)
         inner.update(message)
-        outer = outer_state()
+        outer = finish()
         outer.update(inner.digest())
         number = (number + 1) & 0xFFFFFFFF
-        return message, outer.digest()[:10], _TYPE, counter
+        return message, outer.digest()[:10] + b"\x00\x01" + counter
 
     def sign(message: bytes) -> bytes:
-        return b"".join(seal(message)[1:])
+        return bytes(seal(message)[1])
 
     return seal, sign
 
 
 def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes], None]]:
     mac = HmacMd5(key)
-    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    begin, finish = mac.inner.copy, mac.outer.copy
 
     def unseal(wire: Octets) -> bytes:
         nonlocal number
@@ -139,10 +141,10 @@ def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes],
         if wire[-4:] != counter:
             raise _not_next(wire[-_CLEAR_SIZE:], len(wire), number)
         message = wire[:-16]
-        inner = inner_state()
+        inner = begin() if len(message) < LONG else mac.begin_long()
         inner.update(counter)
         inner.update(message)
-        outer = outer_state()
+        outer = finish()
         outer.update(inner.digest())
         if not compare_digest(outer.digest()[:10] + b"\x00\x01", wire[-16:-4]):
             raise MessageAltered("the MAC of a message does not verify", requirement="RFC2831-2.3-09")
@@ -161,27 +163,27 @@ def _enciphering_sender(
     key: bytes, encipher: Callable[[Octets], bytes], block: int, number: int
 ) -> tuple[Sealer, Callable[[bytes], bytes]]:
     mac = HmacMd5(key)
-    inner_state, outer_state = mac.inner.copy, mac.outer.copy
-
-    def authenticate(message: Octets) -> tuple[bytes, bytes]:
-        nonlocal number
-        counter = _SEQUENCE(number)
-        inner = inner_state()
-        inner.update(counter)
-        inner.update(message)
-        outer = outer_state()
-        outer.update(inner.digest())
-        number = (number + 1) & 0xFFFFFFFF
-        return outer.digest()[:10], counter
+    begin, finish = mac.inner.copy, mac.outer.copy
 
     def seal(message: Octets) -> tuple[Octets, ...]:
-        code, counter = authenticate(message)
-        padding = b"" if block == 1 else _PADDING[8 - (len(message) + _MAC_SIZE) % 8]
-        return encipher(b"".join((message, padding, code))), _TYPE, counter
+        nonlocal number
+        size, counter = len(message), _SEQUENCE(number)
+        inner = begin() if size < LONG else mac.begin_long()
+        inner.update(counter)
+        inner.update(message)
+        outer = finish()
+        outer.update(inner.digest())
+        number = (number + 1) & 0xFFFFFFFF
+        code = outer.digest()[:10]
+        if block > 1:
+            code = _PADDING[8 - (size + _MAC_SIZE) % 8] + code
+        return encipher(b"".join((message, code))), b"\x00\x01" + counter
 
     def sign(message: bytes) -> bytes:
-        code, counter = authenticate(message)
-        return code + _TYPE + counter
+        nonlocal number
+        counter = _SEQUENCE(number)
+        number = (number + 1) & 0xFFFFFFFF
+        return mac.digest(counter, message)[:10] + _TYPE + counter
 
     return seal, sign
 
@@ -190,40 +192,39 @@ def _deciphering_receiver(
     key: bytes, decipher: Callable[[Octets], bytes], block: int, number: int
 ) -> tuple[Opener, Callable[[bytes, bytes], None]]:
     mac = HmacMd5(key)
-    inner_state, outer_state = mac.inner.copy, mac.outer.copy
+    begin, finish = mac.inner.copy, mac.outer.copy
     least = _TRAILER_SIZE if block == 1 else 16 + _CLEAR_SIZE
 
-    def check(message: Octets, received: Octets, counter: bytes) -> None:
-        nonlocal number
-        inner = inner_state()
-        inner.update(counter)
-        inner.update(message)
-        outer = outer_state()
-        outer.update(inner.digest())
-        if not compare_digest(outer.digest()[:10] + b"\x00\x01", received):
-            raise MessageAltered("the MAC of a message does not verify", requirement="RFC2831-2.4-15")
-        number = (number + 1) & 0xFFFFFFFF
-
     def unseal(wire: Octets) -> bytes:
+        nonlocal number
         counter = _SEQUENCE(number)
         if wire[-4:] != counter:
             raise _not_next(wire[-_CLEAR_SIZE:], len(wire), number)
         size = len(wire)
-        if size < least or (size - _CLEAR_SIZE) % block:
+        if size < least or (block > 1 and (size - _CLEAR_SIZE) % block):
             raise MessageAltered(f"a protected message of {size} octets is no whole number of cipher blocks")
         plain = decipher(wire[:-6])
-        end = size - 16 if block == 1 else _end_of_text(plain)
-        message = plain[:end]
-        check(message, plain[-10:] + bytes(wire[-6:-4]), counter)
+        message = plain[:-10] if block == 1 else plain[: _end_of_text(plain)]
+        inner = begin() if size < LONG else mac.begin_long()
+        inner.update(counter)
+        inner.update(message)
+        outer = finish()
+        outer.update(inner.digest())
+        if not compare_digest(outer.digest()[:10] + b"\x00\x01", b"".join((plain[-10:], wire[-6:-4]))):
+            raise MessageAltered("the MAC of a message does not verify", requirement="RFC2831-2.4-15")
+        number = (number + 1) & 0xFFFFFFFF
         return message
 
     def verify(message: bytes, signature: bytes) -> None:
+        nonlocal number
         counter = _SEQUENCE(number)
         if len(signature) != _TRAILER_SIZE:
             raise MessageAltered(f"a signature of {len(signature)} octets, expected {_TRAILER_SIZE}")
         if signature[-4:] != counter:
             raise _not_next(signature[-_CLEAR_SIZE:], len(signature), number)
-        check(message, signature[:12], counter)
+        if not compare_digest(mac.digest(counter, message)[:10] + _TYPE, signature[:12]):
+            raise MessageAltered("a signature does not verify", requirement="RFC2831-2.4-15")
+        number = (number + 1) & 0xFFFFFFFF
 
     return unseal, verify
 

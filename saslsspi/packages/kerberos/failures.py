@@ -62,7 +62,7 @@ _MINOR: Final[Mapping[int, tuple[type[SaslError], str]]] = {
     144: (WrongPrincipal, "the ticket is not for this service"),  # KRB5KRB_AP_WRONG_PRINC
     154: (NoAuthenticatingAuthority, "krb5.conf names no KDC for the realm"),  # KRB5_REALM_UNKNOWN
     156: (NoAuthenticatingAuthority, "no KDC of the realm answers"),  # KRB5_KDC_UNREACH
-    181: (NoCredentials, "the keytab has no key of this principal"),  # KRB5_KT_NOTFOUND
+    181: (NoCredentials, "there is no keytab with a key of this principal"),  # KRB5_KT_NOTFOUND
     195: (NoCredentials, "there is no ticket: run kinit, or give a password"),  # KRB5_FCC_NOFILE
     217: (TargetUnknown, "the host's realm cannot be found"),  # KRB5_ERR_HOST_REALM_UNKNOWN
     220: (NoAuthenticatingAuthority, "no KDC of the realm can be found"),  # KRB5_REALM_CANT_RESOLVE

@@ -16,6 +16,7 @@ from saslsspi import Client, Environment, MemoryNonceStore, Password, Policy, Se
 from saslsspi.errors import InvalidToken, LogonDenied, SaslError
 from saslsspi.packages.digest import client as client_module
 from saslsspi.packages.digest import server as server_module
+from saslsspi.packages.digest.credential import ClientSession, SessionCache
 from saslsspi.sspi.environment import NonceRecord
 
 
@@ -509,16 +510,13 @@ class _Live:
         return None if password is None else sspi.Account(username=question.username, password=password)
 
 
-def test_a_client_with_a_used_up_count_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saslsspi.packages.digest.credential._LAST_COUNT", 3)
-    client = new_client("auth")
-    server, _ = remembering()
-    authenticate(client, server)
-    counts = []
-    for _ in range(3):
-        client, server = joined(client=client.again(), server=server.again())
-        counts.append(client.security.reauthenticated)
-    assert counts == [True, True, False]
+def test_a_count_that_is_used_up_is_not_taken_further() -> None:
+    session = ClientSession(b"u", None, "u", "", b"nonce", b"cnonce", b"auth", True, None, 65536, bytes(16), 0)
+    cache, key = SessionCache(), ("imap/h", "", 0)
+    cache.put(key, session, 0xFFFFFFFE)
+    assert cache.next_use(key) == (session, 0xFFFFFFFF)
+    assert cache.next_use(key) is None
+    assert cache.next_use(key) is None
 
 
 def test_random_octets_decide_the_nonce_of_a_session() -> None:
