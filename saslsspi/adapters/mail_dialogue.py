@@ -176,7 +176,10 @@ def converse(
                 response = client.step(decode_line(reply.text)) or b""
         except SaslError as error:
             client.abort()
-            yield from _withdraw(error)
+            final = yield from _withdraw(error)
+            if isinstance(error, LogonDenied) and final.kind not in (ReplyKind.CHALLENGE, ReplyKind.SUCCESS):
+                # The server said no in the mechanism's own words, as SCRAM's e= does, and has ended the command.
+                return Refused(name, Reply(ReplyKind.DENIED, error.text.encode()))
             raise
         reply = yield base64.b64encode(response)
     if reply.kind is ReplyKind.SUCCESS:
@@ -200,8 +203,9 @@ def _check_empty(text: bytes, name: str, policy: Policy) -> tuple[str, ...]:
     raise InvalidToken(f"the server speaks first in {name}, where the client does")
 
 
-def _withdraw(error: SaslError) -> Generator[bytes, Reply, None]:
-    """Send what is still due to the server, or "*", and take its answer."""
+def _withdraw(error: SaslError) -> Generator[bytes, Reply, Reply]:
+    """Send what is still due to the server, or "*", and return its answer."""
     reply = yield base64.b64encode(error.token) if error.token is not None else CANCEL
     if reply.kind is ReplyKind.CHALLENGE and error.token is not None:
-        yield CANCEL
+        reply = yield CANCEL
+    return reply

@@ -97,26 +97,9 @@ def _levels(mechanism: Mechanism) -> Iterator[Level]:
 
 
 def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
-    print_table(
-        ("client", "mechanism", "package", "qop", "cipher", "SSF", "user", "acts as", "trips", "ms", "on the wire", ""),
-        [
-            [
-                row.client,
-                row.mechanism,
-                row.package,
-                row.qop,
-                row.cipher,
-                row.ssf,
-                row.authcid,
-                row.identity,
-                row.round_trips,
-                row.milliseconds,
-                "readable" if row.clear else "encrypted",
-                "failed" if row.problem else "ok",
-            ]
-            for row in rows
-        ],
-    )
+    headings = ("mechanism", "package", "qop", "cipher", "SSF", "identities", "trips", "ms", "wire", "")
+    for client in dict.fromkeys(row.client for row in rows):
+        print_table(headings, [_cells(row) for row in rows if row.client == client], title=client)
     for row in rows:
         if row.problem:
             print(f"{row.client} {row.mechanism} {row.level}: {row.problem}")
@@ -126,9 +109,26 @@ def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
         print("no mechanism is installed; `saslsspi mechanisms` says what failed to load")
     if succeeded:
         print(
-            f"All {len(rows)} succeeded: each logged on (trips and ms), asked who it is and searched under its layer,"
+            f"All {len(rows)} succeeded: each logged on (round trips, ms), asked who it is, searched under its layer,"
         )
-        print("while a tap looked for the searched text on the wire.")
+        print("while a tap looked for the searched text on the wire: in the clear, sealed by the layer, or inside TLS.")
+
+
+def _cells(row: Row) -> list[object]:
+    wire = "TLS" if row.tls else "clear" if row.clear else "sealed"
+    identities = [row.authcid] if row.identity == f"u:{row.authcid}" else [row.authcid, row.identity]
+    return [
+        row.mechanism,
+        row.package,
+        row.qop,
+        row.cipher,
+        row.ssf,
+        " as ".join(filter(None, identities)),
+        row.round_trips,
+        row.milliseconds,
+        "-" if row.problem else wire,
+        "failed" if row.problem else "ok",
+    ]
 
 
 def _show_progress(text: str) -> None:

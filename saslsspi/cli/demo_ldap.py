@@ -60,7 +60,7 @@ def _server_side(certificates: Certificates) -> ssl.SSLContext:
 
 
 def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, level: Level) -> Row:
-    row = Row("ldap3 in TLS" if level.tls else "ldap3", mechanism.name, level.name)
+    row = Row("LDAP with ldap3", mechanism.name, level.name, level.tls)
     takes_password = not mechanism.credentials or Password in mechanism.credentials
     try:
         with Tap("127.0.0.1", server.port) as tap:

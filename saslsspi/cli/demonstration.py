@@ -28,7 +28,8 @@ class Row(NamedTuple):
     """One logon and the work after it.
 
     Attributes:
-        client: The program's library that logged on.
+        client: The protocol, and the library that logged on.
+        tls: Whether TLS was around it.
         identity: Who the server said we are, asked under the layer.
         round_trips: Of the logon.
         milliseconds: Of the logon.
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     client: str
     mechanism: str
     level: str
+    tls: bool
     package: str = ""
     qop: str = ""
     cipher: str = ""

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     usable = [record for record in records if not record["problem"]]
     print_table(
-        ("mechanism", "package", "sides", "layers", "max SSF", "properties", "from"),
+        ("mechanism", "package", "sides", "layers", "SSF", "properties", "from"),
         [
             [record[key] for key in ("name", "package", "sides", "layers", "max_ssf", "properties", "distribution")]
             for record in usable

@@ -52,6 +52,8 @@ def add_policy_options(parser: argparse.ArgumentParser, *, binding_types: Sequen
         help="largest protected buffer that this side takes")  # fmt: skip
     group.add_argument("--cipher", action="append", type=str.lower, choices=[name.decode() for name in CIPHERS],
         help="permit this cipher, a weak one too, and only those named; repeatable, the preferred first")  # fmt: skip
+    group.add_argument("--allow-plaintext", action="store_true",
+        help="permit a mechanism that sends the password where nothing encrypts the channel")  # fmt: skip
     group.add_argument("--strict", action="store_true",
         help="tolerate no departure of the peer from the specification")  # fmt: skip
     group.add_argument("--tolerance", action="append", default=[], metavar="NAME", type=_tolerance,
@@ -75,6 +77,8 @@ def policy_from(arguments: argparse.Namespace) -> Policy:
             ciphers=tuple(arguments.cipher or DEFAULT_POLICY.ciphers),
             channel_binding=binding,
             tolerances=tolerances,
+            allow_plaintext=arguments.allow_plaintext,
+            allow_anonymous=getattr(arguments, "allow_anonymous", False),
         )
     except SaslError as error:
         raise WrongUsage(error.text) from error
@@ -140,6 +144,7 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
         help="one who may log on, in every realm; repeatable, for trying things out")  # fmt: skip
     group.add_argument("--accounts", type=Path, metavar="FILE",
         help="a TOML file: a table [accounts] of user = \"password\", or entries [[account]]")  # fmt: skip
+    group.add_argument("--allow-anonymous", action="store_true", help="let in who authenticates as nobody")
 
 
 def authority_from(arguments: argparse.Namespace) -> Authority:

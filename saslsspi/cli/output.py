@@ -10,6 +10,10 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["add_json_option", "print_json", "print_record", "print_table"]
 
@@ -40,18 +44,28 @@ def print_record(record: Mapping[str, object]) -> None:
 
 
 def _print_framed(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
-    from rich import box
     from rich.console import Console
+
+    console = Console(highlight=False)
+    table = _framed(headings, rows, title, 1)
+    if console.measure(table, options=console.options.update(max_width=1000)).maximum > console.width:
+        table = _framed(headings, rows, title, 0)
+    console.print(table)
+
+
+def _framed(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str, gap: int) -> Table:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(
         title=title or None,
         title_justify="left",
+        title_style="bold",
         box=box.SIMPLE_HEAD,
         header_style="bold",
         pad_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=(0, gap, 0, 0),
     )
     rights = _right_aligned(headings, rows)
     for at, heading in enumerate(headings):
@@ -61,7 +75,7 @@ def _print_framed(headings: Sequence[str], rows: Sequence[Sequence[object]], tit
     for row in rows:
         # Text and not markup: what a peer says may hold brackets.
         table.add_row(*(Text(_text(cell, "\n"), style=_STYLES.get(_text(cell), "")) for cell in row))
-    Console(highlight=False).print(table)
+    return table
 
 
 _STYLES = {"ok": "green", "failed": "bold red"}

@@ -15,6 +15,7 @@ from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import (
     ClientExchange,
     ClientParameters,
+    First,
     LayerChoice,
     Mechanism,
     ServerExchange,
@@ -34,6 +35,7 @@ _CLIENT_SIGNS: Final = int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETE
 _SERVER_SIGNS: Final = int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT)
 _SEALS: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)
 _MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
+_NO_LAYER: Final = int(IscReq.ISC_REQ_NO_INTEGRITY)
 
 
 def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callable[[], ClientExchange]:
@@ -55,8 +57,12 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
     if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
         target += f"/{parameters.server_name}"
+    kind = _ContextualClient
+    if mechanism.layer is LayerChoice.WITH_CONTEXT:
+        kind = _ClientWithoutSizes
+        wished |= _NO_LAYER if environment.policy.max_ssf == 0 else 0
     request = Request(target, required, wished, parameters.bindings, (), parameters.authzid)
-    return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request)
+    return lambda: kind(SecurityContext(package, credential, Side.INITIATE, environment), request)
 
 
 def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callable[[], ServerExchange]:
@@ -71,7 +77,11 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
         return _negotiating_server(package, credential, parameters)
     required, wished = _flags(environment.policy, _SERVER_SIGNS)
     request = Request("", required, wished, parameters.bindings)
-    return lambda: _ContextualServer(SecurityContext(package, credential, Side.ACCEPT, environment), request)
+    kind = _ContextualServer
+    if mechanism.layer is LayerChoice.WITH_CONTEXT:
+        kind = _ServerWithoutSizes
+    speaks_first = mechanism.first is First.CLIENT
+    return lambda: kind(SecurityContext(package, credential, Side.ACCEPT, environment), request, speaks_first)
 
 
 def _negotiating_client(
@@ -129,15 +139,21 @@ class _ContextualClient(ClientExchange):
 
 
 class _ContextualServer(ServerExchange):
-    __slots__ = ("_context", "_request", "done", "outcome")
+    __slots__ = ("_awaits_first", "_context", "_request", "done", "outcome")
 
-    def __init__(self, context: SecurityContext, request: Request) -> None:
+    def __init__(self, context: SecurityContext, request: Request, client_first: bool) -> None:
         self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
+        self._awaits_first = client_first
 
     def step(self, response: bytes | None) -> bytes | Question | None:
+        # RFC 4422 section 3: where the client goes first and has sent no initial response, "the server sends an empty
+        # challenge".
+        awaits_first, self._awaits_first = self._awaits_first, False
+        if awaits_first and response is None:
+            return b""
         return self._follow(self._context.begin(response or b"", self._request))
 
     def resume(self, account: Account | None) -> bytes | Question | None:
@@ -150,3 +166,34 @@ class _ContextualServer(ServerExchange):
             self.done = True
             self.outcome = self._context.outcome
         return reply.token
+
+
+class _ClientWithoutSizes(_ContextualClient):
+    """A client that is told nothing of buffer sizes: it sends none that is larger than its own policy takes."""
+
+    __slots__ = ()
+
+    def step(self, challenge: bytes | None) -> bytes | None:
+        response = super().step(challenge)
+        if self.done:
+            _limit(self.outcome, self._context.policy)
+        return response
+
+
+class _ServerWithoutSizes(_ContextualServer):
+    """A server that is told nothing of buffer sizes."""
+
+    __slots__ = ()
+
+    def _follow(self, reply: Leg | Question) -> bytes | Question | None:
+        message = super()._follow(reply)
+        if self.done:
+            _limit(self.outcome, self._context.policy)
+        return message
+
+
+def _limit(outcome: Outcome | None, policy: Policy) -> None:
+    protection = outcome.protection if outcome is not None else None
+    if protection is not None:
+        largest = policy.max_buffer - protection.overhead(policy.max_buffer)
+        protection.max_payload = max(1, min(protection.max_payload, largest))

@@ -79,7 +79,7 @@ class Layer:
         max_payload: Largest plain text that goes into one buffer, in octets; wrap cuts longer ones.
     """
 
-    __slots__ = ("_deframer", "_max_receive", "_pending", "_seal", "_unseal", "max_payload")
+    __slots__ = ("_cut", "_deframer", "_max_receive", "_pending", "_seal", "_unseal", "max_payload")
 
     def __init__(self, protection: Protection) -> None:
         self.max_payload = protection.max_payload
@@ -87,6 +87,7 @@ class Layer:
         self._seal = protection.seal
         self._unseal = protection.unseal
         self._deframer = Deframer(protection.max_receive)
+        self._cut = self._deframer.feed
         self._pending = self._deframer.pending
 
     def wrap(self, data: Octets) -> bytes:
@@ -128,7 +129,7 @@ class Layer:
             InvalidToken: a length is above the agreed maximum.
         """
         try:
-            return [self._unseal(buffer) for buffer in self._deframer.feed(octets)]
+            return [self._unseal(buffer) for buffer in self._cut(octets)]
         except SaslError:
             self._end()
             raise
@@ -144,7 +145,7 @@ class Layer:
         return self._deframer.missing
 
     def _end(self) -> None:
-        self._seal = self._unseal = _refuse
+        self._cut = self._seal = self._unseal = _refuse
 
 
 def _refuse(data: Octets) -> NoReturn:

@@ -8,12 +8,14 @@ the rest; any other brings two small classes of its own. It is found by its entr
 from __future__ import annotations
 
 import enum
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import UnsupportedFunction
+from saslsspi.errors import InvalidParameter, UnsupportedFunction
 from saslsspi.sasl.credentials import Credentials
 from saslsspi.sspi.environment import Account, Environment, Question
 from saslsspi.sspi.package import Outcome
@@ -44,6 +46,7 @@ class LayerChoice(enum.Enum):
     NONE = "none"
     IN_EXCHANGE = "in the exchange"
     AFTER_CONTEXT = "after the context"
+    WITH_CONTEXT = "with the context"  # its flags say it, and nothing is said about sizes
 
 
 class Binding(enum.Enum):
@@ -175,3 +178,11 @@ class Mechanism:
     binding: Binding = Binding.OPTIONAL
     credentials: tuple[type[Credentials] | None, ...] = ()
     hash_bits: int = 0
+
+    def __post_init__(self) -> None:
+        if not _NAME(self.name):
+            raise InvalidParameter(f"{self.name!r} is no mechanism name: 1 to 20 of A-Z, 0-9, hyphen and underscore")
+
+
+# RFC 4422 section 3.1
+_NAME: Final = re.compile(r"[A-Z0-9_-]{1,20}").fullmatch

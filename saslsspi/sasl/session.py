@@ -14,6 +14,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import (
     ContextMisuse,
     InternalError,
+    InvalidParameter,
     InvalidToken,
     MutualAuthFailed,
     SaslError,
@@ -131,6 +132,8 @@ class Client(_Session):
         if policy is not None:
             surroundings = replace(surroundings, policy=policy)
         check_permitted(found, surroundings.policy, external_ssf=external_ssf)
+        if "\0" in authzid:
+            raise InvalidParameter("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
         parameters = ClientParameters(
             service=service,
             host=host,

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import (
+    BufferTooSmall,
     ContextMisuse,
     InsufficientMemory,
     InvalidParameter,
@@ -24,7 +25,16 @@ from saslsspi.sspi.attributes import (
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.context import SecurityContext, State
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Account, Environment, SingleAccount
-from saslsspi.sspi.flags import AscReq, AscRet, CredentialUse, IscReq, IscRet, SecBufferType, TargetDataRep
+from saslsspi.sspi.flags import (
+    AscReq,
+    AscRet,
+    CredentialUse,
+    IscReq,
+    IscRet,
+    SecBufferType,
+    SecurityPackageCapability,
+    TargetDataRep,
+)
 from saslsspi.sspi.handles import (
     STATUS_OF_EVENT,
     AcceptContextResult,
@@ -34,7 +44,7 @@ from saslsspi.sspi.handles import (
     InitializeContextResult,
 )
 from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Leg, Request, Side
+from saslsspi.sspi.package import Event, Leg, Request, Side
 from saslsspi.sspi.registry import PACKAGES, find_package
 
 __all__ = [
@@ -56,6 +66,8 @@ __all__ = [
 ContextAttribute = TypeVar("ContextAttribute", bound=SecPkgContext)
 CredentialAttribute = TypeVar("CredentialAttribute", bound=SecPkgCred)
 
+_FRAGMENTS = {Side.INITIATE: int(IscReq.ISC_REQ_FRAGMENT_TO_FIT), Side.ACCEPT: int(AscReq.ASC_REQ_FRAGMENT_TO_FIT)}
+_LEAST_FRAGMENT = 5
 _SIDES = {Side.ACCEPT: CredentialUse.SECPKG_CRED_INBOUND, Side.INITIATE: CredentialUse.SECPKG_CRED_OUTBOUND}
 
 
@@ -191,6 +203,12 @@ def _advance(
     if leg is None:
         leg = context.advance(_token(inputs), _request(side, target or "", flags, inputs))
     handle._context = context
+    if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
+        leg = _fragment(handle, leg, output)
+        if leg.event is Event.CONTINUE and handle._undelivered is not None:
+            assert output is not None
+            output.fill(leg.token or b"")
+            return handle, leg, False
     return handle, leg, _deliver(handle, leg, output)
 
 
@@ -209,6 +227,23 @@ def _request(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) 
     # An initiator asks and looks afterwards at what it got; an acceptor's flags are what it requires.
     required = flags if side is Side.ACCEPT else 0
     return Request(target, required, flags, bindings, parameters)
+
+
+def _fragment(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> Leg:
+    """Cut a token that is larger than its buffer (MS-SPNG section 3.1.5.6); the rest is kept for the next calls."""
+    token = leg.token or b""
+    handle._undelivered = None
+    if output is None or output.allocates or len(token) <= output.count:
+        return leg
+    # "This requires that MaxOutputTokenSize be at least 5 bytes": the first part holds the header of the token.
+    if output.count < _LEAST_FRAGMENT:
+        handle._undelivered = leg
+        raise BufferTooSmall(
+            f"a fragment of {output.count} octets is too small, at least {_LEAST_FRAGMENT} are needed",
+            requirement="MSSPNG-3.1.1-01",
+        )
+    handle._undelivered = leg._replace(token=token[output.count :])
+    return Leg(Event.CONTINUE, token[: output.count])
 
 
 def _deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:

@@ -14,9 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from interop.certificate import make_server_certificate
-
 import saslsspi
+from interop.certificate import make_server_certificate
 from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
@@ -55,6 +54,25 @@ def certificate() -> Certificate:
     return Certificate(server, client, saslsspi.ChannelBindings.tls_server_end_point(der))
 
 
+_OPENED: list[Client] = []
+
+
+def opened(client: Client) -> Client:
+    """Note a client that has to be closed with its test."""
+    _OPENED.append(client)
+    return client
+
+
+def close_opened() -> None:
+    while _OPENED:
+        client = _OPENED.pop()
+        with contextlib.suppress(OSError):
+            if not isinstance(client, imaplib.IMAP4):
+                client.close()
+            elif client.sock.fileno() != -1:
+                client.shutdown()
+
+
 @dataclass(frozen=True)
 class MailProtocol:
     """One protocol's server and clients, in the same words for all three."""
@@ -74,24 +92,24 @@ class MailProtocol:
 SMTP = MailProtocol(
     "smtp",
     SmtpServer,
-    lambda host, port: SaslSMTP(host, port, timeout=TIMEOUT),
-    lambda host, port, context: SaslSMTP_SSL(host, port, timeout=TIMEOUT, context=context),
+    lambda host, port: opened(SaslSMTP(host, port, timeout=TIMEOUT)),
+    lambda host, port, context: opened(SaslSMTP_SSL(host, port, timeout=TIMEOUT, context=context)),
     lambda client, context: client.starttls(context=context),
     smtplib.SMTPAuthenticationError,
 )
 IMAP = MailProtocol(
     "imap",
     ImapServer,
-    lambda host, port: SaslIMAP4(host, port, timeout=TIMEOUT),
-    lambda host, port, context: SaslIMAP4_SSL(host, port, timeout=TIMEOUT, ssl_context=context),
+    lambda host, port: opened(SaslIMAP4(host, port, timeout=TIMEOUT)),
+    lambda host, port, context: opened(SaslIMAP4_SSL(host, port, timeout=TIMEOUT, ssl_context=context)),
     lambda client, context: client.starttls(context),
     imaplib.IMAP4.error,
 )
 POP3 = MailProtocol(
     "pop3",
     Pop3Server,
-    lambda host, port: SaslPOP3(host, port, timeout=TIMEOUT),
-    lambda host, port, context: SaslPOP3_SSL(host, port, timeout=TIMEOUT, context=context),
+    lambda host, port: opened(SaslPOP3(host, port, timeout=TIMEOUT)),
+    lambda host, port, context: opened(SaslPOP3_SSL(host, port, timeout=TIMEOUT, context=context)),
     lambda client, context: client.stls(context),
     poplib.error_proto,
 )
@@ -137,7 +155,10 @@ def serving(protocol: MailProtocol, **options: Any) -> Iterator[tuple[MailServer
     if protocol is POP3:
         options.setdefault("messages", [MESSAGE])
     with loopback.running(protocol.server(on_security=reports.append, **options)) as server:
-        yield server, reports
+        try:
+            yield server, reports
+        finally:
+            close_opened()
 
 
 class Wire:
@@ -233,5 +254,6 @@ def scripted(script: Callable[[Peer], object]) -> Iterator[tuple[int, Callable[[
     try:
         yield listener.getsockname()[1], join
     finally:
+        close_opened()
         listener.close()
         thread.join(TIMEOUT)

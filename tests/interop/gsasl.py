@@ -6,6 +6,7 @@ The library and not the gsasl program: the program's server offers qop="auth" wh
 
 import ctypes
 import enum
+from base64 import b64encode
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,10 @@ from interop.require import require_peer
 _LIBRARY: Final = "libgsasl.so.18"
 _OK: Final = 0
 _NEEDS_MORE: Final = 1
+_AUTHENTICATION_ERROR: Final = 31
+_NO_CALLBACK: Final = 51
+_VALIDATE_SIMPLE: Final = 500
+_CALLBACK: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
 
 
 class Qop(enum.StrEnum):
@@ -31,11 +36,16 @@ class _Property(enum.IntEnum):
     AUTHID = 1
     AUTHZID = 2
     PASSWORD = 3
+    ANONYMOUS_TOKEN = 4
     SERVICE = 5
     HOSTNAME = 6
     REALM = 11
     QOPS = 13
     QOP = 14
+    SCRAM_ITER = 15
+    SCRAM_SALT = 16
+    CB_TLS_UNIQUE = 18
+    CB_TLS_EXPORTER = 25
 
 
 class GsaslError(Exception):
@@ -54,7 +64,9 @@ class GsaslPeer:
         done: Whether the exchange has succeeded on this side.
     """
 
-    def __init__(self, mechanism: str, *, server: bool, properties: dict[_Property, str]) -> None:
+    def __init__(
+        self, mechanism: str, *, server: bool, properties: dict[_Property, str], accepts: Person | None = None
+    ) -> None:
         """Start a session; skips the running test where GNU SASL is not there."""
         require_peer("gsasl")
         self.done = False
@@ -62,6 +74,9 @@ class GsaslPeer:
         self._context = ctypes.c_void_p()
         self._session = ctypes.c_void_p()
         self._check(self._library.gsasl_init(ctypes.byref(self._context)))
+        if accepts is not None:  # PLAIN's server asks the program whether name and password are right
+            self._validate = _CALLBACK(lambda _, session, question: self._answer(session, question, accepts))
+            self._library.gsasl_callback_set(self._context, self._validate)
         start = self._library.gsasl_server_start if server else self._library.gsasl_client_start
         self._check(start(self._context, mechanism.encode(), ctypes.byref(self._session)))
         for key, value in properties.items():
@@ -115,6 +130,12 @@ class GsaslPeer:
         self._library.gsasl_free(output)
         return taken
 
+    def _answer(self, session: int, question: int, accepts: Person) -> int:
+        if question != _VALIDATE_SIMPLE:
+            return _NO_CALLBACK
+        said = [self._library.gsasl_property_fast(session, key) for key in (_Property.AUTHID, _Property.PASSWORD)]
+        return _OK if said == [accepts.name.encode(), accepts.password.encode()] else _AUTHENTICATION_ERROR
+
     def _check(self, code: int) -> None:
         if code != _OK:
             name, text = self._library.gsasl_strerror_name(code), self._library.gsasl_strerror(code)
@@ -153,6 +174,44 @@ def gsasl_server(
     return GsaslPeer(mechanism, server=True, properties=properties)
 
 
+def gsasl_simple_client(
+    mechanism: str,
+    *,
+    person: Person = ALICE,
+    authzid: str | None = None,
+    trace: str = "",
+    tls_unique: bytes = b"",
+    tls_exporter: bytes = b"",
+) -> GsaslPeer:
+    """Start a client of a mechanism without layers: PLAIN, EXTERNAL, ANONYMOUS or SCRAM."""
+    properties = {
+        _Property.AUTHID: person.name,
+        _Property.PASSWORD: person.password,
+        _Property.ANONYMOUS_TOKEN: trace,
+    }
+    if authzid is not None:
+        properties[_Property.AUTHZID] = authzid
+    return GsaslPeer(mechanism, server=False, properties=properties | _bindings(tls_unique, tls_exporter))
+
+
+def gsasl_simple_server(
+    mechanism: str, *, person: Person = ALICE, tls_unique: bytes = b"", tls_exporter: bytes = b""
+) -> GsaslPeer:
+    """Start a server of PLAIN or SCRAM that knows one person's password."""
+    properties = {
+        _Property.PASSWORD: person.password,
+        _Property.SCRAM_ITER: "4096",
+        _Property.SCRAM_SALT: b64encode(bytes(range(16))).decode(),
+    }
+    properties |= _bindings(tls_unique, tls_exporter)
+    return GsaslPeer(mechanism, server=True, properties=properties, accepts=person)
+
+
+def _bindings(tls_unique: bytes, tls_exporter: bytes) -> dict[_Property, str]:
+    given = {_Property.CB_TLS_UNIQUE: tls_unique, _Property.CB_TLS_EXPORTER: tls_exporter}
+    return {key: b64encode(octets).decode() for key, octets in given.items() if octets}
+
+
 def _shared_properties(person: Person, service: str, host: str, realm: str) -> dict[_Property, str]:
     return {
         _Property.AUTHID: person.name,
@@ -171,6 +230,10 @@ def _load() -> ctypes.CDLL:
     library.gsasl_client_start.argtypes = [pointer, ctypes.c_char_p, out]
     library.gsasl_server_start.argtypes = [pointer, ctypes.c_char_p, out]
     library.gsasl_property_set.argtypes = [pointer, ctypes.c_int, ctypes.c_char_p]
+    library.gsasl_property_fast.argtypes = [pointer, ctypes.c_int]
+    library.gsasl_property_fast.restype = ctypes.c_char_p
+    library.gsasl_callback_set.argtypes = [pointer, _CALLBACK]
+    library.gsasl_callback_set.restype = None
     for name in ("gsasl_step", "gsasl_encode", "gsasl_decode"):
         getattr(library, name).argtypes = [pointer, *sizes]
     for name in ("gsasl_finish", "gsasl_done", "gsasl_free"):

@@ -37,9 +37,10 @@ def bounds() -> list[Bound]:
 @pytest.fixture
 def own_server(kdc: Kdc, bounds: list[Bound]) -> Iterator[LdapServer]:
     authority = MemoryAuthority([Account(username="alice", may_act_as=frozenset({"bob"})), Account(username="bob")])
-    server = LdapServer(authority=authority, entries=ENTRIES, on_security=bounds.append)
-    with kdc.inside(), loopback.running(server):
-        yield server
+    with kdc.inside():
+        server = LdapServer(authority=authority, entries=ENTRIES, on_security=bounds.append)
+        with loopback.running(server):
+            yield server
 
 
 def tool(kdc: Kdc, **options: object) -> LdapTool:
@@ -77,9 +78,10 @@ def test_ldapwhoami_acts_as_whom_our_authority_allows(kdc: Kdc, own_server: Ldap
 
 
 def test_ldapwhoami_of_a_user_that_our_authority_does_not_know_is_refused(kdc: Kdc) -> None:
-    server = LdapServer(authority=MemoryAuthority({"bob": "builder"}))
-    with kdc.inside(), loopback.running(server):
-        answer = tool(kdc).whoami(server.url)
+    with kdc.inside():
+        server = LdapServer(authority=MemoryAuthority({"bob": "builder"}))
+        with loopback.running(server):
+            answer = tool(kdc).whoami(server.url)
     assert (answer.result_code, answer.output) == (INVALID_CREDENTIALS, "")
 
 

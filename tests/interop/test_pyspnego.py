@@ -86,9 +86,7 @@ def their_server(package: str = "NTLM", layer: int = SEAL, *, bindings: ChannelB
     )
 
 
-def our_client(
-    package: str = "NTLM", layer: int = SEAL, policy: Policy = SPNEGO_ONLY_NTLM, **more: Any
-) -> Context:
+def our_client(package: str = "NTLM", layer: int = SEAL, policy: Policy = SPNEGO_ONLY_NTLM, **more: Any) -> Context:
     credential = client_credential(package, environment=Environment(policy=policy))
     return Context(credential, layer, TARGET, **more)
 
@@ -258,9 +256,7 @@ def test_several_buffers_open_on_the_other_side(package: str) -> None:
         ]
     )
     assert opened.buffers[1].data == b"secret"
-    sealed = client.wrap_iov(
-        [(BufferType.sign_only, b"head"), BufferType.header, (BufferType.data, b"answer")]
-    ).buffers
+    sealed = client.wrap_iov([(BufferType.sign_only, b"head"), BufferType.header, (BufferType.data, b"answer")]).buffers
     back = SecBufferDesc(
         [
             SecBuffer(bytearray(sealed[0].data), SecBufferType.SECBUFFER_DATA, 0x10000000),

@@ -17,7 +17,6 @@ BOUND = [f"{name}-PLUS" for name in NAMES]
 PEOPLE = {"alice": "wonderland", "a,b=c": "x=,y", "jörg": "grüße", "\u2168": "n\u2168ne"}
 BINDINGS = [
     ChannelBindings.tls_unique(b"finished-msg"),
-    ChannelBindings.tls_exporter(bytes(32)),
     ChannelBindings(application_data=b"tls-server-end-point:" + bytes(range(32))),
 ]
 

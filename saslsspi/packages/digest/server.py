@@ -203,6 +203,8 @@ class DigestServer(Exchange):
     def _accept(self, account: Account, username: str, realm: str, ha1: bytes, rspauth: bytes, tolerances: int) -> Leg:
         response = self._response
         authzid = "" if response.authzid is None else self._decode(response.authzid, None)
+        if "\0" in authzid:
+            raise InvalidToken("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
         if authzid and authzid != username and authzid not in account.may_act_as:
             raise NoImpersonation(
                 "the user may not act as the authorization identity it asks for", requirement="RFC2831-2.1.2-63"

@@ -3,13 +3,14 @@
 import ssl
 
 import pytest
+
+import saslsspi
 from adapters.mail_world import (
     ALICE,
     IMAP,
     MESSAGE,
     POP3,
     PROTOCOLS,
-    SMTP,
     MailProtocol,
     certificate,
     is_closed,
@@ -17,10 +18,7 @@ from adapters.mail_world import (
     move_message,
     serving,
 )
-
-import saslsspi
 from saslsspi.errors import (
-    AlgorithmMismatch,
     ContextMisuse,
     InvalidParameter,
     LogonDenied,
@@ -245,7 +243,11 @@ def test_no_argument_of_a_user_begins_another_command(protocol: MailProtocol, te
         with pytest.raises(PackageNotFound):
             client.authenticate_sasl(text, credentials=ALICE)
         client.authenticate_sasl("SCRAM-SHA-256", credentials=ALICE)
-        command = {"smtp": lambda: client.vrfy(text), "imap": lambda: client.select(text), "pop3": lambda: client.uidl(text)}
+        command = {
+            "smtp": lambda: client.docmd("NOOP", text),
+            "imap": lambda: client.select(text),
+            "pop3": lambda: client.uidl(text),
+        }
         with pytest.raises((InvalidParameter, ValueError)):
             command[protocol.name]()
         leave(client)
@@ -268,22 +270,3 @@ def test_a_host_name_that_is_not_the_servers_is_denied(protocol: MailProtocol) -
         client = protocol.connect("127.0.0.1", server.port)
         with pytest.raises(SaslError):
             client.authenticate_sasl("DIGEST-MD5", credentials=ALICE, host="elsewhere.example.test")
-
-
-@pytest.mark.requirement("SMTP4954-6-12", "IMAP3501-6.2.2-18")
-def test_a_mechanism_that_the_server_finds_unsuitable_is_followed_by_the_next() -> None:
-    with serving(SMTP) as (server, _):
-        client = SMTP.connect("127.0.0.1", server.port)
-        client.ehlo()
-        server.service.__class__  # noqa: B018  # the list below is what the client believes, not what is served
-        client.esmtp_features["auth"] += " SCRAM-SHA-1-PLUS"
-        object.__setattr__(server.service, "mechanisms", ("DIGEST-MD5",))
-        assert client.authenticate_sasl(credentials=ALICE).mechanism == "DIGEST-MD5"
-        leave(client)
-    with serving(SMTP, mechanisms=["SCRAM-SHA-256"]) as (server, _):
-        client = SMTP.connect("127.0.0.1", server.port)
-        client.ehlo()
-        object.__setattr__(server.service, "mechanisms", ("DIGEST-MD5",))
-        with pytest.raises(AlgorithmMismatch):
-            client.authenticate_sasl(credentials=ALICE)
-        leave(client)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from packages.digest.ours import LAYERS, joined, new_client, new_server
-from packages.digest.scripted import REALM, ScriptedClient, ScriptedServer, values
+from packages.digest.scripted import ScriptedClient, ScriptedServer, values
 from pair import To, authenticate, carry, cut, drop, flip, repeat, replace, tampered
 
 from saslsspi import Client, Layer, MemoryNonceStore, Policy, SaslError, SecurityStatus, Server
@@ -59,7 +59,7 @@ def test_a_logon_that_is_not_right_is_denied(client: Client, server: Server) -> 
     [
         (replace((b"username=", b"user=")), S.SEC_E_INVALID_TOKEN),
         (replace((b'"chris"', b'"admin"')), S.SEC_E_LOGON_DENIED),
-        (replace((REALM.encode(), b"elsewhere.org")), S.SEC_E_LOGON_DENIED),
+        (replace((b'realm="example.org"', b'realm="elsewhere.org"')), S.SEC_E_LOGON_DENIED),
         (replace((b"nc=00000001", b"nc=00000002")), S.SEC_E_LOGON_DENIED),
         (replace((b"imap/", b"ldap/")), S.SEC_E_WRONG_PRINCIPAL),
         (replace((b"qop=auth-conf", b"qop=auth")), S.SEC_E_LOGON_DENIED),
@@ -192,7 +192,6 @@ def test_a_flipped_bit_in_a_message_is_found(layer: str) -> None:
         status = status_of(lambda s=sender, r=receiver, p=position: carry(s, r, [b"some plain text"], tampered(To.SERVER, 0, flip(p))))  # noqa: E501
         assert status is (S.SEC_E_OUT_OF_SEQUENCE if position >= size - 4 else S.SEC_E_MESSAGE_ALTERED)
         with pytest.raises(ContextMisuse):
-            receiver.feed(b"")
             receiver.feed(sender.wrap(b"more"))
 
 
@@ -219,7 +218,8 @@ def test_a_replayed_dropped_or_reordered_message_is_out_of_sequence(layer: str) 
 def test_a_monstrous_length_is_refused_at_once(layer: str, size: int) -> None:
     _, receiver = layers(*joined(layer))
     assert status_of(lambda: receiver.feed(size.to_bytes(4))) is S.SEC_E_INVALID_TOKEN
-    assert status_of(lambda: receiver.feed(b"")) is S.SEC_E_INVALID_HANDLE or receiver.at_boundary
+    assert status_of(lambda: receiver.feed(b"")) is S.SEC_E_INVALID_HANDLE
+    assert receiver.at_boundary
 
 
 @every_layer
@@ -258,10 +258,7 @@ def test_a_recorded_response_opens_no_other_connection() -> None:
 def test_hostile_challenges_end_quickly(octets: bytes) -> None:
     client = new_client()
     client.start()
-    if octets == b"":
-        assert client.step(octets) is None or not client.done
-    else:
-        assert status_of(lambda: client.step(octets)) is S.SEC_E_INVALID_TOKEN
+    assert status_of(lambda: client.step(octets)) is S.SEC_E_INVALID_TOKEN
     assert not client.done
 
 

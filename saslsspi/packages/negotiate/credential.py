@@ -1,0 +1,119 @@
+"""Which packages Negotiate may choose, their object identifiers, and the credentials acquired for them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
+from saslsspi.packages.negotiate.messages import mech_type_list
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.identity import AuthIdentity
+from saslsspi.sspi.package import Credential, Package, Side
+from saslsspi.sspi.registry import find_package
+
+__all__ = ["KERBEROS", "MECHANISMS", "MS_KERBEROS", "NTLM", "Candidate", "NegotiateCredential", "acquire"]
+
+KERBEROS: Final = "1.2.840.113554.1.2.2"
+MS_KERBEROS: Final = "1.2.840.48018.1.2.2"
+"""Kerberos with an arc cut to 16 bits, as Windows 2000 wrote it and every Windows since (MS-SPNG section 3.1.5.2)."""
+NTLM: Final = "1.3.6.1.4.1.311.2.2.10"
+
+MECHANISMS: Final = {"Kerberos": (KERBEROS, MS_KERBEROS), "NTLM": (NTLM,)}
+"""The packages that can be chosen, the preferred first, each with its identifiers, the one to offer first first."""
+
+# Windows documents "," between names; programs for sspilib write ":".
+_SEPARATORS: Final = re.compile(r"[,:;\s]+")
+
+
+class Candidate(NamedTuple):
+    """A package that may be chosen, with the credential for it."""
+
+    package: Package
+    credential: Credential
+    oids: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The package's name."""
+        return self.package.info.name
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class NegotiateCredential(Credential):
+    """An acquired Negotiate credential. Its repr shows nothing.
+
+    Attributes:
+        username: Of the first candidate.
+        candidates: In order of preference.
+        refused: Why the others are not among them, by name.
+        lists: Encoded lists of mechanisms, by the candidates in them.
+    """
+
+    username: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    refused: dict[str, str] = field(default_factory=dict)
+    lists: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+    def mech_list(self, oids: tuple[str, ...]) -> bytes:
+        """Return an encoded MechTypeList."""
+        made = self.lists.get(oids)
+        if made is None:
+            made = self.lists[oids] = mech_type_list(oids)
+        return made
+
+
+def _wanted(text: str) -> tuple[list[str], dict[str, str]]:
+    """Read a package list; return the names that are in, in order, and the reason for each that is out."""
+    known = {name.lower(): name for name in MECHANISMS}
+    named: list[str] = []
+    refused: dict[str, str] = {}
+    for word in filter(None, _SEPARATORS.split(text.strip())):
+        name = known.get(word.removeprefix("!").lower())
+        if name is None:
+            # pku2u, negoex and others that Windows has: leaving them out is what we do anyhow.
+            refused[word.removeprefix("!")] = "Negotiate knows no such package"
+        elif word.startswith("!"):
+            refused[name] = "the package list excludes it"
+        elif name not in named:
+            named.append(name)
+    if not named and any(not word.startswith("!") for word in filter(None, _SEPARATORS.split(text.strip()))):
+        raise InvalidParameter(f"the package list names none of {', '.join(MECHANISMS)}")
+    names = [name for name in named or MECHANISMS if name not in refused]
+    refused.update({name: "the package list does not name it" for name in MECHANISMS if name not in {*names, *refused}})
+    return names, refused
+
+
+def acquire(
+    principal: str | None,
+    auth_data: AuthIdentity | None,
+    sides: frozenset[Side],
+    environment: Environment,
+) -> NegotiateCredential:
+    """Acquire a credential of every package that is wanted and can be had.
+
+    Raises:
+        NoCredentials: there is none; the text gives the reason for each.
+        InvalidParameter: the package list names nothing that we know.
+    """
+    text = getattr(auth_data, "package_list", None) or environment.policy.negotiate.packages
+    names, refused = _wanted(text)
+    candidates = []
+    for name in names:
+        try:
+            package = find_package(name)
+            credential = package.acquire(principal, auth_data, sides, environment)
+        except SaslError as error:
+            # RFC 4178 section 3.1: no mechanism "for which the client lacks credentials" is offered.
+            refused[name] = error.text
+            continue
+        candidates.append(Candidate(package, credential, MECHANISMS[name]))
+    if not candidates:
+        raise NoCredentials(f"no package is left to negotiate: {explain(refused)}")
+    return NegotiateCredential(candidates[0].credential.username, tuple(candidates), refused)
+
+
+def explain(refused: dict[str, str]) -> str:
+    """Return the reasons as one line."""
+    return "; ".join(f"{name}: {reason}" for name, reason in refused.items()) or "nothing was tried"

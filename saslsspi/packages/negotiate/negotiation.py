@@ -1,0 +1,108 @@
+"""What both sides of a negotiation have in common: the chosen context, the list's MICs, the attributes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final, cast
+
+from saslsspi.errors import ContextMisuse, UnsupportedFunction
+from saslsspi.packages.negotiate.assembly import Assembly
+from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
+from saslsspi.packages.negotiate.messages import MAX_TOKEN
+from saslsspi.sspi.attributes import SecPkgContextNegotiationInfo, SecPkgContextPackageInfo, SecPkgContextSizes
+from saslsspi.sspi.context import SecurityContext
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import AscRet, IscRet, NegotiationState
+from saslsspi.sspi.package import Attribute, Exchange, Outcome, Side
+
+__all__ = ["Negotiation"]
+
+_INTEGRITY: Final = {Side.INITIATE: int(IscRet.ISC_RET_INTEGRITY), Side.ACCEPT: int(AscRet.ASC_RET_INTEGRITY)}
+
+
+class Negotiation(Exchange):
+    """One side of a running negotiation.
+
+    The MIC of the list of mechanisms (RFC 4178 section 5) is needed when the choice is not the favourite of both
+    sides, and when the chosen package protected its own messages (MS-SPNG section 6 note 8); a context without
+    integrity makes none.
+    """
+
+    __slots__ = (
+        "_assembly", "_candidate", "_context", "_credential", "_environment", "_mech_list", "_mic_needed",
+        "_mic_received", "_mic_sent", "_refused", "_side", "_state", "outcome",
+    )  # fmt: skip
+
+    def __init__(self, side: Side, credential: NegotiateCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._side = side
+        self._credential = credential
+        self._environment = environment
+        self._assembly = Assembly()
+        self._candidate = credential.candidates[0]
+        self._context: SecurityContext | None = None
+        self._refused = dict(credential.refused)
+        self._mech_list = b""
+        self._mic_needed = self._mic_received = self._mic_sent = False
+        self._state = NegotiationState.IN_PROGRESS
+
+    def _open(self, candidate: Candidate) -> SecurityContext:
+        """Begin a context of a package; one that was begun before is discarded."""
+        self._candidate = candidate
+        self._context = SecurityContext(candidate.package, candidate.credential, self._side, self._environment)
+        return self._context
+
+    def _established(self) -> Outcome | None:
+        """Return the outcome of the chosen package's context, None before it has one."""
+        return self._context.outcome if self._context is not None else None
+
+    def _settle(self) -> None:
+        """See what the established context says about MICs."""
+        outcome = self._established()
+        assert outcome is not None
+        if not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
+            self._mic_needed = False
+        elif outcome.protection.wants_mech_list_mic:
+            self._mic_needed = True
+
+    def _sign(self) -> bytes | None:
+        """Return our MIC of the list; None where the context has no integrity."""
+        outcome = self._established()
+        assert outcome is not None
+        if not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
+            return None
+        self._mic_sent = True
+        return outcome.protection.sign_mech_list(self._mech_list)
+
+    def _verify(self, mic: bytes | None) -> None:
+        """Verify the peer's MIC where there is one; where the context has no integrity it says nothing."""
+        outcome = self._established()
+        assert outcome is not None
+        if mic is None or not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
+            return
+        outcome.protection.verify_mech_list(self._mech_list, mic)
+        self._mic_received = True
+
+    def _finish(self) -> None:
+        self._state = NegotiationState.COMPLETE
+        self.outcome = self._established()
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """How the negotiation went; everything else is the chosen package's."""
+        if kind is SecPkgContextNegotiationInfo:
+            info = SecPkgContextNegotiationInfo(
+                self._candidate.package.info,
+                self._state,
+                dict(self._refused),
+                self._mic_received and self._mic_sent,
+            )
+            return cast(Attribute, info)
+        if kind is SecPkgContextPackageInfo or self._context is None:
+            return None
+        try:
+            value = self._context.query(kind)
+        except (ContextMisuse, UnsupportedFunction):
+            return None
+        if isinstance(value, SecPkgContextSizes):
+            return cast(Attribute, replace(value, max_token=MAX_TOKEN))
+        return value

@@ -1,0 +1,72 @@
+"""The Negotiate security package as the engine sees it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import ContextMisuse, UnsupportedFunction
+from saslsspi.packages.negotiate.client import NegotiateClient
+from saslsspi.packages.negotiate.credential import NegotiateCredential, acquire
+from saslsspi.packages.negotiate.messages import MAX_TOKEN
+from saslsspi.packages.negotiate.server import NegotiateServer
+from saslsspi.sspi.attributes import SecPkgInfo
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import IscReq, SecurityPackageCapability
+from saslsspi.sspi.identity import AuthIdentity
+from saslsspi.sspi.package import Credential, Exchange, Package, Side
+
+__all__ = ["NegotiatePackage"]
+
+_INFO: Final = SecPkgInfo(
+    capabilities=(
+        SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
+        | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
+        | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+        | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
+        | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
+        | SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE
+        | SecurityPackageCapability.SECPKG_FLAG_GSS_COMPATIBLE
+        | SecurityPackageCapability.SECPKG_FLAG_FRAGMENT
+        | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
+        | SecurityPackageCapability.SECPKG_FLAG_READONLY_WITH_CHECKSUM
+    ),
+    version=1,
+    rpcid=9,  # RPC_C_AUTHN_GSS_NEGOTIATE
+    max_token=MAX_TOKEN,
+    name="Negotiate",
+    comment="Microsoft Package Negotiator (SPNEGO, RFC 4178)",
+)
+_REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)
+
+
+class NegotiatePackage(Package):
+    """Negotiate."""
+
+    info = _INFO
+    aliases = ("SPNEGO",)
+
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """See Package.acquire. auth_data goes to every package that may be chosen; its package_list says which."""
+        return acquire(principal, auth_data, sides, environment)
+
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.initiate."""
+        assert isinstance(credential, NegotiateCredential)
+        return NegotiateClient(credential, environment)
+
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.accept."""
+        assert isinstance(credential, NegotiateCredential)
+        return NegotiateServer(credential, environment)
+
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Refuse what no package can do."""
+        if side is Side.INITIATE and flags & _REFUSED_INITIATING:
+            raise UnsupportedFunction("Negotiate does not prompt for credentials")
+
+    def reauthenticate(self, side: Side) -> None:
+        """An established context takes no token; a new logon is a new context."""
+        raise ContextMisuse("the context is established; begin a new one for the next logon")

@@ -1,0 +1,262 @@
+"""Client and Server as programs use them: order of calls, what is none and what is empty, and death after failure."""
+
+from __future__ import annotations
+
+import pytest
+from packages.digest.ours import joined, new_client, new_server
+from pair import To, authenticate, tampered
+
+from saslsspi import Client, Password, Pending, Policy, Server
+from saslsspi.errors import (
+    ContextMisuse,
+    DowngradeDetected,
+    InternalError,
+    InvalidToken,
+    MutualAuthFailed,
+    PackageNotFound,
+    SaslError,
+    UnsupportedFunction,
+)
+from saslsspi.sasl.mechanism import (
+    ClientExchange,
+    ClientParameters,
+    First,
+    Mechanism,
+    ServerExchange,
+    ServerParameters,
+)
+from saslsspi.sspi.environment import Account, Question
+from saslsspi.sspi.package import Outcome
+from saslsspi.sspi.policy import Property
+
+
+class _ToyClient(ClientExchange):
+    """Sends its name, and waits for nothing."""
+
+    def __init__(self, parameters: ClientParameters) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+        self._name = parameters.credentials.username if parameters.credentials else ""
+
+    def step(self, challenge: bytes | None) -> bytes | None:
+        if self._name == "crash":
+            raise ValueError("a mechanism with a mistake")
+        if challenge:
+            raise InvalidToken("this mechanism has one message")
+        self.outcome = Outcome(username=self._name)
+        return self._name.encode()
+
+    def succeed(self) -> None:
+        self.done = self.outcome is not None
+
+
+class _ToyServer(ServerExchange):
+    """Asks for a message if there is none, and then whether the account exists."""
+
+    def __init__(self, parameters: ServerParameters) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, response: bytes | None) -> bytes | Question | None:
+        if response is None:
+            return b""
+        return Question(response.decode(), "", ())
+
+    def resume(self, account: Account | None) -> bytes | Question | None:
+        if account is None:
+            raise ZeroDivisionError
+        self.done, self.outcome = True, Outcome(username=account.username)
+        return None
+
+
+_KEEPS = Property.NO_PLAINTEXT | Property.NO_ANONYMOUS
+TOY = Mechanism(
+    name="X-TOY", first=First.CLIENT, properties=_KEEPS, client=_ToyClient, server=_ToyServer
+)
+ONE_SIDED = Mechanism(name="X-NONE", first=First.CLIENT, properties=_KEEPS)
+
+
+class _Everybody:
+    def lookup(self, question: Question) -> Account | None:
+        return None if question.username == "nobody" else Account(username=question.username)
+
+
+def toy_client(name: str = "chris", policy: Policy | None = None) -> Client:
+    return Client(TOY, service="imap", host="h", credentials=Password(name, ""), policy=policy)
+
+
+def toy_server(**named: object) -> Server:
+    return Server(TOY, service="imap", host="h", authority=_Everybody(), **named)  # type: ignore[arg-type]
+
+
+def test_a_mechanism_of_its_own_needs_no_context() -> None:
+    client, server = toy_client(), toy_server()
+    sent = authenticate(client, server)
+    assert [message.octets for message in sent] == [b"chris"]
+    assert client.security.authcid == server.security.authcid == "chris"
+    assert client.security.package == ""
+    assert client.layer is None
+
+
+def test_without_an_initial_response_the_server_sends_an_empty_challenge() -> None:
+    client, server = toy_client(), toy_server()
+    sent = authenticate(client, server, initial_response=False)
+    assert [(message.to, message.octets) for message in sent] == [(To.CLIENT, b""), (To.SERVER, b"chris")]
+    assert client.done
+
+
+def test_a_mechanism_whose_last_message_is_its_own_is_done_with_success() -> None:
+    client = toy_client()
+    assert client.start() == b"chris"
+    assert not client.done
+    client.succeed()
+    assert client.done
+
+
+def test_nothing_was_negotiated_before_the_end() -> None:
+    client, server = new_client(), new_server()
+    for side in (client, server):
+        with pytest.raises(ContextMisuse):
+            _ = side.security
+        assert side.layer is None
+        assert not side.done
+
+
+def test_success_with_data_for_a_client_that_wants_none_is_refused() -> None:
+    client = toy_client()
+    client.start()
+    with pytest.raises(SaslError):
+        client.succeed(b"surprise")
+    assert not client.done
+
+
+def test_success_that_comes_twice_changes_nothing() -> None:
+    client, _ = joined()
+    client.succeed()
+    assert client.done
+    with pytest.raises(ContextMisuse):
+        client.succeed(b"more")
+
+
+def test_success_in_the_middle_is_refused_and_final() -> None:
+    client = new_client()
+    client.start()
+    with pytest.raises(MutualAuthFailed):
+        client.succeed()
+    with pytest.raises(ContextMisuse):
+        client.step(b'nonce="a",algorithm=md5-sess')
+
+
+@pytest.mark.parametrize("failing", ["client", "server"])
+def test_a_failed_exchange_is_dead(failing: str) -> None:
+    client, server = new_client(), new_server()
+    to = To.CLIENT if failing == "client" else To.SERVER
+    with pytest.raises(InvalidToken):
+        authenticate(client, server, tampered(to, 0, lambda octets: (b"x",)))
+    dead = client if failing == "client" else server
+    assert not dead.done
+    with pytest.raises(ContextMisuse):
+        dead.step(b"")
+
+
+def test_an_aborted_exchange_is_dead_and_forgets() -> None:
+    client, server = joined("rc4")
+    for side in (client, server):
+        side.abort()
+        assert not side.done
+        assert side.layer is None
+        with pytest.raises(ContextMisuse):
+            side.step(b"")
+
+
+def test_a_mistake_in_a_mechanism_is_an_internal_error_of_ours() -> None:
+    client = toy_client("crash")
+    with pytest.raises(InternalError, match="X-TOY failed with ValueError") as caught:
+        client.start()
+    assert isinstance(caught.value.__cause__, ValueError)
+    with pytest.raises(InternalError, match="ZeroDivisionError"):
+        toy_server().step(b"nobody")
+
+
+def test_less_than_the_policy_demands_is_never_done() -> None:
+    client = toy_client(policy=Policy(min_ssf=0))
+    client.start()
+    client.succeed()
+    with pytest.raises(SaslError):  # before it begins or after it has ended, whichever is checked
+        strict = toy_client(policy=Policy(min_ssf=1))
+        strict.start()
+        strict.succeed()
+    with pytest.raises(SaslError):
+        toy_server(policy=Policy(min_ssf=1)).step(b"chris")
+    assert DowngradeDetected.status.name == "SEC_E_DOWNGRADE_DETECTED"
+
+
+def test_a_question_goes_to_the_caller_and_only_there() -> None:
+    server = toy_server()
+    pending = server.begin(b"chris")
+    assert isinstance(pending, Pending)
+    assert pending.question.username == "chris"
+    assert server.resume(Account(username="chris")) is None
+    assert server.done
+    with pytest.raises(ContextMisuse):
+        server.resume(None)
+
+
+def test_an_answer_without_a_question_is_our_callers_mistake() -> None:
+    with pytest.raises(SaslError):
+        new_server().resume(None)
+
+
+def test_a_token_while_a_question_is_open_is_our_callers_mistake() -> None:
+    client, server = new_client(), new_server()
+    response = client.step(server.step(None) or b"")
+    assert isinstance(server.begin(response), Pending)
+    with pytest.raises(SaslError):
+        server.begin(response)
+
+
+def test_a_mechanism_that_lacks_a_side_says_so() -> None:
+    with pytest.raises(UnsupportedFunction):
+        Client(ONE_SIDED, service="imap", host="h")
+    with pytest.raises(UnsupportedFunction):
+        Server(ONE_SIDED, service="imap", host="h")
+
+
+def test_an_unknown_mechanism_is_not_found() -> None:
+    with pytest.raises(PackageNotFound):
+        Client("X-NEVER", service="imap", host="h")
+
+
+def test_again_is_another_exchange_with_the_same_parameters() -> None:
+    client, server = new_client(), new_server()
+    first = [message.octets for message in authenticate(client, server)]
+    other_client, other_server = client.again(), server.again()
+    assert not other_client.done
+    assert not other_server.done
+    second = [message.octets for message in authenticate(other_client, other_server)]
+    assert first[0] != second[0]
+    assert other_client.done
+    assert client.done
+
+
+def test_again_after_a_failure_works() -> None:
+    client, server = new_client(), new_server()
+    with pytest.raises(InvalidToken):
+        client.step(b"x")
+    client = client.again()
+    authenticate(client, server)
+    assert client.done
+
+
+def test_a_server_that_cannot_send_data_with_success_sends_one_more_challenge() -> None:
+    server = new_server(success_data=False)
+    client = new_client()
+    response = client.step(server.step(None) or b"")
+    proof = server.step(response)
+    assert proof is not None
+    assert not server.done
+    assert client.step(proof) is None
+    assert client.done
+    assert server.step(b"") is None
+    assert server.done
+    client.succeed()
