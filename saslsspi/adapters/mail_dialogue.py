@@ -177,8 +177,9 @@ def converse(
         except SaslError as error:
             client.abort()
             final = yield from _withdraw(error)
-            if isinstance(error, LogonDenied) and final.kind not in (ReplyKind.CHALLENGE, ReplyKind.SUCCESS):
-                # The server said no in the mechanism's own words, as SCRAM's e= does, and has ended the command.
+            over = final.kind not in (ReplyKind.CHALLENGE, ReplyKind.SUCCESS)
+            if over and isinstance(error, LogonDenied) and error.requirement is None:
+                # The server said no in the mechanism's own words, as SCRAM's e= does, and broke no rule.
                 return Refused(name, Reply(ReplyKind.DENIED, error.text.encode()))
             raise
         reply = yield base64.b64encode(response)

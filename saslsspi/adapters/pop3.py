@@ -60,6 +60,7 @@ class _Sasl(poplib.POP3):
 
     security: Security | None = None
     _layered = False
+    _at_end = False
 
     def authenticate_sasl(
         self,
@@ -128,7 +129,12 @@ class _Sasl(poplib.POP3):
 
     def _getline(self) -> tuple[bytes, int]:
         self._open_file()
-        return super()._getline()  # type: ignore[misc, no-any-return]
+        try:
+            answer: tuple[bytes, int] = super()._getline()  # type: ignore[misc]
+        except poplib.error_proto:
+            self._at_end = True
+            raise
+        return answer
 
     def _putcmd(self, line: str) -> None:
         check_argument(line)
@@ -165,7 +171,7 @@ class _Sasl(poplib.POP3):
         try:
             return self.capa().get("SASL")
         except poplib.error_proto as error:
-            if str(error.args[0]).find("-ERR EOF") >= 0:  # poplib's words for a closed connection
+            if self._at_end:  # poplib says "not supported" then
                 raise InvalidToken("the connection ended in the middle of CAPA") from error
             return None
 

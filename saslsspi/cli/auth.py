@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the mechanism; repeatable, in order of preference; without it the strongest on offer")  # fmt: skip
     parser.add_argument("--host", metavar="NAME", help="the server's full name, when it is not that of the URL")
     parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service")
-    parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="for each answer (10)")
+    parser.add_argument("--timeout", type=int, default=10, metavar="SECONDS", help="for each answer (10)")
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--starttls", action="store_true", help="begin TLS before authenticating")
     tls.add_argument("--ca", type=Path, metavar="FILE", help="the authorities to trust, in PEM; else the system's")

@@ -29,7 +29,7 @@ class Target(NamedTuple):
     ca: Path | None
     certificate: Path | None
     key: Path | None
-    timeout: float
+    timeout: int
 
 
 class Logon(NamedTuple):

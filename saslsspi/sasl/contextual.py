@@ -57,12 +57,12 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
     if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
         target += f"/{parameters.server_name}"
-    kind = _ContextualClient
+    limit = 0
     if mechanism.layer is LayerChoice.WITH_CONTEXT:
-        kind = _ClientWithoutSizes
+        limit = environment.policy.max_buffer
         wished |= _NO_LAYER if environment.policy.max_ssf == 0 else 0
     request = Request(target, required, wished, parameters.bindings, (), parameters.authzid)
-    return lambda: kind(SecurityContext(package, credential, Side.INITIATE, environment), request)
+    return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request, limit)
 
 
 def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callable[[], ServerExchange]:
@@ -77,11 +77,11 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
         return _negotiating_server(package, credential, parameters)
     required, wished = _flags(environment.policy, _SERVER_SIGNS)
     request = Request("", required, wished, parameters.bindings)
-    kind = _ContextualServer
-    if mechanism.layer is LayerChoice.WITH_CONTEXT:
-        kind = _ServerWithoutSizes
-    speaks_first = mechanism.first is First.CLIENT
-    return lambda: kind(SecurityContext(package, credential, Side.ACCEPT, environment), request, speaks_first)
+    limit = environment.policy.max_buffer if mechanism.layer is LayerChoice.WITH_CONTEXT else 0
+    client_first = mechanism.first is First.CLIENT
+    return lambda: _ContextualServer(
+        SecurityContext(package, credential, Side.ACCEPT, environment), request, limit, client_first
+    )
 
 
 def _negotiating_client(
@@ -122,30 +122,32 @@ def _flags(policy: Policy, signs: int) -> tuple[int, int]:
 
 
 class _ContextualClient(ClientExchange):
-    __slots__ = ("_context", "_request", "done", "outcome")
+    __slots__ = ("_context", "_limit", "_request", "done", "outcome")
 
-    def __init__(self, context: SecurityContext, request: Request) -> None:
+    def __init__(self, context: SecurityContext, request: Request, limit: int) -> None:
         self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
+        self._limit = limit
 
     def step(self, challenge: bytes | None) -> bytes | None:
         leg = self._context.advance(challenge or b"", self._request)
         if leg.event is Event.COMPLETE:
             self.done = True
-            self.outcome = self._context.outcome
+            self.outcome = _limited(self._context.outcome, self._limit)
         return leg.token
 
 
 class _ContextualServer(ServerExchange):
-    __slots__ = ("_awaits_first", "_context", "_request", "done", "outcome")
+    __slots__ = ("_awaits_first", "_context", "_limit", "_request", "done", "outcome")
 
-    def __init__(self, context: SecurityContext, request: Request, client_first: bool) -> None:
+    def __init__(self, context: SecurityContext, request: Request, limit: int, client_first: bool) -> None:
         self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
+        self._limit = limit
         self._awaits_first = client_first
 
     def step(self, response: bytes | None) -> bytes | Question | None:
@@ -164,36 +166,14 @@ class _ContextualServer(ServerExchange):
             return reply
         if reply.event is Event.COMPLETE:
             self.done = True
-            self.outcome = self._context.outcome
+            self.outcome = _limited(self._context.outcome, self._limit)
         return reply.token
 
 
-class _ClientWithoutSizes(_ContextualClient):
-    """A client that is told nothing of buffer sizes: it sends none that is larger than its own policy takes."""
-
-    __slots__ = ()
-
-    def step(self, challenge: bytes | None) -> bytes | None:
-        response = super().step(challenge)
-        if self.done:
-            _limit(self.outcome, self._context.policy)
-        return response
-
-
-class _ServerWithoutSizes(_ContextualServer):
-    """A server that is told nothing of buffer sizes."""
-
-    __slots__ = ()
-
-    def _follow(self, reply: Leg | Question) -> bytes | Question | None:
-        message = super()._follow(reply)
-        if self.done:
-            _limit(self.outcome, self._context.policy)
-        return message
-
-
-def _limit(outcome: Outcome | None, policy: Policy) -> None:
+def _limited(outcome: Outcome | None, limit: int) -> Outcome | None:
+    """Where nothing is said about sizes, send no buffer that is larger than our own policy would take."""
     protection = outcome.protection if outcome is not None else None
-    if protection is not None:
-        largest = policy.max_buffer - protection.overhead(policy.max_buffer)
+    if limit and protection is not None:
+        largest = limit - protection.overhead(limit)
         protection.max_payload = max(1, min(protection.max_payload, largest))
+    return outcome

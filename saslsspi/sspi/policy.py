@@ -42,7 +42,7 @@ class Tolerances(enum.IntFlag):
     UTF8_WITHOUT_CHARSET = 0x0100  # off by default: UTF-8 that charset=utf-8 did not announce, as pure-sasl sends it
     HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
     HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
-    SIZE_WITHOUT_LAYER = 0x0800  # GSSAPI: a size where no layer was offered or chosen, as OpenJDK sends it
+    SIZE_WITHOUT_LAYER = 0x0800  # GSSAPI: a size where no layer is offered, as OpenJDK's server sends it, or chosen
     DEFAULT = 0x08FF
 
 

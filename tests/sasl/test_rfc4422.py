@@ -409,7 +409,7 @@ class TestLayer:
     def test_a_layer_stays_for_the_whole_session(self) -> None:
         ours, theirs = self.pair(min_ssf=2)
         for number in range(300):
-            message = b"%d" % number
+            message = b"message number %d" % number
             wire = ours.wrap(message)
             assert message not in wire
             assert theirs.unwrap(wire) == message

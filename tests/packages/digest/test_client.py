@@ -256,3 +256,11 @@ def test_client_and_scripted_client_agree() -> None:
     assert challenge is not None
     mine = new_client(policy=Policy(max_ssf=0)).step(challenge)
     assert values(mine or b"").keys() - {"maxbuf"} == values(script.answer(challenge)).keys()
+
+
+@pytest.mark.requirement("RFC6331-1-01")
+def test_digest_is_chosen_only_where_no_scram_is_offered() -> None:
+    """RFC 6331 names SCRAM as the successor."""
+    for successor in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
+        assert choose(["DIGEST-MD5", successor], Policy()).mechanism.name == successor
+        assert choose([successor, "DIGEST-MD5"], Policy()).mechanism.name == successor

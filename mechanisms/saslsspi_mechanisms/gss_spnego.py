@@ -1,0 +1,32 @@
+"""GSS-SPNEGO: SPNEGO (RFC 4178) without the messages of RFC 4752, as Active Directory, Samba and Cyrus speak it.
+
+No layer negotiation follows the context: its flags say whether messages are sealed (SSF of the cipher), signed
+(SSF 1) or left alone (SSF 0), and the SASL buffers begin at once. A client that must have no layer asks for a context
+without integrity; MIT's Kerberos asserts integrity unless it is told not to. Active Directory refuses a layer
+inside TLS: say Policy(max_ssf=0) there, and pass the channel's bindings.
+
+Which package won is SecPkgContextNegotiationInfo of the context; Policy(negotiate=NegotiatePolicy(packages=...)) says
+which may.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.sasl.credentials import Password
+from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sspi.policy import Property
+
+__all__ = ["GSS_SPNEGO"]
+
+GSS_SPNEGO: Final = Mechanism(
+    name="GSS-SPNEGO",
+    package="Negotiate",
+    first=First.CLIENT,
+    layer=LayerChoice.WITH_CONTEXT,
+    # MUTUAL holds with Kerberos only, so it is not promised.
+    properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
+    max_ssf=256,
+    binding=Binding.OPTIONAL,
+    credentials=(Password, None),
+)
