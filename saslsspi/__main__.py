@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Final
 
 import saslsspi
@@ -39,17 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"saslsspi.cli.{name}")
     parser = argparse.ArgumentParser(prog=f"saslsspi {name}", allow_abbrev=False)
     command.configure(parser)
-    arguments = parser.parse_args(words[1:])
-    return _run(command.run, parser, arguments)
+    return _run(command, parser, parser.parse_args(words[1:]))
 
 
-def _run(run: object, parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+def _run(command: ModuleType, parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from saslsspi.cli.exit_status import ExitStatus, WrongUsage, exit_status
     from saslsspi.errors import SaslError
 
-    assert callable(run)
     try:
-        return int(run(arguments))
+        return int(command.run(arguments))
     except WrongUsage as error:
         print(f"{parser.prog}: {error}\n`{parser.prog} --help` lists the options.", file=sys.stderr)
         return ExitStatus.USAGE

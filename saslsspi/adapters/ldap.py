@@ -71,7 +71,7 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         logon: What the next bind uses.
         security: What the last bind negotiated; None before it and after one that failed.
         refusal: Why the server refused the last bind, or None.
-        failure: The error of the layer that ended the connection, or None.
+        failure: The error that ended the connection while nobody waited for it, or None.
     """
 
     bound: bool
@@ -114,7 +114,7 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         )
         self.security: Security | None = None
         self.refusal: BindRefused | None = None
-        self.failure: SaslError | None = None
+        self.failure: Exception | None = None
         self._stream: LayeredSocket | None = None
         self._last_client: tuple[object, Client] | None = None
         super().__init__(
@@ -256,7 +256,7 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         """What ldap3 logs; there is nothing to strip."""
         return repr(self)
 
-    def stream_failed(self, error: SaslError) -> None:
+    def stream_failed(self, error: Exception) -> None:
         """Note what has ended the connection, and wake whoever waits for a response."""
         self.failure = self.failure or error
         self.strategy.reading_ended()

@@ -55,6 +55,7 @@ _PHRASE_HINTS: Final[tuple[tuple[str, type[SaslError], str], ...]] = (
     ("80090346", BadBindings, _DATA_HINTS["80090346"]),
     ("digest-uri does not match", WrongPrincipal, "give the server's full name as host=; no alias will do"),
     ("incorrect digest-uri", WrongPrincipal, "give the server's full name as host="),
+    ("unable to canonify user", LogonDenied, "the server knows no such user in this realm"),
     ("user not found", LogonDenied, "the server knows no such user, or not in this realm"),
     ("no mechanism available", PackageNotFound, "the server does not offer it, or not without a layer or TLS"),
     ("security requirements", SecurityQosFailed, "the server demands a layer or TLS, or forbids the layer chosen"),

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ldap3 import ASYNC, ASYNC_STREAM, RESTARTABLE, SAFE_RESTARTABLE, SAFE_SYNC, SYNC
 from ldap3.core.exceptions import (
+    LDAPCertificateError,
+    LDAPException,
     LDAPExceptionError,
     LDAPMaximumRetriesError,
     LDAPResponseTimeoutError,
@@ -58,7 +60,7 @@ def is_drop(error: BaseException) -> bool:
     """Whether an error says that the connection is gone, and not that something is wrong with the peer."""
     if isinstance(error, SaslError):
         return isinstance(error, Truncated)
-    return isinstance(error, _DROPS) and not isinstance(error, ssl.SSLCertVerificationError)
+    return isinstance(error, _DROPS) and not isinstance(error, ssl.SSLCertVerificationError | LDAPCertificateError)
 
 
 class _Carrying(BaseStrategy):  # type: ignore[misc]  # ldap3 ships no types
@@ -104,7 +106,9 @@ class _Receiver(AsyncStrategy.ReceiverSocketThread):  # type: ignore[misc]  # ld
         try:
             super().run()
         except Exception as error:
-            self.connection.stream_failed(InvalidToken(f"ldap3 cannot read what came: {type(error).__name__}"))
+            known = isinstance(error, LDAPException)
+            failure = error if known else InvalidToken(f"ldap3 cannot read what came: {type(error).__name__}")
+            self.connection.stream_failed(failure)
             self.connection.strategy.close()
 
 
@@ -209,9 +213,12 @@ class _Restarting(_Carrying, RestartableStrategy):  # type: ignore[misc]  # ldap
             connection.bind_again(self._last_bind_controls)
 
     def _open_socket(self, address: Any, use_ssl: bool = False, unix_socket: bool = False) -> None:
-        if self._restarting:
+        try:
             SyncStrategy._open_socket(self, address, use_ssl, unix_socket)
-        else:
+        except Exception as error:
+            # ldap3 would try for a minute to make a bad certificate good, and take a failed restart for a connection.
+            if self._restarting or not is_drop(error):
+                raise
             super()._open_socket(address, use_ssl, unix_socket)
 
     def send(self, message_type: str, request: object, controls: object = None) -> Any:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from saslsspi.adapters.mail_dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, decode_line
+from saslsspi.adapters.mail_identity import MailAuthority
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
@@ -126,6 +127,11 @@ class SaslService:
     mechanisms: Sequence[str] = ()
     nonce_store: NonceStore | None = None
     max_line: int = MAX_LINE
+
+    def __post_init__(self) -> None:
+        # Once, not for each exchange: mechanisms keep what they derive for an authority, such as unknown users' salts.
+        if not isinstance(self.authority, MailAuthority):
+            object.__setattr__(self, "authority", MailAuthority(self.authority))
 
     def dialogue(
         self,

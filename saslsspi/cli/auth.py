@@ -15,6 +15,7 @@ from saslsspi.cli.logging_on import Logon, Report, Target
 from saslsspi.cli.options import add_identity_options, add_policy_options, credentials_from, policy_from
 from saslsspi.cli.output import add_json_option, print_json, print_record
 from saslsspi.errors import SaslError
+from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
 
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Log on once."""
     name, target = _target(arguments)
+    _check_installed(arguments.mechanism)
     logon = Logon(
         mechanisms=tuple(arguments.mechanism),
         credentials=credentials_from(arguments),
@@ -60,6 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
         return _fail(arguments, ExitStatus.PROTOCOL, "connection", f"{target.host}:{target.port}: {error}")
     _print(arguments, report)
     return ExitStatus.AUTHENTICATED
+
+
+def _check_installed(names: list[str]) -> None:
+    try:
+        for name in names:
+            find_mechanism(name)
+    except SaslError as error:
+        raise WrongUsage(error.text) from error
 
 
 def _target(arguments: argparse.Namespace) -> tuple[str, Target]:

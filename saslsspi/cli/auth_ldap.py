@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 
@@ -12,7 +13,7 @@ from saslsspi.adapters.ldap import Connection
 from saslsspi.cli.logging_on import Logon, Report, Target
 from saslsspi.errors import SaslError
 
-__all__ = ["log_on"]
+__all__ = ["close", "log_on"]
 
 
 def log_on(target: Target, logon: Logon) -> Report:
@@ -42,25 +43,37 @@ def log_on(target: Target, logon: Logon) -> Report:
         receive_timeout=target.timeout,
     )
     try:
-        connection.open(read_server_info=False)
-        if target.starttls:
-            connection.start_tls(read_server_info=False)
-        started = time.perf_counter()
-        connection.bind(read_server_info=False)
-        elapsed = (time.perf_counter() - started) * 1000
-        if connection.refusal is not None:
-            raise connection.refusal
-        assert connection.security is not None
-        assert connection.socket is not None
-        tls = _describe(connection.socket.transport)
-        identity = connection.extend.standard.who_am_i()
-        report = Report(connection.security, tls, identity or "anonymous", round(elapsed, 1))
-        connection.unbind()
+        return _bind_and_ask(connection, target)
     except SaslError:
         raise
     except LDAPException as error:
         raise ConnectionError(str(error)) from error
-    return report
+    finally:
+        close(connection)
+
+
+def _bind_and_ask(connection: Connection, target: Target) -> Report:
+    connection.open(read_server_info=False)
+    if target.starttls:
+        connection.start_tls(read_server_info=False)
+    started = time.perf_counter()
+    connection.bind(read_server_info=False)
+    elapsed = (time.perf_counter() - started) * 1000
+    if connection.refusal is not None:
+        raise connection.refusal
+    assert connection.security is not None
+    assert connection.socket is not None
+    tls = _describe(connection.socket.transport)
+    identity = connection.extend.standard.who_am_i()
+    return Report(connection.security, tls, identity or "anonymous", round(elapsed, 1))
+
+
+def close(connection: Connection) -> None:
+    """Unbind, whatever state the connection is in."""
+    with contextlib.suppress(LDAPException, OSError):
+        connection.unbind()
+    if connection.socket is not None:
+        connection.socket.close()  # ldap3 leaves it open when it could not connect
 
 
 def _tls(target: Target, logon: Logon) -> ldap3.Tls:

@@ -120,7 +120,9 @@ class SaslClientEnd(_SaslEnd):
             self._session.succeed()
             return None
         _check_open(self.done)
-        return self._session.step(token)
+        reply = self._session.step(token)
+        # The empty message of a client that has finished is the carrier's, where the carrier wants one.
+        return None if self.done and not reply else reply
 
     def again(self) -> End:
         """See End.again."""
@@ -172,11 +174,13 @@ class _PackageEnd(End):
     def unwrap(self, octets: bytes) -> bytes | None:
         return self._protection().unseal(octets)
 
-    def _finish(self, exchange: ClientExchange | ServerExchange) -> None:
-        if exchange.done:
-            assert exchange.outcome is not None
-            check_outcome(self._mechanism, exchange.outcome, self._policy)
-            self._outcome = exchange.outcome
+    def _finish(self, exchange: ClientExchange | ServerExchange, reply: bytes | None) -> bytes | None:
+        if not exchange.done:
+            return reply
+        assert exchange.outcome is not None
+        check_outcome(self._mechanism, exchange.outcome, self._policy)
+        self._outcome = exchange.outcome
+        return reply or None  # an empty output buffer with SEC_E_OK: there is nothing to send
 
     def _protection(self) -> Protection:
         _check_done(self.done)
@@ -200,8 +204,7 @@ class PackageClientEnd(_PackageEnd):
         """See End.take."""
         _check_open(self.done)
         reply = self._exchange.step(token)
-        self._finish(self._exchange)
-        return reply
+        return self._finish(self._exchange, reply)
 
     def again(self) -> End:
         """See End.again."""
@@ -225,8 +228,7 @@ class PackageServerEnd(_PackageEnd):
         reply = self._exchange.step(token)
         while isinstance(reply, Question):
             reply = self._exchange.resume(self._environment.ask(reply))
-        self._finish(self._exchange)
-        return reply
+        return self._finish(self._exchange, reply)
 
     def again(self) -> End:
         """See End.again."""

@@ -25,4 +25,5 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
 def bare_package(name: str) -> Mechanism:
     """Describe a package alone, so that the driver of mechanisms turns a policy into its flags."""
     info = find_package(name).info
-    return Mechanism(name=info.name.upper(), package=info.name, first=First.CLIENT, properties=Property.NONE)
+    # First.SERVER only says that the driver makes up no empty challenge.
+    return Mechanism(name=info.name.upper(), package=info.name, first=First.SERVER, properties=Property.NONE)

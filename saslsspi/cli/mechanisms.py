@@ -8,6 +8,7 @@ from saslsspi.cli.output import add_json_option, print_json, print_table
 from saslsspi.entry_points import Plugin
 from saslsspi.sasl.mechanism import LayerChoice, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
+from saslsspi.sspi.registry import package_problem
 
 __all__ = ["configure", "run"]
 
@@ -39,8 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _record(plugin: Plugin[Mechanism]) -> dict[str, object]:
-    mechanism = plugin.value
-    described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": plugin.problem}
+    mechanism, problem = plugin.value, plugin.problem
+    if mechanism is not None and mechanism.package is not None:
+        problem = package_problem(mechanism.package)
+    described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": problem}
     if mechanism is not None:
         described |= {
             "package": mechanism.package,

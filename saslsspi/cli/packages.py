@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _record(plugin: Plugin[Package]) -> dict[str, object]:
     package = plugin.value
-    described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": plugin.problem}
+    problem = plugin.problem if package is None else package.problem()
+    described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": problem}
     if package is not None:
         info = package.info
         described |= {

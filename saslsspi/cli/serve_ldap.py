@@ -11,15 +11,15 @@ from saslsspi.accounts import MemoryNonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import WrongUsage
-from saslsspi.cli.serving import Served, Service, tell
+from saslsspi.cli.serving import Served, Service, port, tell
 from saslsspi.testbed.ldap_server import Bound, LdapServer
 
 __all__ = ["SERVICE"]
 
 
 def _add_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--ldap", type=int, metavar="PORT", help="LDAP, and StartTLS with --cert; 0 is a free port")
-    group.add_argument("--ldaps", type=int, metavar="PORT", help="LDAP over TLS, with --cert; 0 is a free port")
+    group.add_argument("--ldap", type=port, metavar="PORT", help="LDAP, and StartTLS with --cert; 0 is a free port")
+    group.add_argument("--ldaps", type=port, metavar="PORT", help="LDAP over TLS, with --cert; 0 is a free port")
     group.add_argument("--cert", type=Path, metavar="FILE", help="the server's certificate, and its chain, in PEM")
     group.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
 

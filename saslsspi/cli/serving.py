@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from saslsspi.sasl.session import Security
 
-__all__ = ["Served", "Service", "tell"]
+__all__ = ["Served", "Service", "port", "tell"]
 
 
 class _Startable(Protocol):
@@ -39,6 +39,14 @@ class Service(NamedTuple):
 
     add_options: Callable[[argparse._ArgumentGroup], None]
     make: Callable[[argparse.Namespace], Served | None]
+
+
+def port(text: str) -> int:
+    """Read a port's number, 0 for a free one."""
+    number = int(text)
+    if not 0 <= number < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{number} is no port: there are 0 to 65535")
+    return number
 
 
 def tell(protocol: str, peer: str, method: str, identity: str, security: Security | None) -> None:

@@ -17,7 +17,7 @@ from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
-from saslsspi.sspi.registry import find_package
+from saslsspi.sspi.registry import find_package, package_problem
 
 __all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
 
@@ -70,7 +70,7 @@ def objection(
 
 def _missing(mechanism: Mechanism) -> str | None:
     """Return what this machine lacks for the package underneath, or None."""
-    return None if mechanism.package is None else find_package(mechanism.package).problem()
+    return None if mechanism.package is None else package_problem(mechanism.package)
 
 
 def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str | None:

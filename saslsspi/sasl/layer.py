@@ -5,6 +5,7 @@ RFC 4422 section 3.7: each buffer of protected data is preceded by its length in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from typing import Final, NoReturn
 
@@ -87,7 +88,7 @@ class Layer:
         self._seal = protection.seal
         self._unseal = protection.unseal
         self._deframer = Deframer(protection.max_receive)
-        self._cut = self._deframer.feed
+        self._cut: Callable[[Octets], list[bytes]] = self._deframer.feed
         self._pending = self._deframer.pending
 
     def wrap(self, data: Octets) -> bytes:

@@ -8,7 +8,7 @@ from saslsspi.entry_points import PluginTable
 from saslsspi.errors import PackageNotFound
 from saslsspi.sspi.package import Package
 
-__all__ = ["PACKAGES", "find_package"]
+__all__ = ["PACKAGES", "find_package", "package_problem"]
 
 PACKAGES: Final[PluginTable[Package]] = PluginTable(
     "saslsspi.packages",
@@ -31,3 +31,11 @@ def find_package(name: str) -> Package:
             raise PackageNotFound(f"security package {name}: {plugin.problem}")
     usable = ", ".join(plugin.name for plugin in PACKAGES.plugins() if plugin.value is not None)
     raise PackageNotFound(f"no security package {name!r} is installed; there are: {usable or 'none'}")
+
+
+def package_problem(name: str) -> str | None:
+    """Return why a package cannot be used on this machine, not installed included, or None."""
+    try:
+        return find_package(name).problem()
+    except PackageNotFound as error:
+        return error.text

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self, cast
 
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["TLS_HANDSHAKE_TIMEOUT", "Channel", "Traffic"]
+__all__ = ["TLS_HANDSHAKE_TIMEOUT", "Channel", "Traffic", "close_listeners"]
 
 _HIGH_WATER: Final = 1 << 16
 """From how many unread octets on the peer has to wait."""
@@ -67,8 +67,14 @@ class Channel(asyncio.Protocol):
         self._transport.write(octets)
 
     async def drain(self) -> None:
-        """Wait until the peer has taken enough."""
+        """Wait until the peer has taken enough.
+
+        Raises:
+            ConnectionResetError: it has gone away.
+        """
         await self._writable.wait()
+        if self._transport.is_closing():
+            raise ConnectionResetError("the connection is lost")
 
     @property
     def at_rest(self) -> bool:
@@ -223,3 +229,19 @@ class Channel(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let drain return."""
         self._writable.set()
+
+
+async def close_listeners(listeners: Sequence[asyncio.Server]) -> None:
+    """Listen no more.
+
+    A connection that is being accepted while its listener closes would stay open for ever (CPython gh-109564), so
+    accepting ends first.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # the loop of Windows accepts otherwise
+        for listener in listeners:
+            for socket in listener.sockets:
+                loop.remove_reader(socket)
+    await asyncio.sleep(0)
+    for listener in listeners:
+        listener.close()

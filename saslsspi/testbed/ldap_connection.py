@@ -299,7 +299,7 @@ class LdapConnection:
             await self._channel.drain()
 
     def _disconnect(self, result: Result) -> None:
-        with contextlib.suppress(SaslError):  # nothing can be said under a layer that failed
+        with contextlib.suppress(OSError):  # nothing can be said under a layer that failed
             self._channel.send(disconnection(result))
 
 

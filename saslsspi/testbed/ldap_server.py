@@ -15,7 +15,7 @@ from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 from saslsspi.sasl.session import Server
 from saslsspi.sspi.environment import Authority, NonceStore
 from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy
-from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic
+from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic, close_listeners
 from saslsspi.testbed.ldap_channel import LdapChannel
 from saslsspi.testbed.ldap_connection import LdapConnection
 from saslsspi.testbed.ldap_directory import generate
@@ -151,8 +151,7 @@ class LdapServer:
 
     async def stop(self) -> None:
         """Close everything."""
-        for listener in self._listeners:
-            listener.close()
+        await close_listeners(self._listeners)
         for channel in list(self._channels):
             channel.abort()
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -192,7 +192,7 @@ class Wire:
         """Return lines up to the first that begins with one of marks."""
         lines = [self.line()]
         while not lines[-1].startswith(marks):
-            assert lines[-1], lines
+            assert len(lines) < 1000, lines
             lines.append(self.line())
         return lines
 

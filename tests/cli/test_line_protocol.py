@@ -154,3 +154,17 @@ def test_required_channel_bindings_that_nobody_verified_are_refused() -> None:
         failed = client.say(encoded(server.step(decoded(response.token)) or b""))
         assert (failed.word, failed.record["status"]) == ("fail", "SEC_E_BAD_BINDINGS")
         assert client.end()[0] == 1
+
+
+def test_a_client_that_has_finished_adds_no_empty_message_to_data_that_came_with_success() -> None:
+    words = ("SCRAM-SHA-256", "--host", "ldap.example.test")
+    with (
+        Process("client", *words, "--user", "alice") as client,
+        Process("server", *words, "--account", "alice:wonderland") as server,
+    ):
+        first = client.read()
+        assert first.word == "more", "the client speaks first"
+        final = server.say(client.say(server.say(first.token).token).token)
+        assert final.word == "done"
+        assert client.say(final.token)[:2] == ("done", "-")
+        assert client.end()[0] == server.end()[0] == 0

@@ -21,6 +21,7 @@ from interop.require import program, require_peer
 
 REALM: Final = "EXAMPLE.TEST"
 SERVICES: Final = ("ldap", "imap", "HTTP")
+ENCTYPE_SERVICE: Final = "smtp"
 STRANGER: Final = "ldap/elsewhere.example.test"
 
 _PORT_ATTEMPTS: Final = 3
@@ -66,8 +67,8 @@ ALL_ENCTYPES: Final = "aes256-cts aes128-cts aes256-sha2 aes128-sha2 camellia256
 class Kdc:
     """A realm of one's own: `with Kdc() as kdc, kdc.inside(): ...`.
 
-    alice and bob have the passwords of people.py. The keytab holds ldap, imap and HTTP at localhost, and another
-    host's ldap.
+    alice and bob have the passwords of people.py. The keytab holds ldap, imap and HTTP at localhost, another host's
+    ldap, and for each encryption type an smtp service at a host of that name, whose sessions are of that type alone.
 
     Attributes:
         realm: Its name.
@@ -176,6 +177,13 @@ class Kdc:
     def _make_database(self) -> None:
         self._run([program("kdb5_util"), "create", "-s", "-r", REALM, "-P", _MASTER_PASSWORD])
         principals = [*(f"{service}/localhost" for service in SERVICES), STRANGER]
+        for enctype in ALL_ENCTYPES.split():
+            name = f"{ENCTYPE_SERVICE}/{enctype}"
+            self.kadmin(
+                f"addprinc -randkey -e {enctype}:normal {name}",
+                f"setstr {name} session_enctypes {enctype}",
+                f"ktadd -norandkey -k {self.keytab} {name}",
+            )
         self.kadmin(
             *(f"addprinc -pw {person.password} {person.name}" for person in (ALICE, BOB)),
             "modprinc +requires_preauth bob",

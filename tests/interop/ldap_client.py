@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import ldap3
+
 from interop.people import ALICE, Person
 from interop.slapd import Slapd
-
 from saslsspi import Password, Policy
 from saslsspi.adapters.ldap import Connection
 

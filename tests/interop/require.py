@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 # Servers live in sbin, which is not on the search path of an ordinary user.
-_SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+_SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cyrus/bin"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,12 @@ PEERS: Final[Mapping[str, Needs]] = {
     "gsasl": Needs(libraries=("libgsasl.so.18",)),
     "java": Needs(programs=("java",)),
     "curl": Needs(programs=("curl",)),
+    "gsasl-tool": Needs(programs=("gsasl",)),
+    "dovecot": Needs(programs=("dovecot",)),
+    "postfix": Needs(programs=("postfix",)),
+    "saslpasswd2": Needs(programs=("saslpasswd2",)),
+    "cyrus-common": Needs(programs=("master", "mbpath")),
+    "cyrus-clients": Needs(programs=("imtest", "pop3test", "smtptest")),
     "ldap3": Needs(modules=("ldap3",)),
     "pure-sasl": Needs(modules=("puresasl",)),
     "pyspnego": Needs(modules=("spnego",)),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from interop.require import require_peer
 from saslsspi import ChannelBindings, MemoryAuthority, NegotiatePolicy, NtlmPolicy, Policy, SaslError, sspi
 from saslsspi.sspi import AscRet, Environment, IscReq, SecBuffer, SecBufferDesc, SecBufferType

@@ -93,6 +93,17 @@ def search(
     )
 
 
+def digest_client() -> Client:
+    """Return alice's side of DIGEST-MD5, without a layer."""
+    return Client(
+        "DIGEST-MD5",
+        service="ldap",
+        host="localhost",
+        credentials=Password("alice", "wonderland"),
+        policy=Policy(max_ssf=0),
+    )
+
+
 class RawLdap:
     """A connection; every wait is bounded."""
 
@@ -165,6 +176,16 @@ class RawLdap:
     def ended(self) -> bool:
         """Whether the server closes without another word."""
         return self.receive() is None
+
+    def read_to_end(self) -> bytes:
+        """Return what comes before the server closes, whatever it is."""
+        received = bytearray()
+        try:
+            while octets := self._socket.recv(65536):
+                received += octets
+        except ConnectionResetError:
+            pass
+        return bytes(received)
 
     def start_tls(self, context: ssl.SSLContext) -> Response:
         answer = self.ask(extended(START_TLS))

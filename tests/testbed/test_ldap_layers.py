@@ -201,6 +201,8 @@ def test_client_that_does_not_read_is_cut_off() -> None:
         # Unread, sixteen searches fill the sockets' buffers; the server waits no longer than its limit.
         deadline = time.monotonic() + 10
         with RawLdap(server.port) as other:
+            assert other.who_am_i() == ""
+            assert server.connections == 2
             while server.connections > 1:
                 assert other.who_am_i() == "", "everybody else is served"
                 assert time.monotonic() < deadline

@@ -228,7 +228,8 @@ class DigestServer(Exchange):
         qop = (response.qop or AUTH).lower()
         protection, cipher_name, ssf, max_send, max_receive = None, "", 0, 0, 0
         if qop != AUTH:
-            cipher = None if response.cipher is None else self._offer.ciphers[response.cipher]
+            # A cipher beside another qop than auth-conf is a mistake of the client's, and means nothing.
+            cipher = self._offer.ciphers[response.cipher] if response.cipher is not None and qop == AUTH_CONF else None
             max_send, max_receive = response.maxbuf, self._environment.policy.max_buffer
             keys = layer_keys(ha1, False, None if cipher is None else cipher.key_size)
             protection = DigestProtection(keys, cipher, ha1, max_send, max_receive)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,21 +38,13 @@ class KerberosCredential(Credential):
         principals: The service principals that clients may mean, lower case and without realm; empty for any.
     """
 
-    __slots__ = ("_folder", "accepting", "initiating", "principals", "username")
+    __slots__ = ("__weakref__", "accepting", "initiating", "principals", "username")
 
-    def __init__(
-        self,
-        username: str,
-        initiating: Any,
-        accepting: Any,
-        principals: frozenset[str],
-        folder: tempfile.TemporaryDirectory[str] | None,
-    ) -> None:
+    def __init__(self, username: str, initiating: Any, accepting: Any, principals: frozenset[str]) -> None:
         self.username = username
         self.initiating = initiating
         self.accepting = accepting
         self.principals = principals
-        self._folder = folder  # lives as long as the credential, and so do the files in it
 
 
 def acquire(
@@ -64,14 +58,31 @@ def acquire(
         NoAuthenticatingAuthority: no KDC answers in time.
         UnknownCredentials: auth_data is of another kind.
     """
-    folder, keytab = None, None
-    if isinstance(auth_data, WinNTAuthIdentityPackedCredential):
-        folder, keytab = _keytab(auth_data)
-    elif auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
+    if auth_data is None or isinstance(auth_data, WinNTAuthIdentity):
+        return _acquire(principal, auth_data, None, None, sides, environment)
+    if not isinstance(auth_data, WinNTAuthIdentityPackedCredential):
         raise UnknownCredentials(
             f"Kerberos takes WinNTAuthIdentity, or a WinNTAuthIdentityPackedCredential with a keytab, not "
             f"{type(auth_data).__name__}"
         )
+    folder, keytab = _keytab(auth_data)
+    try:
+        credential = _acquire(principal, auth_data, folder, keytab, sides, environment)
+    except BaseException:
+        _remove(folder)
+        raise
+    weakref.finalize(credential, _remove, folder)
+    return credential
+
+
+def _acquire(
+    principal: str | None,
+    auth_data: WinNTAuthIdentity | WinNTAuthIdentityPackedCredential | None,
+    folder: str | None,
+    keytab: str | None,
+    sides: frozenset[Side],
+    environment: Environment,
+) -> KerberosCredential:
     username, initiating, accepting = "", None, None
     if Side.INITIATE in sides:
         wanted = auth_data.username if auth_data is not None and auth_data.username else principal
@@ -79,7 +90,7 @@ def acquire(
         password = auth_data.password if isinstance(auth_data, WinNTAuthIdentity) else None
         # A user's name, and not the service's that BOTH has beside it.
         name = user_name(wanted, domain) if wanted and (Side.ACCEPT not in sides or auth_data is not None) else None
-        cache = None if folder is None else f"FILE:{folder.name}/tickets"
+        cache = None if folder is None else f"FILE:{folder}/tickets"
         initiating = bounded(
             lambda: _initiating(name, password, keytab, cache), environment.policy.kdc_timeout, "getting a ticket"
         )
@@ -87,10 +98,15 @@ def acquire(
     if Side.ACCEPT in sides:
         accepting = _accepting(keytab)
     principals = frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset()
-    return KerberosCredential(username, initiating, accepting, principals, folder)
+    return KerberosCredential(username, initiating, accepting, principals)
 
 
-def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[tempfile.TemporaryDirectory[str] | None, str]:
+def _remove(folder: str | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[str | None, str]:
     """Return the name under which the library finds a packed keytab, and the folder that holds it if it is ours."""
     if packed.credential_type != WinNTAuthCredentialType.SEC_WINNT_AUTH_DATA_TYPE_KEYTAB:
         raise UnknownCredentials("of packed credentials Kerberos takes only SEC_WINNT_AUTH_DATA_TYPE_KEYTAB")
@@ -102,8 +118,8 @@ def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[tempfile.Tempora
         except UnicodeDecodeError:
             raise UnknownCredentials("neither the contents of a keytab nor the name of one") from None
     # The library reads keytabs from files alone, and a keytab also wants a ticket cache that is nobody else's.
-    folder = tempfile.TemporaryDirectory(prefix="saslsspi-keytab-")
-    path = Path(folder.name, "keytab")
+    folder = tempfile.mkdtemp(prefix="saslsspi-keytab-")
+    path = Path(folder, "keytab")
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
         file.write(packed.credential)
     return folder, f"FILE:{path}"

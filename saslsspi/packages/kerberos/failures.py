@@ -31,7 +31,7 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.kerberos.gss import library
 
-__all__ = ["failure", "translated"]
+__all__ = ["failure", "message_failure", "translated"]
 
 _KRB5_BASE: Final = 0x96C73A00  # ERROR_TABLE_BASE_krb5
 
@@ -64,6 +64,7 @@ _MINOR: Final[Mapping[int, tuple[type[SaslError], str]]] = {
     156: (NoAuthenticatingAuthority, "no KDC of the realm answers"),  # KRB5_KDC_UNREACH
     181: (NoCredentials, "there is no keytab with a key of this principal"),  # KRB5_KT_NOTFOUND
     195: (NoCredentials, "there is no ticket: run kinit, or give a password"),  # KRB5_FCC_NOFILE
+    200: (AlgorithmMismatch, "there is no ticket of a permitted encryption type"),  # KRB5_CC_NOT_KTYPE
     217: (TargetUnknown, "the host's realm cannot be found"),  # KRB5_ERR_HOST_REALM_UNKNOWN
     220: (NoAuthenticatingAuthority, "no KDC of the realm can be found"),  # KRB5_REALM_CANT_RESOLVE
     230: (WrongPrincipal, "the keytab has another version of the key"),  # KRB5_KT_KVNONOTFOUND
@@ -87,6 +88,8 @@ _ROUTINE: Final[Mapping[int, type[SaslError]]] = {
     16: UnsupportedFunction,  # GSS_S_UNAVAILABLE
 }
 _SUPPLEMENTARY: Final = 0x1E  # duplicate, old, unsequential, gap
+_BAD_INTEGRITY: Final = 31
+_BAD_MIC: Final = 6
 
 
 def failure(error: Any, doing: str) -> SaslError:
@@ -102,10 +105,20 @@ def failure(error: Any, doing: str) -> SaslError:
         return kind(f"{doing}: {why} ({_words(error)})", token=token)
     if routine:
         return _ROUTINE.get(routine, InvalidToken)(f"{doing}: {_words(error)}", token=token)
+    if int(error.maj_code) >> 24:
+        return InvalidToken(f"{doing}: the token is empty or cannot be read", token=token)
     if int(error.maj_code) & _SUPPLEMENTARY:
         # RFC 4752 section 3.3: "the major_status other than the GSS_S_COMPLETE MUST be treated as a fatal error."
         return OutOfSequence(f"{doing}: a message was lost, repeated or reordered")
     return InternalError(f"{doing}: {_words(error)}", token=token)
+
+
+def message_failure(error: Any, doing: str) -> SaslError:
+    """As failure, for an error over one message of an established context: what does not decrypt was altered."""
+    number = (int(error.min_code) & 0xFFFFFFFF) - _KRB5_BASE
+    if number == _BAD_INTEGRITY or int(error.maj_code) >> 16 & 0xFF == _BAD_MIC:
+        return MessageAltered(f"{doing}: the message does not verify")
+    return failure(error, doing)
 
 
 @contextmanager

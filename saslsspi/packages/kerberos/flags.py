@@ -24,6 +24,8 @@ GSS_INTEGRITY: Final = 0x20
 GSS_ANONYMOUS: Final = 0x40
 GSS_CHANNEL_BOUND: Final = 0x800  # MIT since 1.19: the acceptor has compared the bindings
 GSS_DCE: Final = 0x1000
+# Without effect in a request. The binding takes 0 for "nothing was said" and then asks for mutual authentication.
+_TRANSFERABLE: Final = 0x100
 
 # Name of the flag without its prefix, and the bit; requests and grants of one side share their bits.
 _NAMES: Final = {
@@ -55,7 +57,7 @@ def to_gss(side: Side, flags: int) -> int:
         bits |= GSS_INTEGRITY
     if not bits & _MUTUAL:
         bits &= ~_DELEGATE
-    return bits
+    return bits | _TRANSFERABLE
 
 
 def from_gss(side: Side, bits: int, *, delegated: bool | None = None) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported
 from saslsspi.packages.kerberos.enctypes import SessionKey
-from saslsspi.packages.kerberos.failures import failure
+from saslsspi.packages.kerberos.failures import message_failure
 from saslsspi.packages.kerberos.gss import library
 from saslsspi.sspi.attributes import SecPkgContextSizes
 from saslsspi.sspi.flags import QopFlags
@@ -35,7 +35,11 @@ _LARGEST_SIGNATURE: Final = 64
 
 
 class _GssProtection(Protection):
-    """What both forms share: signatures, names, the session key."""
+    """What both forms share: signatures, names, the session key.
+
+    MIT's gss_unwrap turns and decrypts the token where it lies, even in a bytes object of Python's. So whatever it is
+    given is a copy: `bytes(memoryview(token))` makes one, `bytes(token)` does not.
+    """
 
     recovers = True
 
@@ -57,14 +61,14 @@ class _GssProtection(Protection):
         try:
             return bytes(self._gss.get_mic(self._context, message))
         except self._gss.GSSError as error:
-            raise failure(error, "signing") from error
+            raise message_failure(error, "signing") from error
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """Verify a MIC token (GSS_VerifyMIC)."""
         try:
             self._gss.verify_mic(self._context, message, signature)
         except self._gss.GSSError as error:
-            raise failure(error, "verifying a signature") from error
+            raise message_failure(error, "verifying a signature") from error
 
 
 class KerberosProtection(_GssProtection):
@@ -92,7 +96,8 @@ class KerberosProtection(_GssProtection):
             security_trailer=header,
         )
         self.seal = self._seal
-        self.unseal = self._unseal_parts if dce and encrypts else self._unseal
+        self._by_parts = dce and encrypts
+        self.unseal = self._unseal_parts if self._by_parts else self._unseal
 
     def _seal(self, message: Octets) -> tuple[bytes, bytes, bytes]:
         return self._apart(bytes(message), self.encrypts)
@@ -108,13 +113,13 @@ class KerberosProtection(_GssProtection):
             parts = gss.IOV(gss.IOVBufferType.header, message, gss.IOVBufferType.padding, std_layout=False)
             encrypted = gss.wrap_iov(self._context, parts, confidential=encrypt)
         except gss.GSSError as error:
-            raise failure(error, "sealing") from error
+            raise message_failure(error, "sealing") from error
         if encrypt and not encrypted:
             raise EncryptFailure("the GSS-API library did not encrypt the message")
         return parts[0].value, parts[1].value, parts[2].value or b""
 
     def _unseal(self, protected: Octets) -> bytes:
-        return self.unseal_with_qop(bytes(protected))[0]
+        return self._open(protected)[0]
 
     def _unseal_parts(self, protected: Octets) -> bytes:
         wire, gss, header = bytes(protected), self._gss, self.header_size
@@ -128,7 +133,7 @@ class KerberosProtection(_GssProtection):
         try:
             gss.unwrap_iov(self._context, parts)
         except gss.GSSError as error:
-            raise failure(error, "opening a message") from error
+            raise message_failure(error, "opening a message") from error
         return bytes(parts[1].value)
 
     def seal_apart(self, message: bytes, *, signed_only: bool) -> tuple[bytes, bytes, bytes]:
@@ -137,13 +142,16 @@ class KerberosProtection(_GssProtection):
 
     def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
         """See Protection.unseal_with_qop; each message tells itself whether it was encrypted."""
-        if self.unseal == self._unseal_parts:
+        if self._by_parts:
             return self._unseal_parts(protected), 0
+        return self._open(protected)
+
+    def _open(self, protected: Octets) -> tuple[bytes, int]:
         gss = self._gss
         try:
-            result = gss.unwrap(self._context, protected)
+            result = gss.unwrap(self._context, bytes(memoryview(protected)))
         except gss.GSSError as error:
-            raise failure(error, "opening a message") from error
+            raise message_failure(error, "opening a message") from error
         return bytes(result.message), 0 if result.encrypted else _NO_ENCRYPT
 
 
@@ -179,7 +187,7 @@ def _wrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], tuple[
         try:
             result = wrap(context, bytes(message), encrypt)
         except gss.GSSError as error:
-            raise failure(error, "wrapping") from error
+            raise message_failure(error, "wrapping") from error
         if encrypt and not result.encrypted:
             raise EncryptFailure("the GSS-API library did not encrypt the message")
         return (result.message,)
@@ -192,9 +200,9 @@ def _unwrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], byte
 
     def unseal(protected: Octets) -> bytes:
         try:
-            result = unwrap(context, bytes(protected))
+            result = unwrap(context, bytes(memoryview(protected)))  # a copy: see _GssProtection
         except gss.GSSError as error:
-            raise failure(error, "unwrapping") from error
+            raise message_failure(error, "unwrapping") from error
         # A layer that was agreed to hide everything takes nothing in clear: that is how a weaker sender would show.
         if encrypt and not result.encrypted:
             raise MessageAltered("a message came unencrypted under a layer with confidentiality")
@@ -213,7 +221,7 @@ def _added(context: Any, encrypt: bool) -> tuple[int, int]:
     try:
         gss.wrap_iov_length(context, parts, confidential=encrypt)
     except gss.GSSError as error:
-        raise failure(error, "asking for message sizes") from error
+        raise message_failure(error, "asking for message sizes") from error
     return len(parts[0].value or b""), len(parts[2].value or b"")
 
 

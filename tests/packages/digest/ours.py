@@ -6,13 +6,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from packages.digest.scripted import HOST, PASSWORD, REALM, USER
-from pair import authenticate
+import pytest
 
-from saslsspi import Client, Environment, MemoryAuthority, NonceStore, Password, Policy, Server
+from packages.digest.scripted import HOST, PASSWORD, REALM, USER, ScriptedClient
+from pair import authenticate
+from saslsspi import (
+    Client,
+    Environment,
+    MemoryAuthority,
+    MemoryNonceStore,
+    NonceStore,
+    Password,
+    Policy,
+    SaslError,
+    Server,
+)
+from saslsspi.errors import ContextMisuse
 from saslsspi.sspi.environment import Authority
 
-__all__ = ["CIPHERS", "LAYERS", "fixed_random", "joined", "new_client", "new_server", "policy_for"]
+__all__ = [
+    "CIPHERS",
+    "LAYERS",
+    "fixed_random",
+    "joined",
+    "new_client",
+    "new_server",
+    "policy_for",
+    "refuse",
+    "remembering",
+    "run",
+]
 
 CIPHERS: Final = ("rc4", "3des", "rc4-56", "des", "rc4-40")
 LAYERS: Final = ("auth-int", *CIPHERS)
@@ -80,7 +103,9 @@ def new_client(
     )
 
 
-def joined(layer: str | None = None, *, client: Client | None = None, server: Server | None = None) -> tuple[Client, Server]:
+def joined(
+    layer: str | None = None, *, client: Client | None = None, server: Server | None = None
+) -> tuple[Client, Server]:
     """A client and a server that have authenticated."""
     client = client or new_client(layer)
     server = server or new_server(layer)
@@ -93,3 +118,36 @@ def joined(layer: str | None = None, *, client: Client | None = None, server: Se
 def fixed_random(octets: bytes) -> Callable[[int], bytes]:
     """A source of randomness that always gives the same octets, whatever was asked."""
     return lambda count: octets
+
+
+def run(script: ScriptedClient, server: Server | None = None) -> tuple[Server, bytes]:
+    """Let a server answer a scripted client; return it and what it sent with success."""
+    server = server or new_server()
+    challenge = server.step(None)
+    assert challenge is not None
+    proof = server.step(script.answer(challenge))
+    assert proof is not None
+    assert server.done
+    return server, proof
+
+
+def refuse(script: ScriptedClient, error: type[SaslError], server: Server | None = None) -> SaslError:
+    """Let a server refuse a scripted client; it is not done afterwards, and takes nothing more."""
+    server = server or new_server()
+    challenge = server.step(None)
+    assert challenge is not None
+    with pytest.raises(error) as caught:
+        server.step(script.answer(challenge))
+    assert type(caught.value) is error
+    assert caught.value.token is None
+    assert not server.done
+    assert server.layer is None
+    right = ScriptedClient().answer(challenge)
+    with pytest.raises(ContextMisuse):
+        server.step(right)
+    return caught.value
+
+
+def remembering(layer: str | None = "auth", **named: object) -> tuple[Server, MemoryNonceStore]:
+    store = MemoryNonceStore()
+    return new_server(layer, nonce_store=store, **named), store  # type: ignore[arg-type]  # the names are new_server's

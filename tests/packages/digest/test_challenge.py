@@ -7,9 +7,9 @@ import os
 import re
 
 import pytest
+
 from packages.digest.ours import CIPHERS, fixed_random, joined, new_client, new_server
 from packages.digest.scripted import REALM, ScriptedServer, parse_strictly, values
-
 from saslsspi import Environment, MemoryAuthority, Policy
 from saslsspi.errors import AlgorithmMismatch, IncompleteCredentials, InvalidToken, QopNotSupported, SaslError
 from saslsspi.packages.digest.messages import Challenge
@@ -145,7 +145,9 @@ def test_the_server_never_sends_2048_octets() -> None:
 
 @pytest.mark.requirement("RFC2831-2.1.1-05", "MSDPSP-3.1.5.2-01", "RFC6331-1-03")
 @pytest.mark.parametrize(("configured", "sent"), [("home.example", b"home.example"), (None, None)])
-def test_without_a_realm_the_configured_one_or_the_empty_one_is_used(configured: str | None, sent: bytes | None) -> None:
+def test_without_a_realm_the_configured_one_or_the_empty_one_is_used(
+    configured: str | None, sent: bytes | None
+) -> None:
     script = ScriptedServer()
     client = new_client(realm=configured)
     response = client.step(b'nonce="abc",algorithm=md5-sess,charset=utf-8')
@@ -156,7 +158,9 @@ def test_without_a_realm_the_configured_one_or_the_empty_one_is_used(configured:
     assert client.security.realm == (configured or "")
 
 
-@pytest.mark.requirement("RFC2831-2.1.1-06", "RFC2831-2.1.1-07", "RFC6331-1-03", "MSDPSP-3.3.5.3-01", "RFC2831-2.1.2-09")
+@pytest.mark.requirement(
+    "RFC2831-2.1.1-06", "RFC2831-2.1.1-07", "RFC6331-1-03", "MSDPSP-3.3.5.3-01", "RFC2831-2.1.2-09"
+)
 @pytest.mark.parametrize("chosen", ["a.example", "b.example"])
 def test_one_of_several_realms_is_chosen_by_the_credentials(chosen: str) -> None:
     script = ScriptedServer()
@@ -175,7 +179,9 @@ def test_several_realms_without_a_choice_name_the_choices() -> None:
 
 
 @pytest.mark.requirement("RFC2831-2.1.1-12", "RFC2831-2.1.2-12")
-@pytest.mark.parametrize("nonce", [b"OA6MG9tEQGm2hh==", b"/+ab", b'with "quotes" and \\', b" spaced\tout ", b"\xe9\xff", b"a,b=c"])
+@pytest.mark.parametrize(
+    "nonce", [b"OA6MG9tEQGm2hh==", b"/+ab", b'with "quotes" and \\', b" spaced\tout ", b"\xe9\xff", b"a,b=c"]
+)
 def test_the_nonce_comes_back_octet_for_octet(nonce: bytes) -> None:
     script = ScriptedServer(nonce=nonce)
     response = new_client().step(script.challenge(b"charset=utf-8"))

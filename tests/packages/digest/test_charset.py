@@ -7,9 +7,9 @@ follows the RFC, Dovecot and pure-sasl hash UTF-8 throughout, GNU SASL hashes a 
 from __future__ import annotations
 
 import pytest
+
 from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, values
-
 from saslsspi import Policy, Tolerances
 from saslsspi.errors import IncompleteCredentials, InvalidToken, LogonDenied
 from saslsspi.status import SecurityStatus
@@ -47,7 +47,9 @@ def tolerating(*tolerances: Tolerances) -> Policy:
     "MSDPSP-2.2-03",
     "RFC6331-1-04",
 )
-@pytest.mark.parametrize(("user", "password"), [LATIN, CYRILLIC, MIXED, ("Ženja", "señor"), ("plain", "пароль"), ("漢字", "🔑")])
+@pytest.mark.parametrize(
+    ("user", "password"), [LATIN, CYRILLIC, MIXED, ("Ženja", "señor"), ("plain", "пароль"), ("漢字", "🔑")]
+)
 def test_with_charset_each_value_for_itself_is_latin1_where_it_fits(user: str, password: str) -> None:
     script = ScriptedServer(username=encoded(user), password=encoded(password))
     client = new_client(username=user, password=password)
@@ -197,7 +199,9 @@ def test_a_client_of_pure_sasl_needs_utf8_without_charset_and_hash_utf8(user: st
     assert set(logs_on(script, user, password, policy)) >= {"HASH_UTF8"}
     for less in (tolerating(), tolerating(Tolerances.UTF8_WITHOUT_CHARSET), tolerating(Tolerances.HASH_UTF8)):
         with pytest.raises(LogonDenied):
-            logs_on(ScriptedClient(username=user.encode(), password=password.encode(), utf8=False), user, password, less)
+            logs_on(
+                ScriptedClient(username=user.encode(), password=password.encode(), utf8=False), user, password, less
+            )
 
 
 @pytest.mark.parametrize(("user", "password"), [LATIN, MIXED])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from packages.digest.ours import CIPHERS, joined, new_client, new_server, policy_for
 from packages.digest.scripted import ScriptedClient, ScriptedServer, values
 from pair import To, authenticate, replace, tampered
-
 from saslsspi import ChannelBindingPolicy, Client, Password, Policy, choose, sspi
 from saslsspi.errors import (
     AlgorithmMismatch,
@@ -174,14 +174,17 @@ def test_less_than_the_minimum_is_refused(minimum: int, offer: bytes) -> None:
 
 @pytest.mark.requirement("RFC2831-3-05", "RFC2831-3-06", "RFC2831-2.1.1-48")
 @pytest.mark.parametrize(
-    ("cipher", "ssf"), [("rc4", 128), ("3des", 112), ("rc4-56", 56), ("des", 55), ("rc4-40", 40), ("auth-int", 1), ("auth", 0)]
+    ("cipher", "ssf"),
+    [("rc4", 128), ("3des", 112), ("rc4-56", 56), ("des", 55), ("rc4-40", 40), ("auth-int", 1), ("auth", 0)],
 )
 def test_strength_is_counted(cipher: str, ssf: int) -> None:
     client, server = joined(cipher)
     assert client.security.ssf == server.security.ssf == ssf
     if ssf > 1:
         enough = Policy(min_ssf=ssf, ciphers=CIPHERS)
-        assert new_client(policy=enough).step(ScriptedServer().challenge(b'qop="auth-conf"', b'cipher="' + cipher.encode() + b'"'))
+        assert new_client(policy=enough).step(
+            ScriptedServer().challenge(b'qop="auth-conf"', b'cipher="' + cipher.encode() + b'"')
+        )
         with pytest.raises((AlgorithmMismatch, QopNotSupported)):
             new_client(policy=Policy(min_ssf=ssf + 1, ciphers=CIPHERS)).step(
                 ScriptedServer().challenge(b'qop="auth-conf"', b'cipher="' + cipher.encode() + b'"')

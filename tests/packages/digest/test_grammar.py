@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from packages.digest.ours import new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, parse_strictly, values
-
 from saslsspi.errors import InvalidToken, SaslError
 from saslsspi.packages.digest.messages import Challenge, Response, ResponseAuth
 from saslsspi.sspi.policy import Tolerances
@@ -153,7 +153,14 @@ def test_a_realm_with_white_space_is_answered_as_it_is() -> None:
 @pytest.mark.requirement("RFC2831-7.2-06", "RFC2831-ERR-06")
 @pytest.mark.parametrize(
     ("inside", "value"),
-    [(rb"a\\b\"c", rb'a\b"c'), (rb"\a\b", b"ab"), (rb"\\", b"\\"), (rb"\\\"", b'\\"'), (rb"\\\\", rb"\\"), (rb"a\,b", b"a,b")],
+    [
+        (rb"a\\b\"c", rb'a\b"c'),
+        (rb"\a\b", b"ab"),
+        (rb"\\", b"\\"),
+        (rb"\\\"", b'\\"'),
+        (rb"\\\\", rb"\\"),
+        (rb"a\,b", b"a,b"),
+    ],
 )
 def test_a_backslash_quotes_one_character(inside: bytes, value: bytes) -> None:
     assert challenge(b'realm="' + inside + b'",nonce="b",algorithm=md5-sess').realms == (value,)

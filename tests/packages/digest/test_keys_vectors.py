@@ -11,10 +11,9 @@ import base64
 from typing import Any
 
 import pytest
+
 from packages.digest.ours import fixed_random, policy_for
 from packages.digest.scripted import Session
-from vector_files import load
-
 from saslsspi import Account, Client, Environment, Layer, MemoryAuthority, Password, Policy, Server
 from saslsspi.packages.digest import client as client_module
 from saslsspi.packages.digest import server as server_module
@@ -22,6 +21,7 @@ from saslsspi.packages.digest.charset import secret_hashes
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import Challenge, Response, ResponseAuth
 from saslsspi.sspi.policy import Tolerances
+from vector_files import load
 
 Vector = dict[str, Any]
 PRINTED = load("digest-md5")
@@ -101,7 +101,9 @@ def buffers(vector: Vector) -> list[dict[str, Any]]:
     found = []
     for direction, name in (("c2s", "client_to_server"), ("s2c", "server_to_client")):
         for item in vector.get(name, ()):
-            found.append({"dir": direction, "text": item["plaintext_text"].encode(), "wire": bytes.fromhex(item["wire"])})
+            found.append(
+                {"dir": direction, "text": item["plaintext_text"].encode(), "wire": bytes.fromhex(item["wire"])}
+            )
     for item in vector.get("sequence", ()):
         wire = bytes.fromhex(item["wire"]) if "wire" in item else bytes.fromhex(item["wire_framed"])[4:]
         found.append({"dir": item["dir"], "text": bytes.fromhex(item["plaintext"]), "wire": wire})
@@ -250,7 +252,7 @@ def test_our_client_against_recorded_servers(vector: Vector) -> None:
     response = client.step(challenge)
     assert response is not None
     ours, theirs = Response.from_bytes(response), Response.from_bytes(recorded, Tolerances.DEFAULT)
-    # Cyrus leaves out charset where nothing needs it; OpenJDK quotes the cipher. All else is the same, in another order.
+    # Cyrus leaves out charset where nothing needs it; OpenJDK quotes the cipher. The rest is the same.
     assert ours == theirs._replace(utf8=ours.utf8, tolerances=0)
     client.succeed(bytes.fromhex(vector["rspauth"]))
     if client.layer is not None:
@@ -261,7 +263,9 @@ def test_our_client_against_recorded_servers(vector: Vector) -> None:
                 assert client.layer.unwrap(buffer["framed"]) == buffer["text"]
 
 
-@pytest.mark.requirement(*LAYER_IDS, "RFC2831-2.1.2.1-01", "RFC2831-2.1.2.1-06", "RFC2831-2.1.2.1-09", "RFC2831-2.1.2-21")
+@pytest.mark.requirement(
+    *LAYER_IDS, "RFC2831-2.1.2.1-01", "RFC2831-2.1.2.1-06", "RFC2831-2.1.2.1-09", "RFC2831-2.1.2-21"
+)
 @pytest.mark.parametrize("vector", named(RECORDED))
 def test_our_server_against_recorded_clients(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     challenge, recorded = bytes.fromhex(vector["challenge"]), bytes.fromhex(vector["response"])

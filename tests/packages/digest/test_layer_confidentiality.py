@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4, TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import CBC
+
 from packages.digest.ours import CIPHERS, joined, new_client, new_server
 from packages.digest.scripted import ScriptedServer
-
 from saslsspi import Layer, Policy
 from saslsspi.errors import ContextMisuse, MessageAltered, OutOfSequence, SaslError
 from saslsspi.status import SecurityStatus
@@ -67,7 +67,9 @@ class Peer:
         end = len(plain) - 10 - padding
         return plain[:end], plain[end:-10], plain[-10:]
 
-    def seal(self, number: int, text: bytes, *, padding: bytes | None = None, kind: int = 1, mac: bytes | None = None) -> bytes:
+    def seal(
+        self, number: int, text: bytes, *, padding: bytes | None = None, kind: int = 1, mac: bytes | None = None
+    ) -> bytes:
         counter = number.to_bytes(4)
         if padding is None:
             size = 8 - (len(text) + 10) % 8
@@ -214,6 +216,18 @@ def test_a_buffer_of_no_whole_blocks_or_without_a_mac_is_refused(cipher: str, nu
         assert caught.value.status in (SecurityStatus.SEC_E_MESSAGE_ALTERED, SecurityStatus.SEC_E_OUT_OF_SEQUENCE)
         if size < 16 or number.startswith(b"\x00"):
             assert caught.value.status is SecurityStatus.SEC_E_MESSAGE_ALTERED
+
+
+@every_cipher
+@pytest.mark.requirement("RFC2831-2.4-18", "RFC2831-2.4-15")
+@pytest.mark.parametrize("size", range(1, 9))
+def test_octets_slipped_in_behind_the_ciphered_part_are_found(cipher: str, size: int) -> None:
+    """Half a block more leaves what a decipherer gives out unchanged, MAC and all."""
+    peer = Peer(cipher)
+    body = peer.seal(0, b"some text")[4:]
+    body = body[:-6] + bytes(size) + body[-6:]
+    with pytest.raises(MessageAltered):
+        peer.layer.unwrap(len(body).to_bytes(4) + body)
 
 
 @every_cipher

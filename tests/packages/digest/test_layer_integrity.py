@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 
 import pytest
+
 from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, integrity_message
 from pair import establish
-
 from saslsspi import Client, Layer, MemoryNonceStore, Policy, Server, sspi
 from saslsspi.errors import ContextMisuse, InvalidToken, MessageAltered, OutOfSequence, SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
@@ -146,8 +146,12 @@ def test_the_number_wraps_to_zero(cipher: bytes | None) -> None:
     found = CIPHERS[cipher] if cipher else None
     size = found.key_size if found else None
     near = 0xFFFFFFFE
-    client = Layer(DigestProtection(layer_keys(bytes(16), True, size), found, bytes(16), 65536, 65536, first_number=near))
-    server = Layer(DigestProtection(layer_keys(bytes(16), False, size), found, bytes(16), 65536, 65536, first_number=near))
+    client = Layer(
+        DigestProtection(layer_keys(bytes(16), True, size), found, bytes(16), 65536, 65536, first_number=near)
+    )
+    server = Layer(
+        DigestProtection(layer_keys(bytes(16), False, size), found, bytes(16), 65536, 65536, first_number=near)
+    )
     for number in (0xFFFFFFFE, 0xFFFFFFFF, 0, 1):
         for sender, receiver in ((client, server), (server, client)):
             wire = sender.wrap(b"text")
@@ -182,7 +186,9 @@ def test_without_maxbuf_a_buffer_has_at_most_65536_octets() -> None:
 @pytest.mark.requirement("RFC2831-2.3-16")
 @pytest.mark.parametrize("size", [4097, 0x10000, 0xFFFFFFFC, 0xFFFFFFFF])
 def test_a_length_above_our_maxbuf_ends_the_stream_before_anything_is_kept(size: int) -> None:
-    client, server = joined(client=new_client("auth-int", policy=Policy(max_buffer=4096)), server=new_server("auth-int"))
+    client, server = joined(
+        client=new_client("auth-int", policy=Policy(max_buffer=4096)), server=new_server("auth-int")
+    )
     layer, other = layers(client, server)
     with pytest.raises(InvalidToken) as caught:
         layer.unwrap(size.to_bytes(4) + b"x" * 100)
@@ -193,7 +199,9 @@ def test_a_length_above_our_maxbuf_ends_the_stream_before_anything_is_kept(size:
 
 @pytest.mark.requirement("RFC2831-2.3-16")
 def test_a_buffer_of_exactly_our_maxbuf_is_taken() -> None:
-    client, server = joined(client=new_client("auth-int", policy=Policy(max_buffer=4096)), server=new_server("auth-int"))
+    client, server = joined(
+        client=new_client("auth-int", policy=Policy(max_buffer=4096)), server=new_server("auth-int")
+    )
     layer, other = layers(client, server)
     wire = other.wrap(bytes(4096 - 16))
     assert int.from_bytes(wire[:4]) == 4096

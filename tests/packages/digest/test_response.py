@@ -6,9 +6,9 @@ import base64
 import re
 
 import pytest
+
 from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import HOST, ScriptedServer, parse_strictly, values
-
 from saslsspi import Policy
 from saslsspi.errors import InvalidToken, TargetUnknown
 from saslsspi.status import SecurityStatus
@@ -98,7 +98,9 @@ def test_the_strongest_of_the_offered_qops_is_chosen(offered: bytes, chosen: byt
 
 
 @pytest.mark.requirement("RFC2831-2.1.2-59", "RFC2831-2.1.2-55")
-@pytest.mark.parametrize(("policy", "cipher"), [(Policy(max_ssf=0), None), (Policy(max_ssf=1), None), (Policy(), b"rc4")])
+@pytest.mark.parametrize(
+    ("policy", "cipher"), [(Policy(max_ssf=0), None), (Policy(max_ssf=1), None), (Policy(), b"rc4")]
+)
 def test_a_cipher_goes_with_auth_conf_only(policy: Policy, cipher: bytes | None) -> None:
     assert values(respond(*CONF, policy=policy)).get("cipher") == cipher
 

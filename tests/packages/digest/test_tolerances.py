@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+
 from packages.digest.ours import new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer
-
 from saslsspi import Policy, Tolerances
 from saslsspi.errors import InvalidToken, LogonDenied, SaslError
 
 STRICT = Tolerances.NONE
 
 
-def client_reads(*more: bytes, allowed: Tolerances = Tolerances.DEFAULT, algorithm: bytes | None = b"md5-sess") -> tuple[str, ...]:
+def client_reads(
+    *more: bytes, allowed: Tolerances = Tolerances.DEFAULT, algorithm: bytes | None = b"md5-sess"
+) -> tuple[str, ...]:
     """Let our client authenticate after such a challenge; the names of the tolerances that it needed."""
     script = ScriptedServer()
     client = new_client(policy=Policy(tolerances=allowed))
@@ -21,7 +23,9 @@ def client_reads(*more: bytes, allowed: Tolerances = Tolerances.DEFAULT, algorit
     return client.security.tolerances
 
 
-def server_reads(allowed: Tolerances = Tolerances.DEFAULT, layer: str | None = None, **named: object) -> tuple[str, ...]:
+def server_reads(
+    allowed: Tolerances = Tolerances.DEFAULT, layer: str | None = None, **named: object
+) -> tuple[str, ...]:
     """Let our server authenticate such a client; the names of the tolerances that it needed."""
     script = ScriptedClient(**named)  # type: ignore[arg-type]  # the names are ScriptedClient's
     server = new_server(layer, policy=Policy(tolerances=allowed), authority={"chris": "secret", "DOM\\user": "secret"})
@@ -149,7 +153,9 @@ def test_what_the_grammar_quotes_is_never_taken_bare(name: str) -> None:
 
 
 @pytest.mark.requirement("RFC2831-2.1.1-02", "RFC2831-7.2-04")
-@pytest.mark.parametrize("text", [b"realm=r,nonce=n", b'realm=r,nonce="n"', b'realm="r",nonce=n', b'realm="r",realm=s,nonce="n"'])
+@pytest.mark.parametrize(
+    "text", [b"realm=r,nonce=n", b'realm=r,nonce="n"', b'realm="r",nonce=n', b'realm="r",realm=s,nonce="n"']
+)
 def test_realm_and_nonce_of_a_challenge_are_never_taken_bare(text: bytes) -> None:
     with pytest.raises(SaslError):
         new_client().step(text + b",algorithm=md5-sess")

@@ -1,0 +1,199 @@
+"""Dovecot on loopback ports: IMAP, POP3 and submission, configuration and mail in a temporary directory.
+
+As root its processes run under Debian's own users; otherwise all run as whoever runs the tests. Dovecot has
+DIGEST-MD5 without layers, and SCRAM without channel bindings.
+"""
+
+import contextlib
+import grp
+import os
+import pwd
+import socket
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from interop.certificate import make_server_certificate
+from interop.daemon import ServerDidNotStart, free_port, running
+from interop.people import PEOPLE, REALM
+from interop.require import program, require_peer
+
+_PORT_ATTEMPTS: Final = 3
+
+_CONFIGURATION: Final = """\
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/dovecot.log
+debug_log_path = /dev/null
+listen = 127.0.0.1
+hostname = localhost
+protocols = imap pop3 submission
+default_internal_user = {internal_user}
+default_internal_group = {internal_group}
+default_login_user = {login_user}
+ssl = yes
+ssl_cert = <{tls.certificate_file}
+ssl_key = <{tls.key_file}
+disable_plaintext_auth = yes
+auth_mechanisms = {mechanisms}
+auth_realms = {realm}
+auth_username_chars =
+auth_failure_delay = 0
+mail_location = maildir:{folder}/mail/%n
+mail_max_userip_connections = 100
+first_valid_uid = 1
+submission_relay_host = 127.0.0.1
+submission_relay_port = {relay_port}
+submission_relay_trusted = no
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%n {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%n
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap_port}
+  }}
+  inet_listener imaps {{
+    port = {imaps_port}
+    ssl = yes
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {pop3_port}
+  }}
+  inet_listener pop3s {{
+    port = {pop3s_port}
+    ssl = yes
+  }}
+}}
+service submission-login {{
+  chroot =
+  inet_listener submission {{
+    port = {submission_port}
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+"""
+
+
+class Dovecot:
+    """A Dovecot of one's own: `with Dovecot() as dovecot: ... dovecot.imap_port`.
+
+    Attributes:
+        host: The name clients should use; the certificate has it.
+        realm: The realm that it offers.
+        ca_file: What a TLS client has to trust.
+    """
+
+    host: Final = "localhost"
+    realm: Final = REALM
+
+    def __init__(self, *, relay_port: int = 9, mechanisms: str = "plain digest-md5 scram-sha-1 scram-sha-256") -> None:
+        """Describe a server; nothing runs before the `with`.
+
+        Args:
+            relay_port: Where submission hands messages on, an SMTP server on 127.0.0.1.
+            mechanisms: Dovecot's auth_mechanisms.
+        """
+        self._relay_port = relay_port
+        self._mechanisms = mechanisms
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start Dovecot; skips the running test where there is none."""
+        require_peer("dovecot")
+        with contextlib.ExitStack() as cleanup:
+            self.folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-dovecot-")))
+            self._certificate = make_server_certificate(self.folder)
+            self.ca_file = self._certificate.ca_file
+            self._write_users()
+            for attempt in range(1, _PORT_ATTEMPTS + 1):
+                command = [program("dovecot"), "-F", "-c", str(self._write_configuration())]
+                log = self.folder / "output.log"
+                try:
+                    cleanup.enter_context(running(command, log=log, answers=self._answers))
+                except ServerDidNotStart as error:
+                    if attempt == _PORT_ATTEMPTS:
+                        raise ServerDidNotStart(f"{error}\n{self.log()[-3000:]}") from error
+                else:
+                    break
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        """End Dovecot and remove its files."""
+        self._cleanup.close()
+
+    def log(self) -> str:
+        """Return what Dovecot has logged so far."""
+        path = self.folder / "dovecot.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def _write_users(self) -> None:
+        lines = [f"{person.name}:{{PLAIN}}{person.password}::::::\n" for person in PEOPLE.values()]
+        (self.folder / "users").write_text("".join(lines), encoding="utf-8")
+        mail = self.folder / "mail"
+        mail.mkdir()
+        if os.geteuid() == 0:
+            self.folder.chmod(0o755)
+            os.chown(mail, *_mail_owner())
+
+    def _write_configuration(self) -> Path:
+        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.submission_port = (
+            free_port() for _ in range(5)
+        )
+        me, my_group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+        is_root = os.geteuid() == 0
+        mail_uid, mail_gid = _mail_owner()
+        path = self.folder / "dovecot.conf"
+        path.write_text(
+            _CONFIGURATION.format(
+                folder=self.folder,
+                tls=self._certificate,
+                internal_user="dovecot" if is_root else me,
+                internal_group="dovecot" if is_root else my_group,
+                login_user="dovenull" if is_root else me,
+                mechanisms=self._mechanisms,
+                realm=REALM,
+                relay_port=self._relay_port,
+                mail_uid=mail_uid,
+                mail_gid=mail_gid,
+                imap_port=self.imap_port,
+                imaps_port=self.imaps_port,
+                pop3_port=self.pop3_port,
+                pop3s_port=self.pop3s_port,
+                submission_port=self.submission_port,
+            ),
+            encoding="utf-8",
+        )
+        return path
+
+    def _answers(self) -> bool:
+        for port in (self.imap_port, self.pop3_port, self.submission_port):
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                if not connection.recv(100).startswith((b"* OK", b"+OK", b"220")):
+                    return False
+        return True
+
+
+def _mail_owner() -> tuple[int, int]:
+    """Return who owns the mail; Dovecot lets nobody with user id 0 read any."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid

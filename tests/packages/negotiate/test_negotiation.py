@@ -1,0 +1,610 @@
+"""Choice, MICs and fallback: both ends of SPNEGO in memory, with NTLM and a stand-in for Kerberos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from packages.negotiate.stand_in import StandIn, kerberos_is
+from saslsspi import NegotiatePolicy, Policy, SaslError, der, sspi
+from saslsspi.packages.negotiate.messages import SPNEGO, NegState, NegTokenInit, NegTokenResp, mech_type_list
+from saslsspi.sspi import (
+    AscReq,
+    Environment,
+    IscReq,
+    NegotiationState,
+    SecBuffer,
+    SecBufferDesc,
+    SecBufferType,
+    SecPkgContextNegotiationInfo,
+    SecurityStatus,
+)
+from sspi_context import (
+    ACCEPT_SEAL,
+    PASSWORD,
+    PEOPLE,
+    SEAL,
+    SIGN,
+    TARGET,
+    USER,
+    Context,
+    client_credential,
+    run,
+    server_credential,
+)
+
+NTLM, KERBEROS, MS_KERBEROS = "1.3.6.1.4.1.311.2.2.10", "1.2.840.113554.1.2.2", "1.2.840.48018.1.2.2"
+Change = Callable[[NegTokenResp], NegTokenResp]
+
+
+def client(
+    kerberos: StandIn | None = None,
+    flags: int = SEAL,
+    *,
+    packages: str = "",
+    policy: NegotiatePolicy | None = None,
+    password: str = PASSWORD,
+    target: str = TARGET,
+) -> Context:
+    environment = Environment(policy=Policy(negotiate=policy or NegotiatePolicy()))
+    with kerberos_is(kerberos):
+        credential = client_credential(
+            "Negotiate", password=password, environment=environment, package_list=packages or None
+        )
+    return Context(credential, flags, target)
+
+
+def server(kerberos: StandIn | None = None, flags: int = 0, *, packages: str = "") -> Context:
+    with kerberos_is(kerberos):
+        credential = server_credential(
+            "Negotiate", environment=Environment(authority=PEOPLE), package_list=packages or None
+        )
+    return Context(credential, flags)
+
+
+def info(context: Context) -> SecPkgContextNegotiationInfo:
+    return sspi.query_context_attributes(context, SecPkgContextNegotiationInfo)
+
+
+def status(run_it: Callable[[], object]) -> SecurityStatus | sspi.NTSTATUS:
+    with pytest.raises(SaslError) as caught:
+        run_it()
+    return caught.value.status
+
+
+def reply_changed(number: int, change: Change) -> Callable[[int, bytes], bytes]:
+    """Change one NegTokenResp of an exchange."""
+    return lambda at, token: change(NegTokenResp.from_bytes(token)).to_bytes() if at == number else token
+
+
+def offer_changed(change: Callable[[NegTokenInit], NegTokenInit]) -> Callable[[int, bytes], bytes]:
+    """Change the offer."""
+    return lambda at, token: change(NegTokenInit.from_bytes(token)).to_bytes() if at == 0 else token
+
+
+def states(tokens: list[bytes]) -> list[NegState | None]:
+    return [NegTokenResp.from_bytes(token).state for token in tokens[1:]]
+
+
+@pytest.mark.requirement("RFC4178-3.1-01", "RFC4178-3.1-02", "RFC4178-3.1-08", "RFC4178-4.2.1-02", "RFC4178-3.2-06")
+def test_ntlm_alone_takes_four_tokens() -> None:
+    ours, theirs = client(), server()
+    tokens = run(ours, theirs)
+    offer = NegTokenInit.from_bytes(tokens[0])
+    assert offer.mech_types == (NTLM,)
+    assert SPNEGO not in offer.mech_types
+    assert offer.token is not None
+    assert offer.token.startswith(b"NTLMSSP\0\1")
+    first = NegTokenResp.from_bytes(tokens[1])
+    assert first.token is not None
+    assert first.token.startswith(b"NTLMSSP\0\2")
+    assert ours.complete
+    assert theirs.complete
+    assert theirs.unwrap(ours.wrap(b"hello")) == b"hello"
+
+
+@pytest.mark.requirement("RFC4178-3.2-03", "RFC4178-5-12", "RFC4178-5-13", "MSSPNG-6-01", "RFC4178-3.1-04")
+def test_favourites_of_both_with_a_mic_protect_the_list_without_being_asked() -> None:
+    ours, theirs = client(), server()
+    tokens = run(ours, theirs)
+    assert states(tokens) == [NegState.ACCEPT_INCOMPLETE, NegState.ACCEPT_INCOMPLETE, NegState.ACCEPT_COMPLETED]
+    assert NegTokenResp.from_bytes(tokens[2]).mic is not None
+    assert NegTokenResp.from_bytes(tokens[3]).mic is not None
+    assert info(ours).mech_list_protected
+    assert info(theirs).mech_list_protected
+
+
+@pytest.mark.requirement("MSSPNG-6-01", "RFC4178-5-15")
+def test_ntlm_with_a_mic_and_without_one_for_the_list_is_refused() -> None:
+    stripped = reply_changed(2, lambda reply: reply._replace(mic=None))
+    assert status(lambda: run(client(), server(), stripped)) is SecurityStatus.SEC_E_INVALID_TOKEN
+    answered = reply_changed(3, lambda reply: reply._replace(mic=None))
+    assert status(lambda: run(client(), server(), answered)) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.requirement("RFC4178-5-08", "RFC4178-5-09", "RFC4178-5-14", "RFC4178-5-13")
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_wrong_mic_ends_the_negotiation(number: int) -> None:
+    def forge(reply: NegTokenResp) -> NegTokenResp:
+        assert reply.mic is not None
+        return reply._replace(mic=reply.mic[:5] + bytes([reply.mic[5] ^ 1]) + reply.mic[6:])
+
+    assert status(lambda: run(client(), server(), reply_changed(number, forge))) is SecurityStatus.SEC_E_MESSAGE_ALTERED
+
+
+@pytest.mark.requirement("RFC4178-5-01")
+def test_without_integrity_there_are_no_mics() -> None:
+    tokens = run(client(flags=0), server())
+    assert all(NegTokenResp.from_bytes(token).mic is None for token in tokens[1:])
+
+
+@pytest.mark.requirement("MSSPNG-3.2.5.1-01", "MSSPNG-3.2.5.1-02", "MSSPNG-3.3.5.1-01")
+@pytest.mark.parametrize("flags", [SIGN, SEAL])
+def test_after_the_mics_the_cipher_is_where_it_was_and_the_number_is_not(flags: int) -> None:
+    from saslsspi.packages.ntlm.protection import protect
+
+    ours, theirs = client(flags=flags), server()
+    run(ours, theirs)
+    wire = ours.wrap(b"hello")
+    assert wire[12:16] == b"\x01\0\0\0"
+    # A context that never signed a list, one message further, has the same key stream.
+    key = sspi.query_context_attributes(ours, sspi.SecPkgContextSessionKey).session_key
+    fresh = protect(0xE2088237 if flags == SEAL else 0xE2088217, key, client=True, seal_always=False)
+    fresh._sender._number = 1  # type: ignore[attr-defined]
+    assert b"".join(fresh.seal(b"hello")) == wire
+    assert theirs.unwrap(wire) == b"hello"
+    assert ours.unwrap(theirs.wrap(b"answer")) == b"answer"
+
+
+@pytest.mark.requirement("RFC4178-5-04", "RFC4178-5-05")
+def test_the_mic_is_over_the_list_alone() -> None:
+    ours, theirs = client(StandIn(3), packages="kerberos,ntlm"), server(StandIn(3), packages="ntlm,kerberos")
+    tokens = run(ours, theirs)
+    offer = NegTokenInit.from_bytes(tokens[0])
+    protection = ours._context.protection()  # type: ignore[union-attr]
+    mic = NegTokenResp.from_bytes(tokens[2]).mic
+    assert offer.mech_list[0] == 0x30
+    assert mic == protection.sign(mech_type_list((KERBEROS, MS_KERBEROS, NTLM)), 0)
+
+
+@pytest.mark.requirement("RFC4178-3.1-03", "RFC4178-3.2-08")
+@pytest.mark.parametrize(
+    ("packages", "offered"),
+    [
+        ("", (KERBEROS, MS_KERBEROS, NTLM)),
+        ("ntlm,kerberos", (NTLM, KERBEROS, MS_KERBEROS)),
+        ("ntlm:kerberos", (NTLM, KERBEROS, MS_KERBEROS)),
+        ("Kerberos, !NTLM", (KERBEROS, MS_KERBEROS)),
+        ("!ntlm", (KERBEROS, MS_KERBEROS)),
+        ("!kerberos", (NTLM,)),
+        ("ntlm", (NTLM,)),
+        ("kerberos,ntlm,!pku2u", (KERBEROS, MS_KERBEROS, NTLM)),
+    ],
+)
+def test_the_package_list_decides_what_is_offered(packages: str, offered: tuple[str, ...]) -> None:
+    token = client(StandIn(), packages=packages).step()
+    assert token is not None
+    assert NegTokenInit.from_bytes(token).mech_types == offered
+
+
+@pytest.mark.parametrize(
+    ("packages", "kerberos", "refused"),
+    [
+        ("!ntlm", StandIn(), {"NTLM": "the package list excludes it"}),
+        ("kerberos", StandIn(), {"NTLM": "the package list does not name it"}),
+        ("", StandIn(has_credentials=False), {"Kerberos": "there is no ticket"}),
+        ("", None, {"Kerberos": "install the extra kerberos"}),
+        ("ntlm,!pku2u", None, {"pku2u": "Negotiate knows no such package"}),
+    ],
+)
+def test_each_package_that_is_refused_has_a_reason(
+    packages: str, kerberos: StandIn | None, refused: dict[str, str]
+) -> None:
+    context = client(kerberos, packages=packages)
+    context.step()
+    assert refused.items() <= dict(info(context).refused).items()
+
+
+def test_nothing_left_to_negotiate_is_no_credential_and_says_why() -> None:
+    with pytest.raises(SaslError) as caught:
+        client(None, packages="!ntlm")
+    assert caught.value.status is SecurityStatus.SEC_E_NO_CREDENTIALS
+    assert "install the extra kerberos" in str(caught.value)
+    assert "excludes it" in str(caught.value)
+    assert status(lambda: client(packages="pku2u")) is SecurityStatus.SEC_E_INVALID_PARAMETER
+
+
+def test_the_policy_names_packages_where_the_credential_does_not() -> None:
+    context = client(StandIn(), policy=NegotiatePolicy(packages="ntlm"))
+    token = context.step()
+    assert token is not None
+    assert NegTokenInit.from_bytes(token).mech_types == (NTLM,)
+    token = client(StandIn(), packages="kerberos", policy=NegotiatePolicy(packages="ntlm")).step()
+    assert token is not None
+    assert NegTokenInit.from_bytes(token).mech_types == (KERBEROS, MS_KERBEROS)
+
+
+def test_a_package_that_cannot_begin_falls_back_or_not_as_the_policy_says() -> None:
+    context = client(StandIn(cannot_begin=True))
+    token = context.step()
+    assert token is not None
+    assert NegTokenInit.from_bytes(token).mech_types == (NTLM,)
+    assert info(context).refused["Kerberos"] == "no KDC can be reached"
+    strict = client(StandIn(cannot_begin=True), policy=NegotiatePolicy(fallback=False))
+    assert status(strict.step) is SecurityStatus.SEC_E_NO_AUTHENTICATING_AUTHORITY
+
+
+@pytest.mark.requirement(
+    "RFC4178-3.2-04", "RFC4178-3.2-05", "RFC4178-5-02", "RFC4178-5-11", "RFC4178-5-16", "RFC4178-5-18"
+)
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_favourite_of_both_needs_no_mic(count: int) -> None:
+    ours, theirs = client(StandIn(count)), server(StandIn(count))
+    tokens = run(ours, theirs)
+    assert ours.complete
+    assert theirs.complete
+    assert len(tokens) == max(2, count + count % 2)
+    assert states(tokens)[-1] is NegState.ACCEPT_COMPLETED
+    assert all(NegTokenResp.from_bytes(token).mic is None for token in tokens[1:])
+    assert info(ours).package_info.name == info(theirs).package_info.name == "Kerberos"
+
+
+@pytest.mark.requirement(
+    "RFC4178-3.2-02", "RFC4178-5-03", "RFC4178-5-06", "RFC4178-5-07", "RFC4178-5-08", "RFC4178-5-12", "RFC4178-5-13",
+    "RFC4178-5-17", "RFC4178-6-03",
+)  # fmt: skip
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_where_the_favourites_differ_both_sides_protect_the_list(count: int) -> None:
+    ours = client(StandIn(count), packages="kerberos,ntlm")
+    theirs = server(StandIn(count), packages="ntlm,kerberos")
+    tokens = run(ours, theirs)
+    assert ours.complete
+    assert theirs.complete
+    assert states(tokens)[0] is NegState.REQUEST_MIC
+    assert sum(NegTokenResp.from_bytes(token).mic is not None for token in tokens[1:]) == 2
+    assert info(ours).mech_list_protected
+    assert info(theirs).mech_list_protected
+
+
+@pytest.mark.requirement("RFC4178-6-03", "RFC4178-3.2-02")
+def test_a_favourite_that_was_not_offered_demands_the_mics() -> None:
+    tokens = run(client(None), server(StandIn()))
+    assert states(tokens)[0] is NegState.REQUEST_MIC
+
+
+@pytest.mark.requirement("RFC4178-5-10", "RFC4178-5-15")
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_mic_that_was_taken_away_ends_the_negotiation(count: int) -> None:
+    def strip(at: int, token: bytes) -> bytes:
+        return NegTokenResp.from_bytes(token)._replace(mic=None).to_bytes() if at else token
+
+    ours, theirs = client(StandIn(count), packages="kerberos,ntlm"), server(StandIn(count), packages="ntlm,kerberos")
+    try:
+        run(ours, theirs, strip)
+    except SaslError as error:
+        assert error.status is SecurityStatus.SEC_E_INVALID_TOKEN
+    assert not theirs.complete
+
+
+@pytest.mark.requirement("RFC4178-3.1-05", "RFC4178-3.2-07", "RFC4178-5-03", "RFC4178-6-02")
+def test_the_first_usable_mechanism_of_the_list_is_chosen() -> None:
+    ours, theirs = client(StandIn(), packages="kerberos,ntlm"), server(None)
+    tokens = run(ours, theirs)
+    first = NegTokenResp.from_bytes(tokens[1])
+    # The optimistic token was for another mechanism: discarded, and the client begins anew.
+    assert (first.state, first.supported_mech, first.token) == (NegState.REQUEST_MIC, NTLM, None)
+    assert ours.complete
+    assert theirs.complete
+    assert info(ours).package_info.name == "NTLM"
+    assert info(ours).refused["Kerberos"] == "the server prefers NTLM"
+    unknown = offer_changed(
+        lambda offer: offer._replace(mech_list=mech_type_list(("1.2.3.4.5", NTLM)), mech_types=("1.2.3.4.5", NTLM))
+    )
+    answer = run_to_first_reply(client(), server(), unknown)
+    assert answer.supported_mech == NTLM
+
+
+def run_to_first_reply(ours: Context, theirs: Context, tap: Callable[[int, bytes], bytes]) -> NegTokenResp:
+    token = theirs.step(tap(0, ours.step() or b""))
+    assert token is not None
+    return NegTokenResp.from_bytes(token)
+
+
+@pytest.mark.requirement("RFC4178-3.2-01", "RFC4178-3.1-06")
+def test_no_common_mechanism_is_a_mismatch_with_a_reject_where_errors_are_told() -> None:
+    ours = client(StandIn(), packages="kerberos")
+    token = ours.step() or b""
+    with pytest.raises(SaslError) as caught:
+        server(None).step(token)
+    assert caught.value.status is SecurityStatus.SEC_E_ALGORITHM_MISMATCH
+    assert caught.value.token is None
+    with pytest.raises(SaslError) as caught:
+        server(None, int(AscReq.ASC_REQ_EXTENDED_ERROR)).step(token)
+    assert caught.value.token is not None
+    assert status(lambda: ours.step(caught.value.token)) is SecurityStatus.SEC_E_LOGON_DENIED
+
+
+@pytest.mark.requirement("RFC4178-7-01", "RFC4178-7-02")
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_list_that_was_shortened_fails_on_both_sides(count: int) -> None:
+    """Somebody in the middle takes the client's favourite away, so that its second choice is taken."""
+    shortened = offer_changed(lambda offer: NegTokenInit((KERBEROS,), mech_type_list((KERBEROS,)), None))
+    ours = client(StandIn(count), packages="ntlm,kerberos")
+    theirs = server(StandIn(count), packages="ntlm,kerberos")
+    assert status(lambda: run(ours, theirs, shortened)) is SecurityStatus.SEC_E_MESSAGE_ALTERED
+    assert not theirs.complete
+    assert not ours.complete
+
+
+@pytest.mark.requirement("MSSPNG-3.1.5.2-01", "MSSPNG-3.2.5-02")
+@pytest.mark.parametrize("mech", [KERBEROS, MS_KERBEROS])
+def test_both_identifiers_of_kerberos_are_taken_and_repeated(mech: str) -> None:
+    theirs = server(StandIn())
+    offer = NegTokenInit((mech, NTLM), mech_type_list((mech, NTLM)), b"stand-in 0")
+    token = theirs.step(offer.to_bytes())
+    assert token is not None
+    reply = NegTokenResp.from_bytes(token)
+    assert (reply.supported_mech, reply.token) == (mech, b"stand-in 1")
+
+
+@pytest.mark.requirement("MSSPNG-3.1.5.2-01")
+@pytest.mark.parametrize("mech", [KERBEROS, MS_KERBEROS])
+def test_a_server_may_answer_with_either_identifier_of_kerberos(mech: str) -> None:
+    ours, theirs = client(StandIn()), server(StandIn())
+    run(ours, theirs, reply_changed(1, lambda reply: reply._replace(supported_mech=mech)))
+    assert ours.complete
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-04")
+def test_a_mechanism_that_was_not_offered_is_refused() -> None:
+    other = reply_changed(1, lambda reply: reply._replace(supported_mech="1.2.3.4"))
+    assert status(lambda: run(client(), server(), other)) is SecurityStatus.SEC_E_INVALID_TOKEN
+    kerberos = reply_changed(1, lambda reply: reply._replace(supported_mech=KERBEROS))
+    assert status(lambda: run(client(), server(), kerberos)) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-02")
+def test_request_mic_in_a_later_reply_is_refused() -> None:
+    late = reply_changed(3, lambda reply: reply._replace(state=NegState.REQUEST_MIC))
+    assert status(lambda: run(client(), server(), late)) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.requirement("MSSPNG-3.3.5-01", "MSSPNG-3.3.5-02")
+def test_a_later_supported_mech_is_ignored() -> None:
+    ours = client()
+    run(ours, server(), reply_changed(3, lambda reply: reply._replace(supported_mech=KERBEROS)))
+    assert info(ours).package_info.name == "NTLM"
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-03", "RFC4178-4.2.2-01", "RFC4178-4.2-02")
+def test_later_replies_say_no_mechanism_and_are_not_framed() -> None:
+    tokens = run(client(), server())
+    replies = [NegTokenResp.from_bytes(token) for token in tokens[1:]]
+    assert [reply.supported_mech for reply in replies] == [NTLM, None, None]
+    assert replies[0].state is not None
+    assert {token[0] for token in tokens[1:]} == {0xA1}
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-07", "RFC4178-4.2.2-05")
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_state_that_was_left_out_is_inferred(number: int) -> None:
+    theirs = server()
+    run(client(), theirs, reply_changed(number, lambda reply: reply._replace(state=None)))
+    assert theirs.complete
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-06")
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_reject_ends_the_negotiation(number: int) -> None:
+    rejected = reply_changed(number, lambda reply: NegTokenResp(NegState.REJECT))
+    assert status(lambda: run(client(), server(), rejected)) is SecurityStatus.SEC_E_LOGON_DENIED
+
+
+@pytest.mark.requirement("RFC4178-4.2.2-05")
+def test_a_server_that_finishes_too_early_is_not_believed() -> None:
+    early = reply_changed(1, lambda reply: reply._replace(state=NegState.ACCEPT_COMPLETED))
+    refused = status(lambda: run(client(StandIn(3)), server(StandIn(3)), early))
+    assert refused is SecurityStatus.SEC_E_INVALID_TOKEN
+    bare = reply_changed(1, lambda reply: NegTokenResp(NegState.ACCEPT_COMPLETED))
+    assert status(lambda: run(client(), server(), bare)) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+def test_tokens_for_a_mechanism_that_was_not_begun_or_is_complete_are_refused() -> None:
+    ours = client(StandIn(), packages="kerberos,ntlm")
+    foreign = reply_changed(1, lambda reply: reply._replace(supported_mech=NTLM, token=b"NTLMSSP\0"))
+    assert status(lambda: run(ours, server(StandIn()), foreign)) is SecurityStatus.SEC_E_INVALID_TOKEN
+    more = reply_changed(3, lambda reply: reply._replace(token=b"more"))
+    assert status(lambda: run(client(), server(), more)) is SecurityStatus.SEC_E_INVALID_TOKEN
+    none = reply_changed(2, lambda reply: reply._replace(token=None))
+    assert status(lambda: run(client(), server(), none)) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.requirement("RFC4178-3.1-09")
+def test_the_optimistic_token_may_be_left_out() -> None:
+    for packages in ("ntlm", "kerberos,ntlm"):
+        ours = client(StandIn(), packages=packages, policy=NegotiatePolicy(optimistic=False))
+        theirs = server(StandIn())
+        tokens = run(ours, theirs)
+        assert NegTokenInit.from_bytes(tokens[0]).token is None
+        assert ours.complete
+        assert theirs.complete
+
+
+@pytest.mark.requirement("RFC4178-3.1-07")
+def test_no_messages_before_the_negotiation_is_complete() -> None:
+    ours, theirs = client(), server()
+    challenge = theirs.step(ours.step())
+    ours.step(challenge)
+    # NTLM is complete on the client, the negotiation is not.
+    assert status(lambda: ours.wrap(b"early")) is SecurityStatus.SEC_E_INVALID_HANDLE
+    assert status(lambda: sspi.query_context_attributes(ours, sspi.SecPkgContextSizes)) is (
+        SecurityStatus.SEC_E_INVALID_HANDLE
+    )
+
+
+@pytest.mark.requirement("MSSPNG-3.3.3-01")
+def test_mutual_authentication_is_asked_of_the_chosen_package() -> None:
+    kerberos = StandIn()
+    client(kerberos, 0).step()
+    assert kerberos.requests[0].wished & IscReq.ISC_REQ_MUTUAL_AUTH
+
+
+@pytest.mark.requirement(
+    "MSSPNG-2.2.1-02", "MSSPNG-2.2.1-03", "MSSPNG-2.2.1-04", "MSSPNG-3.2.5.2-01", "MSSPNG-3.2.5.2-02",
+    "MSSPNG-3.3.5.2-01",
+)  # fmt: skip
+def test_a_server_may_speak_first_with_hints() -> None:
+    theirs, ours = server(None), client(StandIn(), packages="kerberos,ntlm")
+    hints = theirs.step(None)
+    assert hints is not None
+    read = NegTokenInit.from_bytes(hints)
+    assert (read.mech_types, read.hint) == ((NTLM,), b"not_defined_in_RFC4178@please_ignore")
+    fields = der.Reader(hints).enter(0x60)
+    fields.oid()
+    inner = fields.enter(0xA0).enter()
+    assert inner.contents(0xA0)
+    assert inner.peek() == 0xA3  # no reqFlags, no mechToken
+    assert inner.enter(0xA3).enter().contents(0xA0)[:2] == b"\x1b\x24"  # a name, and nothing behind it
+    token = ours.step(hints)
+    assert token is not None
+    assert NegTokenInit.from_bytes(token).mech_types == (NTLM,)
+    assert info(ours).refused["Kerberos"] == "the server does not offer it"
+    while not theirs.complete:
+        answer = theirs.step(token)
+        token = ours.step(answer)
+    assert ours.complete
+
+
+@pytest.mark.requirement("MSSPNG-3.2.5-01")
+def test_a_clients_hints_are_ignored() -> None:
+    offer = NegTokenInit((NTLM,), mech_type_list((NTLM,)), b"NTLMSSP\0\1\0\0\0\x07\x82\x08\xa2", hint=b"somebody@else")
+    token = server().step(offer.to_bytes())
+    assert token is not None
+    assert NegTokenResp.from_bytes(token).supported_mech == NTLM
+
+
+@pytest.mark.parametrize("flags", [0, SEAL])
+def test_raw_ntlm_is_taken_without_spnego(flags: int) -> None:
+    ours, theirs = Context(client_credential("NTLM"), flags, TARGET), server(StandIn())
+    tokens = run(ours, theirs)
+    assert all(token.startswith(b"NTLMSSP\0") for token in tokens)
+    assert theirs.complete
+    assert info(theirs).package_info.name == "NTLM"
+    assert not info(theirs).mech_list_protected
+    if flags:
+        assert ours.wrap(b"hello")[12:16] == bytes(4)
+
+
+def test_raw_kerberos_is_taken_without_spnego() -> None:
+    token = der.element(0x60, der.oid(KERBEROS), b"\x01\x00rest")
+    assert status(lambda: server(StandIn()).step(token)) is SecurityStatus.SEC_E_INVALID_TOKEN  # the stand-in's own
+    assert status(lambda: server(None).step(token)) is SecurityStatus.SEC_E_ALGORITHM_MISMATCH
+
+
+def test_a_package_that_the_list_excludes_is_not_taken_raw() -> None:
+    theirs = server(StandIn(), packages="!ntlm")
+    refused = status(lambda: run(Context(client_credential("NTLM"), 0, TARGET), theirs))
+    assert refused is SecurityStatus.SEC_E_ALGORITHM_MISMATCH
+
+
+def test_a_wrong_password_is_denied() -> None:
+    assert status(lambda: run(client(password="wrong"), server())) is SecurityStatus.SEC_E_LOGON_DENIED
+
+
+def test_the_choice_is_an_attribute_from_the_beginning() -> None:
+    ours, theirs = client(StandIn(2)), server(StandIn(2))
+    token = ours.step()
+    assert info(ours).state is NegotiationState.OPTIMISTIC
+    answer = theirs.step(token)
+    ours.step(answer)
+    assert info(ours).state is info(theirs).state is NegotiationState.COMPLETE
+
+
+def test_other_attributes_are_those_of_the_chosen_package() -> None:
+    ours, theirs = client(), server(flags=ACCEPT_SEAL)
+    run(ours, theirs)
+    assert sspi.query_context_attributes(theirs, sspi.SecPkgContextNames).username == f"DOM\\{USER}"
+    assert sspi.query_context_attributes(ours, sspi.SecPkgContextSizes).max_token == 48256
+    assert sspi.query_context_attributes(ours, sspi.SecPkgContextPackageInfo).name == "Negotiate"
+    assert sspi.query_context_attributes(ours, sspi.SecPkgContextSessionKey).session_key
+    audit = sspi.query_context_attributes(theirs, sspi.SecPkgContextChannelBindings).result
+    assert audit & sspi.ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_ABSENT
+    assert status(lambda: sspi.query_context_attributes(ours, sspi.SecPkgContextStreamSizes)) is (
+        SecurityStatus.SEC_E_UNSUPPORTED_FUNCTION
+    )
+
+
+class Pieces:
+    """A side that hands its tokens out in pieces of a size."""
+
+    def __init__(self, credential: sspi.CredHandle, flags: int, target: str | None, size: int) -> None:
+        self.credential, self.flags, self.target, self.size = credential, flags, target, size
+        self.context: sspi.CtxtHandle | None = None
+        self.statuses: list[SecurityStatus] = []
+
+    def call(self, token: bytes | None) -> bytes:
+        inputs = SecBufferDesc([SecBuffer(token, SecBufferType.SECBUFFER_TOKEN)]) if token else None
+        outputs = SecBufferDesc([SecBuffer(bytearray(self.size), SecBufferType.SECBUFFER_TOKEN)])
+        if self.target is None:
+            result = sspi.accept_security_context(self.credential, self.context, inputs, self.flags, 16, outputs)
+        else:
+            result = sspi.initialize_security_context(  # type: ignore[assignment]
+                self.credential, self.context, self.target, self.flags, 16, inputs, outputs
+            )
+        self.context = result.context
+        self.statuses.append(result.status)
+        return outputs[0].data
+
+
+@pytest.mark.requirement("MSSPNG-3.1.5.6-01", "MSSPNG-3.1.5.6-02", "MSSPNG-3.1.5.9-01", "MSSPNG-3.2.5-03")
+@pytest.mark.parametrize("size", [5, 100, 4000])
+def test_tokens_in_pieces(size: int) -> None:
+    ours = Pieces(client_credential("Negotiate", package_list="ntlm"), SEAL | 0x200000, TARGET, size)
+    theirs = Pieces(server_credential("Negotiate"), int(AscReq.ASC_REQ_FRAGMENT_TO_FIT), None, size)
+    piece = ours.call(None)
+    sender, receiver = ours, theirs
+    sizes = set()
+    for _ in range(400):
+        sizes.add(len(piece))
+        answer = receiver.call(piece)
+        if SecurityStatus.SEC_E_OK in (ours.statuses + theirs.statuses) and not answer and receiver is ours:
+            break
+        if answer:
+            piece, sender, receiver = answer, receiver, sender
+            continue
+        # "MUST return GSS_S_CONTINUE_NEEDED status with an empty OutputToken": the sender goes on.
+        assert receiver.statuses[-1] is SecurityStatus.SEC_I_CONTINUE_NEEDED
+        piece = sender.call(None)
+    assert ours.statuses[-1] is theirs.statuses[-1] is SecurityStatus.SEC_E_OK
+    assert max(sizes) <= size
+    assert ours.statuses.count(SecurityStatus.SEC_E_OK) == 1
+
+
+@pytest.mark.requirement("MSSPNG-3.1.1-01")
+def test_pieces_of_less_than_a_header_are_refused_and_nothing_is_lost() -> None:
+    ours = Pieces(client_credential("Negotiate", package_list="ntlm"), SEAL | 0x200000, TARGET, 4)
+    ours.context = sspi.CtxtHandle()
+    assert status(lambda: ours.call(None)) is SecurityStatus.SEC_E_BUFFER_TOO_SMALL
+    ours.size = 4000
+    assert ours.call(None)[0] == 0x60
+
+
+def test_without_the_flag_a_small_buffer_is_too_small() -> None:
+    ours = Pieces(client_credential("Negotiate", package_list="ntlm"), SEAL, TARGET, 20)
+    assert status(lambda: ours.call(None)) is SecurityStatus.SEC_E_BUFFER_TOO_SMALL
+
+
+@pytest.mark.requirement("MSSPNG-3.1.5.9-02")
+def test_a_half_received_token_is_forgotten_with_its_context() -> None:
+    token = client().step() or b""
+    theirs = server()
+    assert theirs.step(token[:20]) is None
+    sspi.delete_security_context(theirs)
+    assert status(lambda: theirs.step(token[20:])) is SecurityStatus.SEC_E_INVALID_HANDLE
+    assert status(lambda: server().step(token[20:])) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+def test_secrets_stay_out_of_representations() -> None:
+    credential = client_credential("Negotiate", package_list="ntlm")
+    assert PASSWORD not in repr(credential) + repr(credential._credential)
