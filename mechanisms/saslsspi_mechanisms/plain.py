@@ -102,7 +102,7 @@ class _PlainServer(ServerExchange):
         given = self._password.encode()
         deriver = deriver_of(environment.authority, environment.random)
         if account is not None and account.password is not None:
-            return compare_digest(given, _prepared(account.password) or environment.random(16))
+            return compare_digest(given, _prepared(account.password))
         stored = next(iter(account.scram.values()), None) if account is not None else None
         if stored is not None:
             keys = client_keys(stored.hash_name, given, stored.salt, stored.iterations)

@@ -81,14 +81,12 @@ class _ImapSession(MailSession):
         return _Command(tag if _WORD.match(tag) else b"*", name.upper(), text, literals)
 
     def _capabilities(self) -> bytes:
-        words = ["CAPABILITY IMAP4rev1 SASL-IR LITERAL+ NAMESPACE"]
+        # AUTH= stays under a layer: what was listed in clear can be compared there (RFC 4422 section 6.1.2).
+        words = ["CAPABILITY IMAP4rev1", *(f"AUTH={name}" for name in self.mechanisms), "SASL-IR LITERAL+ NAMESPACE"]
         if self.security is None:
-            words += ["LOGINDISABLED", *(f"AUTH={name}" for name in self.mechanisms)]
+            words.append("LOGINDISABLED")
             if self.may_start_tls:
                 words.append("STARTTLS")
-        else:
-            # What was listed in clear can be compared under the layer (RFC 4422 section 6.1.2).
-            words += [f"AUTH={name}" for name in self.mechanisms]
         return " ".join(words).encode("ascii")
 
     async def _capability(self, command: _Command) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from interop.kdc import kdc as kdc
 from interop.slapd import Slapd
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import pytest
+
 from interop.daemon import ServerDidNotStart, free_port, running
 from interop.people import ALICE, BOB, Person
 from interop.require import program, require_peer

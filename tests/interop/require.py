@@ -16,7 +16,9 @@ from typing import Final
 import pytest
 
 # Servers live in sbin, which is not on the search path of an ordinary user.
-_SEARCH_PATH: Final = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cyrus/bin"])
+_SEARCH_PATH: Final = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cyrus/bin"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)

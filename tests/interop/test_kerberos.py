@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from interop.java_gssapi import java_peer
 from interop.kdc import REALM, STRANGER, Kdc
 from interop.people import ALICE

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from interop.kdc import REALM, Kdc
 from interop.ldap_tools import LdapTool
 from interop.people import ALICE, BOB

@@ -26,7 +26,7 @@ from interop.people import PEOPLE
 from interop.proxy import Cutter, Network, Proxy, Shredder
 from interop.slapd import Slapd
 from saslsspi import Password
-from saslsspi.adapters.ldap import BindRefused
+from saslsspi.adapters.ldap import BindRefused, Connection
 from saslsspi.adapters.ldap_pool import ConnectionPool
 
 pytestmark = pytest.mark.interop
@@ -72,6 +72,12 @@ def cut_at(where: str, size: int, cuts: int = 1) -> Callable[[int], tuple[Networ
         return (Cutter(size), Network()) if where == "to server" else (Network(), Cutter(size))
 
     return behaviour
+
+
+def bind_and_ask(client: Connection) -> None:
+    """Bind, and use the connection, where the cut lies behind the exchange."""
+    client.bind()
+    who_am_i(client)
 
 
 @pytest.fixture(autouse=True)
@@ -123,8 +129,7 @@ def test_a_cut_at_any_step_of_the_exchange_is_an_error_or_healed(
                 assert proxy.accepted == 2
             else:
                 with pytest.raises(ENDS) as caught:
-                    bind(client)
-                    who_am_i(client)  # where the cut lies behind the exchange
+                    bind_and_ask(client)
                 assert str(caught.value)
                 assert not client.bound
                 # The object is as good as new.

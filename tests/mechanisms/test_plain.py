@@ -19,6 +19,7 @@ from saslsspi.errors import (
     SecurityQosFailed,
     UnknownCredentials,
 )
+from saslsspi_mechanisms import plain
 
 TLS = 256
 AUTHORITY = MemoryAuthority(
@@ -133,6 +134,31 @@ def test_a_wrong_password_and_an_unknown_user_look_alike(username: str, password
     with pytest.raises(LogonDenied, match="the user is unknown or the password is wrong"):
         authenticate(new_client(username, password), server)
     assert not server.done
+
+
+@pytest.mark.parametrize("username", ["bob", "nobody"])
+@pytest.mark.parametrize("stored", [True, False])
+def test_an_unknown_user_costs_what_a_known_one_costs(
+    username: str, stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    real = plain.client_keys
+    monkeypatch.setattr(plain, "client_keys", lambda *given: made.append(given) or real(*given))
+    keys = {"SHA-256": derive_scram_keys("builder", iterations=4096)}
+    bob = Account(username="bob", scram=keys) if stored else Account(username="bob", password="builder")
+    with pytest.raises(LogonDenied):
+        authenticate(new_client(username, "wrong"), new_server(authority=MemoryAuthority([bob])))
+    assert [given[3] for given in made] == ([4096] if stored else [])  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("realms", "found"), [("here", True), ("elsewhere", False), (("here", "elsewhere"), False)])
+def test_the_only_realm_of_the_server_is_that_of_its_users(realms: str | tuple[str, ...], found: bool) -> None:
+    server = new_server(authority=MemoryAuthority([Account(username="u", realm="here", password="p")]), realm=realms)
+    if found:
+        authenticate(new_client("u", "p"), server)
+        return
+    with pytest.raises(LogonDenied):
+        authenticate(new_client("u", "p"), server)
 
 
 @pytest.mark.requirement("RFC4616-2-06")

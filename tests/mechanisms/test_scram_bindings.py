@@ -116,6 +116,12 @@ def test_the_server_takes_a_client_that_does_not_bind(flag: bytes, bindings: Cha
     assert server.security.channel_binding == ""
 
 
+def test_a_server_whose_policy_uses_no_bindings_takes_a_client_that_could() -> None:
+    server = new_server("SCRAM-SHA-256", bindings=UNIQUE, policy=NEVER)
+    authenticate(new_client("SCRAM-SHA-256", bindings=UNIQUE), server)
+    assert server.security.channel_binding == ""
+
+
 @pytest.mark.requirement("RFC5802-6-03")
 def test_a_server_that_requires_bindings_refuses_a_client_without() -> None:
     with pytest.raises(BadBindings):

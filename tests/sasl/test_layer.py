@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saslsspi import Layer
@@ -68,6 +68,7 @@ class Brackets(Protection):
         raise NotImplementedError
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 500), max_size=20))
 def test_buffers_are_cut_out_of_any_split_of_the_stream(buffers: list[bytes], cuts: list[int]) -> None:
     deframer = Deframer(40)
@@ -78,6 +79,7 @@ def test_buffers_are_cut_out_of_any_split_of_the_stream(buffers: list[bytes], cu
     assert deframer.empty
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=10))
 def test_any_octets_are_cut_the_same_way_whatever_the_split(octets: bytes, cuts: list[int]) -> None:
     def run(parts: Sequence[bytes]) -> tuple[list[bytes], bool]:
@@ -125,6 +127,7 @@ def test_a_half_buffer_is_no_boundary() -> None:
     assert layer.at_boundary
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=250), max_size=6), st.lists(st.integers(0, 2000), max_size=20))
 def test_what_is_wrapped_is_unwrapped_whatever_the_split(texts: list[bytes], cuts: list[int]) -> None:
     sender, receiver = Layer(Brackets()), Layer(Brackets())

@@ -173,7 +173,7 @@ def is_served(server: LdapServer) -> bool:
 
 @pytest.mark.parametrize("half", [b"", b"\x30\x0c\x02\x01", request(1, sasl_bind("DIGEST-MD5"))])
 def test_idle_client_is_told_and_closed(half: bytes) -> None:
-    with ldap_server(limits=Limits(idle_timeout=0.1)) as server, RawLdap(server.port) as raw:
+    with ldap_server(limits=Limits(idle_timeout=0.3)) as server, RawLdap(server.port) as raw:
         raw.send_raw(half)
         answer = raw.receive()
         if answer is not None and answer.name is None:

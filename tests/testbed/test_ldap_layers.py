@@ -195,7 +195,7 @@ def test_test_can_change_what_leaves_the_channel() -> None:
 
 
 def test_client_that_does_not_read_is_cut_off() -> None:
-    with ldap_server(entries=3000, limits=Limits(idle_timeout=0.3)) as server, RawLdap(server.port) as raw:
+    with ldap_server(entries=3000, limits=Limits(idle_timeout=1.0)) as server, RawLdap(server.port) as raw:
         raw.sasl(policy=CONFIDENTIALITY)
         raw.send(b"".join(request(100 + number, search(SUFFIX)) for number in range(16)))
         # Unread, sixteen searches fill the sockets' buffers; the server waits no longer than its limit.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packages.digest.ours import new_client, new_server
@@ -261,6 +261,7 @@ _TOKEN = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=1
 _MAXBUF = st.integers(17, 0xFFFFFF)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Challenge,
@@ -280,6 +281,7 @@ def test_a_challenge_comes_back_as_it_was(message: Challenge) -> None:
     assert Challenge.from_bytes(octets) == message
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Response,
@@ -305,6 +307,7 @@ def test_a_response_comes_back_as_it_was(message: Response) -> None:
     assert Response.from_bytes(octets) == message
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=16, max_size=16))
 def test_a_response_auth_comes_back_as_it_was(octets: bytes) -> None:
     message = ResponseAuth(octets.hex().encode())
@@ -322,6 +325,7 @@ _PIECES = st.lists(
 
 
 @pytest.mark.requirement("RFC2831-2.1.1-55")
+@settings(deadline=None)
 @given(st.binary(max_size=200) | _PIECES, st.sampled_from([Tolerances.NONE, Tolerances.DEFAULT]))
 def test_any_octets_are_read_or_are_an_invalid_token(octets: bytes, allowed: Tolerances) -> None:
     for reader in (Challenge, Response, ResponseAuth):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
 
 from packages.negotiate.stand_in import StandIn, kerberos_is
 from saslsspi import NegotiatePolicy, Policy, SaslError, der, sspi
+from saslsspi.errors import InvalidToken
 from saslsspi.packages.negotiate.messages import SPNEGO, NegState, NegTokenInit, NegTokenResp, mech_type_list
 from saslsspi.sspi import (
     AscReq,
@@ -280,10 +282,8 @@ def test_a_mic_that_was_taken_away_ends_the_negotiation(count: int) -> None:
         return NegTokenResp.from_bytes(token)._replace(mic=None).to_bytes() if at else token
 
     ours, theirs = client(StandIn(count), packages="kerberos,ntlm"), server(StandIn(count), packages="ntlm,kerberos")
-    try:
+    with contextlib.suppress(InvalidToken):
         run(ours, theirs, strip)
-    except SaslError as error:
-        assert error.status is SecurityStatus.SEC_E_INVALID_TOKEN
     assert not theirs.complete
 
 
