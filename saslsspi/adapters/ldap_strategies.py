@@ -129,7 +129,10 @@ class _Threaded(_Carrying):
         with self.connection.connection_lock:
             if isinstance(current, _Receiver) and (current is not self.receiver or self.connection.closed):
                 return
+            requested = self._outstanding
             super().close()
+            # What has arrived is still handed out; ldap3 forgets it, even under the hands of who is fetching it.
+            self._outstanding = requested
 
     def get_response(self, message_id: int, timeout: float | None = None, get_request: bool = False) -> Any:
         """Like ldap3's; raises what has ended the connection."""

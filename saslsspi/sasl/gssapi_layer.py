@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from struct import Struct
-from typing import Final, Self
+from typing import Final
 
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
+from saslsspi.sasl.gssapi_messages import (
+    LARGEST_SIZE,
+    NO_LAYER,
+    QOP_OF_LAYER,
+    LayerChosen,
+    LayerOffer,
+    SecurityLayer,
+)
 from saslsspi.sasl.mechanism import ClientExchange, ServerExchange
 from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.environment import Account, Question
@@ -21,123 +27,10 @@ from saslsspi.sspi.flags import AscReq, IscReq
 from saslsspi.sspi.package import Event, Leg, Outcome, Protection, Request, Side
 from saslsspi.sspi.policy import Policy, Tolerances
 
-__all__ = [
-    "LayerChosen",
-    "LayerNegotiatingClient",
-    "LayerNegotiatingServer",
-    "LayerOffer",
-    "SecurityLayer",
-    "context_flags",
-]
-
-_WORD: Final = Struct(">I")
-_LARGEST: Final = 0xFFFFFF  # three octets
-_NO_LAYER: Final = 1
-
-
-class SecurityLayer(enum.IntFlag, boundary=enum.KEEP):
-    """The layers of RFC 4752 section 3.3; bits that are not understood survive decoding, and are negotiated off."""
-
-    NONE = 1
-    INTEGRITY = 2
-    CONFIDENTIALITY = 4
+__all__ = ["LayerNegotiatingClient", "LayerNegotiatingServer", "context_flags"]
 
 
 _STRONGEST_FIRST: Final = (SecurityLayer.CONFIDENTIALITY, SecurityLayer.INTEGRITY, SecurityLayer.NONE)
-_QOP: Final[Mapping[SecurityLayer, str]] = {
-    SecurityLayer.NONE: "auth",
-    SecurityLayer.INTEGRITY: "auth-int",
-    SecurityLayer.CONFIDENTIALITY: "auth-conf",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class LayerOffer:
-    """The server's last message: the layers it offers (RFC 4752 section 3.2).
-
-    Wire form, 4 octets: octet 0 is a mask of SecurityLayer, octets 1 to 3 are max_size, big-endian.
-
-    Attributes:
-        layers: The layers offered.
-        max_size: Largest wrapped message that the server takes, in octets, below 2**24; 0 when it offers none.
-    """
-
-    layers: SecurityLayer
-    max_size: int
-
-    @classmethod
-    def from_bytes(cls, data: bytes, tolerances: Tolerances = Tolerances.NONE) -> Self:
-        """Decode an offer that is already unwrapped.
-
-        Raises:
-            InvalidToken: not 4 octets, or a size with no layer to use it.
-        """
-        # "If the resulting cleartext is not 4 octets long, the client fails the negotiation."
-        if len(data) != _WORD.size:
-            raise InvalidToken(f"the layer offer is {len(data)} octets, expected 4", requirement="RFC4752-3.1-09")
-        (word,) = _WORD.unpack(data)
-        layers, max_size = SecurityLayer(word >> 24), word & _LARGEST
-        # "The client verifies that the server maximum buffer is 0 if the server does not advertise support for any
-        # security layer."
-        if not int(layers) & ~_NO_LAYER and max_size and not tolerances & Tolerances.SIZE_WITHOUT_LAYER:
-            raise InvalidToken(
-                f"the server offers no security layer, and yet a size of {max_size}", requirement="RFC4752-3.1-10"
-            )
-        return cls(layers, max_size)
-
-    def to_bytes(self) -> bytes:
-        """Encode; the exact inverse of from_bytes."""
-        return _WORD.pack(self.layers << 24 | self.max_size)
-
-
-@dataclass(frozen=True, slots=True)
-class LayerChosen:
-    """The client's last message: its choice (RFC 4752 section 3.1).
-
-    Wire form: octet 0 is one bit of SecurityLayer, octets 1 to 3 are max_size, big-endian, and the rest is authzid
-    in UTF-8 without a NUL at its end.
-
-    Attributes:
-        layer: The layer chosen, exactly one.
-        max_size: Largest wrapped message that the client takes, in octets, below 2**24; 0 without a layer.
-        authzid: The identity to act as, "" for the user's own.
-    """
-
-    layer: SecurityLayer
-    max_size: int
-    authzid: str
-
-    @classmethod
-    def from_bytes(cls, data: bytes, tolerances: Tolerances = Tolerances.NONE) -> Self:
-        """Decode a choice that is already unwrapped.
-
-        Raises:
-            InvalidToken: too short, not one layer, a size without layer, or an identity that is not UTF-8.
-        """
-        if len(data) < _WORD.size:
-            raise InvalidToken(f"the layer choice is {len(data)} octets, expected 4 or more")
-        (word,) = _WORD.unpack_from(data)
-        layer, max_size = SecurityLayer(word >> 24), word & _LARGEST
-        if layer not in _QOP:
-            raise InvalidToken(
-                f"the layer choice is {int(layer):#04x}, expected one of 1, 2 and 4", requirement="RFC4752-3.2-09"
-            )
-        # "The server verifies [...] that the client maximum buffer is 0 if no security layer was chosen."
-        if layer is SecurityLayer.NONE and max_size and not tolerances & Tolerances.SIZE_WITHOUT_LAYER:
-            raise InvalidToken(
-                f"the client chose no security layer, and yet a size of {max_size}", requirement="RFC4752-3.2-10"
-            )
-        try:
-            authzid = data[_WORD.size :].decode()
-        except UnicodeDecodeError:
-            raise InvalidToken("the authorization identity is not UTF-8", requirement="RFC4752-3.1-12") from None
-        if "\0" in authzid:
-            raise InvalidToken("there is a NUL in the authorization identity", requirement="RFC4752-3.1-12")
-        return cls(layer, max_size, authzid)
-
-    def to_bytes(self) -> bytes:
-        """Encode; the exact inverse of from_bytes."""
-        return _WORD.pack(self.layer << 24 | self.max_size) + self.authzid.encode()
 
 
 def context_flags(side: Side, policy: Policy) -> int:
@@ -192,7 +85,7 @@ def _negotiated(
         protection = context.layer(encrypt=encrypt, max_send=max_send, max_receive=max_receive)
     return before._replace(
         protection=protection,
-        qop=_QOP[layer],
+        qop=QOP_OF_LAYER[layer],
         cipher=before.cipher if encrypt else "",
         ssf=before.ssf if encrypt else int(layer is SecurityLayer.INTEGRITY),
         max_send=max_send,
@@ -207,7 +100,7 @@ class _Signer:
     __slots__ = ("_protection",)
 
     def __init__(self, context: SecurityContext) -> None:
-        self._protection = context.layer(encrypt=False, max_send=_LARGEST, max_receive=_LARGEST)
+        self._protection = context.layer(encrypt=False, max_send=LARGEST_SIZE, max_receive=LARGEST_SIZE)
 
     def wrap(self, message: bytes) -> bytes:
         return b"".join(self._protection.seal(message))
@@ -251,8 +144,8 @@ class LayerNegotiatingClient(ClientExchange):
         offer = LayerOffer.from_bytes(signer.unwrap(challenge), tolerances)
         layers = offer.layers & _permitted(self._context, self._policy)
         self.outcome, size = self._first_usable(layers, offer)
-        layer = next(layer for layer, qop in _QOP.items() if qop == self.outcome.qop)
-        if not int(offer.layers) & ~_NO_LAYER and offer.max_size:
+        layer = next(layer for layer, qop in QOP_OF_LAYER.items() if qop == self.outcome.qop)
+        if not int(offer.layers) & ~NO_LAYER and offer.max_size:
             self.outcome = _tolerated(self.outcome)
         self.done = True
         return signer.wrap(LayerChosen(layer, size, self._request.authzid).to_bytes())

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import pytest
+
 from interop.certificate import make_server_certificate
 from interop.daemon import ServerDidNotStart, free_port, running
 from interop.people import PEOPLE

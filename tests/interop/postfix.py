@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 import pytest
+
 from interop.certificate import make_server_certificate
 from interop.cyrus_imap import make_sasldb
 from interop.daemon import ServerDidNotStart, free_port, running
@@ -23,8 +24,9 @@ from interop.require import require_peer
 
 _DAEMONS: Final = Path("/usr/lib/postfix/sbin")
 _PORT_ATTEMPTS: Final = 3
-_QUEUES: Final = (
-    "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace".split()
+_QUEUES: Final = tuple(
+    name.removesuffix(",")
+    for name in ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop", "pid", "private", "public", "saved", "trace"]
 )
 
 _MAIN: Final = """\

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from interop.gsasl import GsaslError, GsaslPeer, Qop, gsasl_client, gsasl_server
-from interop.people import ALICE, BOB, PEOPLE, REALM, Person
+from interop.people import ALICE, PEOPLE, REALM, Person
 from saslsspi import Client, Layer, MemoryAuthority, Password, Policy, SaslError, Server, Tolerances
 from saslsspi.errors import LogonDenied, MessageAltered, OutOfSequence, QopNotSupported, WrongPrincipal
 
@@ -148,16 +148,13 @@ def test_our_server_refuses_its_wrong_password_and_its_unknown_user(person: Pers
             server.step(response)
 
 
-def test_a_server_with_another_password_cannot_prove_itself() -> None:
-    """The peer that knows the user's name only is found out by its rspauth, whoever made it."""
+def test_a_changed_proof_of_its_server_is_refused() -> None:
     client = our_client()
     client.start()
-    with gsasl_server() as server, gsasl_server(person=BOB) as other:
-        other.step()
+    with gsasl_server() as server:
         proof = server.step(client.step(server.step()) or b"")
-        wrong = proof[:-1] + (b"0" if proof[-1:] != b"0" else b"1")
-        with pytest.raises(LogonDenied):
-            client.succeed(wrong)
+    with pytest.raises(LogonDenied):
+        client.succeed(proof[:-1] + (b"1" if proof.endswith(b"0") else b"0"))
 
 
 def test_our_server_refuses_its_client_that_meant_another_host() -> None:

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from saslsspi import Account, Policy, SaslError, Tolerances
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
-from saslsspi.sasl.gssapi_layer import (
-    LayerChosen,
-    LayerNegotiatingClient,
-    LayerNegotiatingServer,
-    LayerOffer,
-    SecurityLayer,
-    context_flags,
-)
+from saslsspi.sasl.gssapi_layer import LayerNegotiatingClient, LayerNegotiatingServer, context_flags
+from saslsspi.sasl.gssapi_messages import LayerChosen, LayerOffer, SecurityLayer
 from saslsspi.sspi.environment import Question, Secret
 from saslsspi.sspi.flags import IscReq
 from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side

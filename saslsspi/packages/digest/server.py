@@ -41,6 +41,7 @@ _AUDIT.addHandler(logging.NullHandler())
 _FIRST_COUNT: Final = b"00000001"
 _NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least 64 bits
 _BARE_BACKSLASH: Final = int(Tolerances.BARE_BACKSLASH)
+_UTF8_WITHOUT_CHARSET: Final = int(Tolerances.UTF8_WITHOUT_CHARSET)
 _SECRETS: Final = (Secret.HA1, Secret.PASSWORD)
 
 
@@ -149,7 +150,10 @@ class DigestServer(Exchange):
 
     def _receive(self, token: bytes, request: Request) -> Leg | Question:
         """Check all that can be checked of a digest-response before the account is known, and ask for it."""
-        response = Response.from_bytes(token, self._environment.policy.tolerances)
+        tolerances = self._environment.policy.tolerances
+        response = Response.from_bytes(token, tolerances)
+        if not response.utf8 and tolerances & _UTF8_WITHOUT_CHARSET:
+            response = _with_silent_utf8(response)
         if response.nonce != self._nonce:
             raise LogonDenied("the response repeats another nonce", requirement="RFC2831-2.1.2-15")
         if response.nc != _FIRST_COUNT:
@@ -161,7 +165,7 @@ class DigestServer(Exchange):
         names = [response.username]
         if response.literal_username is not None:
             names.append(response.literal_username)
-        self._usernames = [self._decode(name, response) for name in names]
+        self._usernames = [decode(name, response.utf8) for name in names]
         self._response = response
         self._position = _Position.ANSWER
         return Question(self._usernames[0], realm, _SECRETS)
@@ -170,7 +174,7 @@ class DigestServer(Exchange):
         """Verify the response with what the authority knows of the user."""
         response = self._response
         username = self._usernames.pop(0)
-        realm = self._decode(response.realm or b"", response)
+        realm = decode(response.realm or b"", response.utf8)
         for secret, tolerance in self._secrets(account, username, realm):
             ha1 = session_hash(secret, response.nonce, response.cnonce, response.authzid)
             right, rspauth = response_values(
@@ -202,7 +206,7 @@ class DigestServer(Exchange):
 
     def _accept(self, account: Account, username: str, realm: str, ha1: bytes, rspauth: bytes, tolerances: int) -> Leg:
         response = self._response
-        authzid = "" if response.authzid is None else self._decode(response.authzid, None)
+        authzid = "" if response.authzid is None else decode(response.authzid, True)  # whatever charset says
         if "\0" in authzid:
             raise InvalidToken("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
         if authzid and authzid != username and authzid not in account.may_act_as:
@@ -263,7 +267,7 @@ class DigestServer(Exchange):
             )
 
     def _check_realm(self, response: Response) -> str:
-        realm = self._decode(response.realm or b"", response)
+        realm = decode(response.realm or b"", response.utf8)
         # Realms are compared as they are: section 2.1.2 gives them no case folding.
         if realm not in (self._credential.realms or ("",)):
             raise LogonDenied(
@@ -272,15 +276,16 @@ class DigestServer(Exchange):
             )
         return realm
 
-    def _decode(self, octets: bytes, response: Response | None) -> str:
-        # An authorization identity is UTF-8 whatever charset says.
-        utf8 = response is None or response.utf8
-        if not utf8 and self._environment.policy.tolerances & Tolerances.UTF8_WITHOUT_CHARSET:
-            try:
-                return octets.decode()
-            except UnicodeDecodeError:
-                pass
-        return decode(octets, utf8)
+
+def _with_silent_utf8(response: Response) -> Response:
+    """Take a response for UTF-8 that did not announce it, where its names are."""
+    names = response.username + (response.realm or b"")
+    try:
+        names.decode()
+    except UnicodeDecodeError:
+        return response
+    used = 0 if names.isascii() else _UTF8_WITHOUT_CHARSET
+    return response._replace(utf8=True, tolerances=response.tolerances | used)
 
 
 def _out_of_turn(exchange: DigestServer, token: bytes, request: Request) -> Leg:
