@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.errors import InvalidToken, LogonDenied, UnknownCredentials
-from saslsspi.sasl.authorization import authorize
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -20,6 +19,7 @@ from saslsspi.sasl.mechanism import (
     ServerParameters,
 )
 from saslsspi.sasl.single_message import SingleMessageClient, encode_field
+from saslsspi.sspi.authorization import authorize
 from saslsspi.sspi.environment import Account, Question, Secret
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property

@@ -13,7 +13,6 @@ from saslsspi.accounts.scram import deriver_of
 from saslsspi.crypto.scram import client_keys
 from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.prep import saslprep
-from saslsspi.sasl.authorization import authorize
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import (
     Binding,
@@ -25,6 +24,7 @@ from saslsspi.sasl.mechanism import (
     ServerParameters,
 )
 from saslsspi.sasl.single_message import SingleMessageClient, encode_field
+from saslsspi.sspi.authorization import authorize
 from saslsspi.sspi.environment import Account, Question, Secret
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import Property

@@ -89,6 +89,10 @@ class _Session:
             raise InternalError(f"{self.mechanism.name} failed with {type(error).__name__}") from error
 
     def _check_open(self) -> None:
+        if self._outcome is not None:
+            # RFC 4422 section 3.4: a message after completion is the peer's error, and ends what was reached.
+            self.abort()
+            raise InvalidToken(f"{self.mechanism.name} is complete, and no message is due", requirement="RFC4422-3.4-03")
         if self._ended:
             raise ContextMisuse("the exchange has ended and takes no further message")
 
@@ -178,9 +182,9 @@ class Client(_Session):
         Raises:
             MutualAuthFailed: the server reports success before the mechanism is satisfied. Do not trust it.
         """
-        if data is not None or not self._ended:
+        if data or not self._ended:
             self._check_open()
-        if data is not None and self._advance(data) is not None:
+        if data is not None and not self._ended and self._advance(data) is not None:
             self.abort()
             raise MutualAuthFailed("the server reports success in the middle of the exchange")
         if not self.done and not self._ended:
@@ -323,7 +327,8 @@ class Server(_Session):
 
     def resume(self, account: Account | None) -> bytes | Pending | None:
         """Go on with the answer to a question: an account, or None for an unknown user."""
-        self._check_open()
+        if self._ended:
+            raise ContextMisuse("no question is open")
         try:
             reply = self._exchange.resume(account)
         except Exception as error:

@@ -10,36 +10,30 @@ __all__ = ["SingleMessageClient", "encode_field"]
 
 
 class SingleMessageClient(ClientExchange):
-    """Sends one message, answers no challenge but an empty one before it, and is done when the carrier says so.
+    """Sends one message, answers no challenge but an empty one before it, and is done then: the rest is the server's.
 
     Args:
         name: The mechanism's, for errors.
         message: What is sent; may be empty.
-        outcome: What success means.
+        outcome: What it ends in.
     """
 
-    __slots__ = ("_message", "_name", "_outcome", "_sent", "done", "outcome")
+    __slots__ = ("_message", "_name", "_outcome", "done", "outcome")
 
     def __init__(self, name: str, message: bytes, outcome: Outcome) -> None:
         self._name = name
         self._message = message
         self._outcome = outcome
-        self._sent = False
         self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, challenge: bytes | None) -> bytes:
         """Return the message; see ClientExchange.step."""
-        if self._sent or challenge:
+        if self.done or challenge:
             raise InvalidToken(f"{self._name} has one message, and no challenge but an empty one before it")
-        self._sent = True
+        self.done = True
+        self.outcome = self._outcome
         return self._message
-
-    def succeed(self) -> None:
-        """Be done; see ClientExchange.succeed."""
-        if self._sent:
-            self.done = True
-            self.outcome = self._outcome
 
 
 def encode_field(text: str, what: str) -> bytes:

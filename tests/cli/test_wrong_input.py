@@ -84,12 +84,12 @@ def test_success_before_the_server_has_proved_itself_is_refused(speak: Speak) ->
     assert json.loads(printed[1].removeprefix("fail - "))["status"] == "SEC_E_MUTUAL_AUTH_FAILED"
 
 
-def test_a_client_with_one_message_is_done_when_the_carrier_reports_success(speak: Speak) -> None:
-    code, printed, _ = speak(["client", "PLAIN", "--user", "u", "--password", "p", "--allow-plaintext"], "-\n")
-    assert printed[0] == f"more {encoded(bytes(1) + b'u' + bytes(1) + b'p')}"
-    assert printed[1].startswith('done - {"mechanism":"PLAIN","authcid":"u"')
+def test_a_client_with_one_message_is_done_with_it(speak: Speak) -> None:
+    code, printed, _ = speak(["client", "PLAIN", "--user", "u", "--password", "p", "--allow-plaintext"], "quit\n")
+    message = encoded(bytes(1) + b"u" + bytes(1) + b"p")
+    assert printed[0].startswith(f'done {message} {{"mechanism":"PLAIN","authcid":"u"')
     assert code == 0
-    assert speak(["client", "PLAIN", "--user", "u", "--password", "p"], "-\n")[0] == 2, "it would be readable"
+    assert speak(["client", "PLAIN", "--user", "u", "--password", "p"], "quit\n")[0] == 2, "it would be readable"
 
 
 def test_strict_tolerates_nothing_but_what_is_named(speak: Speak) -> None:

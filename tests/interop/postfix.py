@@ -26,7 +26,22 @@ _DAEMONS: Final = Path("/usr/lib/postfix/sbin")
 _PORT_ATTEMPTS: Final = 3
 _QUEUES: Final = tuple(
     name.removesuffix(",")
-    for name in ["active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "maildrop", "pid", "private", "public", "saved", "trace"]
+    for name in [
+        "active",
+        "bounce",
+        "corrupt",
+        "defer",
+        "deferred",
+        "flush",
+        "hold",
+        "incoming",
+        "maildrop",
+        "pid",
+        "private",
+        "public",
+        "saved",
+        "trace",
+    ]
 )
 
 _MAIN: Final = """\

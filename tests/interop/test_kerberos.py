@@ -168,6 +168,20 @@ def test_a_clear_message_under_a_layer_with_confidentiality_is_refused(peer: Any
     assert caught.value.status is SecurityStatus.SEC_E_MESSAGE_ALTERED
 
 
+@pytest.mark.parametrize(("mask", "size"), [(2, 28), (4, 60), (4, 0)])
+def test_a_size_that_the_frame_alone_fills_is_refused(peer: Any, mask: int, size: int) -> None:
+    own, other = server(), peer.GssapiClient()
+    until_offer(own, other)
+    with pytest.raises(SaslError) as caught:
+        own.step(other.wrap(word(mask, size)))
+    assert caught.value.status is SecurityStatus.SEC_E_QOP_NOT_SUPPORTED
+    roomy, other = server(), peer.GssapiClient()
+    until_offer(roomy, other)
+    roomy.step(other.wrap(word(mask, 61)))
+    assert roomy.layer is not None
+    assert roomy.layer.max_payload == 61 - (28 if mask == 2 else 60)
+
+
 @pytest.mark.requirement("RFC4752-3.2-05")
 @pytest.mark.parametrize("target", [b"imap@localhost", f"{STRANGER.replace('/', '@')}".encode()])
 def test_a_ticket_for_another_service_or_host_is_refused(peer: Any, target: bytes) -> None:

@@ -133,8 +133,9 @@ def test_gsasl_speaks_under_what_it_negotiated(
 
 
 @pytest.mark.parametrize("protocol", [IMAP, SMTP], ids=str)
-@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "DIGEST-MD5"])
 def test_gsasl_speaks_over_starttls(protocol: MailProtocol, mechanism: str, tls: ServerCertificate) -> None:
+    # With TLS its SCRAM fails before it sends anything, whoever listens and whatever is listed.
     for served in serve(protocol, tls):
         command, answer = ("z1 NOOP", "z1 OK") if protocol is IMAP else ("NOOP", "250 ")
         printed = gsasl(

@@ -192,10 +192,12 @@ class TestExchange:
     def test_a_message_after_completion_is_an_error_on_both_sides(self) -> None:
         c, s = client(), server()
         run(c, s)
-        with pytest.raises(errors.ContextMisuse):
+        with pytest.raises(errors.InvalidToken):
             c.step(b"rspauth=" + b"0" * 32)
-        with pytest.raises(errors.ContextMisuse):
+        with pytest.raises(errors.InvalidToken):
             s.step(b"more")
+        assert not c.done
+        assert s.layer is None
 
     @pytest.mark.requirement("RFC4422-3.5-01", "RFC4422-3.5-02")
     def test_either_side_may_abort_and_takes_nothing_afterwards(self) -> None:

@@ -131,7 +131,7 @@ def test_success_that_comes_twice_changes_nothing() -> None:
     client, _ = joined()
     client.succeed()
     assert client.done
-    with pytest.raises(ContextMisuse):
+    with pytest.raises(InvalidToken):
         client.succeed(b"more")
 
 

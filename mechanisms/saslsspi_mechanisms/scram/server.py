@@ -23,8 +23,8 @@ from saslsspi.errors import (
     LogonDenied,
 )
 from saslsspi.prep import saslprep
-from saslsspi.sasl.authorization import authorize
 from saslsspi.sasl.mechanism import ServerExchange, ServerParameters
+from saslsspi.sspi.authorization import authorize
 from saslsspi.sspi.environment import Account, Question, ScramKeys, Secret
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy

@@ -18,7 +18,6 @@ from saslsspi.errors import (
     IncompleteCredentials,
     InvalidToken,
     LogonDenied,
-    NoImpersonation,
     QopNotSupported,
     SaslError,
     WrongPrincipal,
@@ -29,6 +28,7 @@ from saslsspi.packages.digest.keys import layer_keys, response_values, session_h
 from saslsspi.packages.digest.messages import Response, ResponseAuth
 from saslsspi.packages.digest.protection import DigestProtection
 from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
+from saslsspi.sspi.authorization import authorize
 from saslsspi.sspi.environment import Account, Environment, NonceRecord, Question, Secret
 from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
 from saslsspi.sspi.policy import Tolerances, tolerance_names
@@ -209,10 +209,7 @@ class DigestServer(Exchange):
         authzid = "" if response.authzid is None else decode(response.authzid, True)  # whatever charset says
         if "\0" in authzid:
             raise InvalidToken("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
-        if authzid and authzid != username and authzid not in account.may_act_as:
-            raise NoImpersonation(
-                "the user may not act as the authorization identity it asks for", requirement="RFC2831-2.1.2-63"
-            )
+        authorize(account, username, authzid)
         used = response.tolerances | tolerances
         identity = _Identity(
             username,

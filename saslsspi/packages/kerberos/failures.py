@@ -88,7 +88,6 @@ _ROUTINE: Final[Mapping[int, type[SaslError]]] = {
     16: UnsupportedFunction,  # GSS_S_UNAVAILABLE
 }
 _SUPPLEMENTARY: Final = 0x1E  # duplicate, old, unsequential, gap
-_BAD_INTEGRITY: Final = 31
 _BAD_MIC: Final = 6
 
 
@@ -115,8 +114,7 @@ def failure(error: Any, doing: str) -> SaslError:
 
 def message_failure(error: Any, doing: str) -> SaslError:
     """As failure, for an error over one message of an established context: what does not decrypt was altered."""
-    number = (int(error.min_code) & 0xFFFFFFFF) - _KRB5_BASE
-    if number == _BAD_INTEGRITY or int(error.maj_code) >> 16 & 0xFF == _BAD_MIC:
+    if int(error.maj_code) >> 16 & 0xFF == _BAD_MIC:
         return MessageAltered(f"{doing}: the message does not verify")
     return failure(error, doing)
 

@@ -34,6 +34,9 @@ _UNVERIFIED: Final = int(IscReq.ISC_REQ_UNVERIFIED_TARGET_NAME)
 _FLAGS: Final = Struct("<I")
 _TEMP: Final = Struct("<8s Q 8s 4s")  # Responserversion 1, HiResponserversion 1, Z(6); time; challenge; Z(4)
 _TEMP_HEAD: Final = b"\x01\x01" + bytes(6)
+_V2: Final = int(NtlmResponses.V2)
+_MIC: Final = int(AvFlag.MIC)
+_UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
 _EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
 
@@ -91,7 +94,7 @@ class NtlmClient(Exchange):
         random = environment.random
         mic = False
         bound = ""
-        if policy.ntlm.responses & NtlmResponses.V2:
+        if int(policy.ntlm.responses) & _V2:
             info, time, mic, bound = self._target_info(challenge, flags, request)
             nt, lm, key = self._respond_v2(challenge.server_challenge, random(8), info, time, mic)
         else:
@@ -152,7 +155,7 @@ class NtlmClient(Exchange):
         bound = self._bind(pairs, request, policy)
         if pairs:
             av_flags = _FLAGS.unpack(pairs.get(AvId.FLAGS, bytes(4)))[0]
-            av_flags |= (AvFlag.MIC if mic else 0) | (AvFlag.UNTRUSTED_SPN if request.wished & _UNVERIFIED else 0)
+            av_flags |= (_MIC if mic else 0) | (_UNTRUSTED_SPN if request.wished & _UNVERIFIED else 0)
             if av_flags:
                 pairs[AvId.FLAGS] = _FLAGS.pack(av_flags)
             pairs[AvId.TARGET_NAME] = request.target.encode("utf-16-le")

@@ -10,12 +10,12 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from struct import Struct
 from typing import Final
 
-from saslsspi.crypto.md5 import HmacMd5, md5
+from saslsspi.crypto.md5 import HmacMd5, Md5, md5
 from saslsspi.crypto.rc4 import Rc4
 from saslsspi.errors import MessageAltered, OutOfSequence
 from saslsspi.sspi.package import Octets, Part
@@ -28,22 +28,52 @@ _NUMBER: Final = Struct("<I").pack
 _VIEWED: Final = 2048  # from this size on a second cipher call costs less than a copy
 
 
-class Sender:
-    """One direction's sending end.
+class _Direction:
+    """Keys, states and counter of one direction.
+
+    The cipher and the MAC's states are made with the first message: they cost more than the rest of a logon, and
+    many logons have no message at all.
 
     Args:
         enciphered: Whether KEY_EXCH was negotiated, so that checksums are enciphered.
     """
 
-    __slots__ = ("_cipher", "_enciphered", "_inner", "_number", "_outer", "_update")
+    __slots__ = ("_enciphered", "_inner", "_keys", "_number", "_outer", "_update")
+
+    _inner: Callable[[], Md5]
+    _outer: Callable[[], Md5]
+    _update: Callable[[Octets], bytes]
 
     def __init__(self, signing_key: bytes, sealing_key: bytes, enciphered: bool) -> None:
-        mac = HmacMd5(signing_key)
-        self._inner, self._outer = mac.inner.copy, mac.outer.copy
-        self._cipher = Rc4(sealing_key)
-        self._update = self._cipher.update
+        self._keys: tuple[bytes, bytes] | Rc4 = (signing_key, sealing_key)
+        self._inner = self._first_inner
+        self._update = self._first_update
         self._enciphered = enciphered
         self._number = 0
+
+    @property
+    def _cipher(self) -> Rc4:
+        keys = self._keys
+        if isinstance(keys, Rc4):
+            return keys
+        mac = HmacMd5(keys[0])
+        self._inner, self._outer = mac.inner.copy, mac.outer.copy
+        cipher = self._keys = Rc4(keys[1])
+        self._update = cipher.update
+        return cipher
+
+    def _first_inner(self) -> Md5:
+        assert self._cipher
+        return self._inner()
+
+    def _first_update(self, data: Octets) -> bytes:
+        return self._cipher.update(data)
+
+
+class Sender(_Direction):
+    """One direction's sending end."""
+
+    __slots__ = ()
 
     def seal(self, message: Octets) -> tuple[Octets, ...]:
         """Return the signature and the enciphered message."""
@@ -66,7 +96,15 @@ class Sender:
 
     def sign(self, message: Octets) -> bytes:
         """Return the signature of a message that stays clear."""
-        return self.seal_parts((Part(message, False),))[0]  # type: ignore[arg-type]  # a view serves here too
+        counter = _NUMBER(self._number)
+        inner = self._inner()
+        inner.update(counter)
+        inner.update(message)
+        outer = self._outer()
+        outer.update(inner.digest())
+        checksum = outer.digest()[:8]
+        self._number = self._number + 1 & 0xFFFFFFFF
+        return VERSION + (self._update(checksum) if self._enciphered else checksum) + counter
 
     def clear(self, message: Octets) -> tuple[Octets, ...]:
         """Return the signature and the message as it is."""
@@ -94,18 +132,10 @@ class Sender:
         return signature
 
 
-class Receiver:
-    """One direction's receiving end; the arguments are those of Sender."""
+class Receiver(_Direction):
+    """One direction's receiving end."""
 
-    __slots__ = ("_cipher", "_enciphered", "_inner", "_number", "_outer", "_update")
-
-    def __init__(self, signing_key: bytes, sealing_key: bytes, enciphered: bool) -> None:
-        mac = HmacMd5(signing_key)
-        self._inner, self._outer = mac.inner.copy, mac.outer.copy
-        self._cipher = Rc4(sealing_key)
-        self._update = self._cipher.update
-        self._enciphered = enciphered
-        self._number = 0
+    __slots__ = ()
 
     def unseal(self, wire: Octets) -> bytes:
         """Open signature and enciphered message; after MessageAltered the cipher has run on."""
@@ -134,7 +164,20 @@ class Receiver:
 
     def verify(self, message: Octets, signature: bytes) -> None:
         """Verify the signature of a message that is clear; nothing is consumed by one that is wrong."""
-        self.unseal_parts((Part(message, False),), signature)  # type: ignore[arg-type]  # a view serves here too
+        counter = _NUMBER(self._number)
+        if len(signature) != SIGNATURE_SIZE or signature[12:] != counter or signature[:4] != VERSION:
+            raise refusal(signature, self._number)
+        received = self._update(signature[4:12]) if self._enciphered else signature[4:12]
+        inner = self._inner()
+        inner.update(counter)
+        inner.update(message)
+        outer = self._outer()
+        outer.update(inner.digest())
+        if not compare_digest(outer.digest()[:8], received):
+            cipher = self._cipher
+            cipher.restore(cipher.position - (8 if self._enciphered else 0))
+            raise MessageAltered("the checksum of a message does not verify", requirement="MSNLMP-3.4.2-02")
+        self._number = self._number + 1 & 0xFFFFFFFF
 
     def clear(self, wire: Octets) -> bytes:
         """Open signature and clear message."""

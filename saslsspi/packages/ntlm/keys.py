@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from saslsspi.crypto.des import des_encrypt_block, expand_key
 from saslsspi.crypto.md4 import md4
 from saslsspi.crypto.md5 import HmacMd5, md5
-from saslsspi.crypto.rc4 import Rc4
+from saslsspi.crypto.rc4 import key_stream
 from saslsspi.errors import InvalidParameter
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 
@@ -120,7 +120,7 @@ def key_exchange_key(
 
 def rc4_once(key: bytes, message: bytes) -> bytes:
     """RC4K (section 6): RC4 from the start of the key stream."""
-    return Rc4(key).update(message)
+    return key_stream(key)(message)
 
 
 class LayerKeys(NamedTuple):

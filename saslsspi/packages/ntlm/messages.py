@@ -29,6 +29,8 @@ _CHALLENGE: Final = Struct("<8sI HHI I 8s 8s HHI 8s")
 _AUTHENTICATE: Final = Struct("<8sI HHI HHI HHI HHI HHI HHI I 8s")
 _AUTHENTICATE_LEAST: Final = 64  # before VERSION came
 _VERSION_FLAG: Final = int(NtlmFlag.VERSION)
+_REQUEST_TARGET: Final = int(NtlmFlag.REQUEST_TARGET)
+_TARGET_INFO: Final = int(NtlmFlag.TARGET_INFO)
 _DOMAIN_SUPPLIED: Final = int(NtlmFlag.OEM_DOMAIN_SUPPLIED)
 _WORKSTATION_SUPPLIED: Final = int(NtlmFlag.OEM_WORKSTATION_SUPPLIED)
 _NO_VERSION: Final = bytes(8)
@@ -120,8 +122,8 @@ class Challenge(NamedTuple):
         return cls(
             flags,
             challenge,
-            _field(data, 32, size, at) if flags & NtlmFlag.REQUEST_TARGET else b"",
-            _field(data, 48, info_size, info_at) if flags & NtlmFlag.TARGET_INFO and len(data) >= 48 else b"",
+            _field(data, 32, size, at) if flags & _REQUEST_TARGET else b"",
+            _field(data, 48, info_size, info_at) if flags & _TARGET_INFO and len(data) >= 48 else b"",
             version if flags & _VERSION_FLAG else _NO_VERSION,
         )
 

@@ -63,9 +63,12 @@ _CLIENT: Final = int(
 _SERVER: Final = int(NtlmFlag.REQUEST_TARGET | NtlmFlag.NTLM | NtlmFlag.ALWAYS_SIGN | NtlmFlag.TARGET_INFO)
 # "The server SHOULD return only the capabilities it supports."
 _SUPPORTED: Final = _LAYER | _DATAGRAM | _ESS | _IDENTIFY | _KEY_EXCH | _STRENGTHS | int(NtlmFlag.VERSION)
+_LM: Final = int(NtlmResponses.LM)
 _OF_LM_HASH: Final = int(_LM_KEY | NtlmFlag.REQUEST_NON_NT_SESSION_KEY)
 # What a server says of itself, whatever the client offered.
-_OF_SERVER: Final = int(NtlmFlag.TARGET_INFO | NtlmFlag.TARGET_TYPE_DOMAIN | NtlmFlag.TARGET_TYPE_SERVER)
+_OF_DOMAIN: Final = int(NtlmFlag.TARGET_TYPE_DOMAIN)
+_OF_MACHINE: Final = int(NtlmFlag.TARGET_TYPE_SERVER)
+_OF_SERVER: Final = int(NtlmFlag.TARGET_INFO) | _OF_DOMAIN | _OF_MACHINE
 
 # Rows: what is asked or granted, in the bits of each side, as (REQ, RET).
 _SIGNING: Final = {
@@ -114,9 +117,10 @@ def offer(flags: int, policy: Policy) -> int:
     if flags & (_LAYER | _DATAGRAM):
         # Without a layer there is nothing to exchange a key for, and some acceptors refuse the empty one.
         flags |= _KEY_EXCH
-    if policy.ntlm.extended_session_security and not policy.ntlm.responses & NtlmResponses.LM:
+    with_lm = int(policy.ntlm.responses) & _LM
+    if policy.ntlm.extended_session_security and not with_lm:
         flags |= _ESS
-    elif policy.ntlm.responses & NtlmResponses.LM:
+    elif with_lm:
         flags |= _LM_KEY
     return flags
 
@@ -124,9 +128,9 @@ def offer(flags: int, policy: Policy) -> int:
 def select(offered: int, policy: Policy, in_domain: bool) -> int:
     """Return the NegotiateFlags of a server's CHALLENGE_MESSAGE (section 3.2.5.1.1)."""
     flags = offered & _SUPPORTED & ~_forbidden(policy) | _SERVER
-    flags |= int(NtlmFlag.TARGET_TYPE_DOMAIN if in_domain else NtlmFlag.TARGET_TYPE_SERVER)
+    flags |= _OF_DOMAIN if in_domain else _OF_MACHINE
     flags |= _UNICODE if offered & _UNICODE else _OEM
-    if not flags & _ESS and policy.ntlm.responses & NtlmResponses.LM:
+    if not flags & _ESS and int(policy.ntlm.responses) & _LM:
         flags |= offered & _OF_LM_HASH
     if not flags & (_LAYER | _DATAGRAM):
         flags &= ~_KEY_EXCH

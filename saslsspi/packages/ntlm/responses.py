@@ -21,6 +21,8 @@ from saslsspi.sspi.policy import NtlmResponses
 __all__ = ["Response", "received_response"]
 
 _ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
+_V2: Final = int(NtlmResponses.V2)
+_UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
 _V1_SIZE: Final = 24
 _V2_PAIRS: Final = 44  # NTProofStr 16, versions and zeros 8, time 8, challenge 8, zeros 4
 _LM_NOWHERE: Final = bytes(16)
@@ -67,7 +69,7 @@ class _V2(Response):
         self.av_flags = int.from_bytes(pairs.get(AvId.FLAGS, b""), "little")
         self.bindings = pairs.get(AvId.CHANNEL_BINDINGS, b"")
         name = pairs.get(AvId.TARGET_NAME, b"")
-        if name and not self.av_flags & AvFlag.UNTRUSTED_SPN:
+        if name and not self.av_flags & _UNTRUSTED_SPN:
             try:
                 self.target = name.decode("utf-16-le")
             except UnicodeDecodeError:
@@ -126,7 +128,7 @@ def received_response(message: Authenticate, flags: int, allowed: NtlmResponses)
     """
     size = len(message.nt_response)
     if size > _V1_SIZE:
-        if not allowed & NtlmResponses.V2:
+        if not int(allowed) & _V2:
             raise LogonDenied("the client answers with NTLMv2, and the policy does not name it")
         return _V2(message.nt_response)
     if (

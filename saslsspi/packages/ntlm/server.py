@@ -39,14 +39,19 @@ __all__ = ["NtlmServer"]
 
 _SECRETS: Final = (Secret.NT_HASH, Secret.PASSWORD)
 _UNICODE: Final = int(NtlmFlag.UNICODE)
+_CHARACTER_SETS: Final = int(NtlmFlag.UNICODE | NtlmFlag.OEM)
 _DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
 _LAYER: Final = int(NtlmFlag.SIGN | NtlmFlag.SEAL)
 _KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
 _VERSION_FLAG: Final = int(NtlmFlag.VERSION)
+_MIC: Final = int(AvFlag.MIC)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
 _EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
 _NULL_SESSION: Final = int(AscReq.ASC_REQ_ALLOW_NULL_SESSION)
-_R: Final = ChannelBindingsResult
+_CLIENT_SUPPORT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT)
+_ABSENT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_ABSENT)
+_VALID_MATCHED: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED)
+_VALID_MISSING: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MISSING)
 
 
 class _Position(enum.Enum):
@@ -69,7 +74,7 @@ class NtlmServer(Exchange):
 
     def __init__(self, credential: NtlmCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
-        self._audit = ChannelBindingsResult(0)
+        self._audit = 0
         self._credential = credential
         self._environment = environment
         self._position = _Position.BEGINNING
@@ -81,7 +86,7 @@ class NtlmServer(Exchange):
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """The audit of channel bindings, and the user with the domain."""
         if kind is SecPkgContextChannelBindings:
-            return cast(Attribute, SecPkgContextChannelBindings(self._audit))
+            return cast(Attribute, SecPkgContextChannelBindings(ChannelBindingsResult(self._audit)))
         if kind is SecPkgContextNames and self.outcome is not None:
             name, realm = self.outcome.username, self.outcome.realm
             return cast(Attribute, SecPkgContextNames(f"{realm}\\{name}" if realm else name))
@@ -97,7 +102,7 @@ class NtlmServer(Exchange):
             offered = offer(asked(Side.ACCEPT, request.wished, policy), policy)
         else:
             offered = Negotiate.from_bytes(token).flags
-            if not offered & int(NtlmFlag.UNICODE | NtlmFlag.OEM):
+            if not offered & _CHARACTER_SETS:
                 raise InvalidToken("the client offers neither UNICODE nor OEM")
         names = self._credential.server_names(policy.ntlm)
         selected = select(offered, policy, names.in_domain)
@@ -191,7 +196,7 @@ class NtlmServer(Exchange):
     def _check_mic(self, exported: bytes) -> bool:
         """Verify the MIC over the three messages as they were received; return whether there was one."""
         message, token = self._message, self._token
-        if not self._response.av_flags & AvFlag.MIC:
+        if not self._response.av_flags & _MIC:
             if self._environment.policy.ntlm.require_mic:
                 raise SecurityQosFailed("the client sent no MIC, and the policy requires one")
             return False
@@ -209,23 +214,23 @@ class NtlmServer(Exchange):
         rule = self._environment.policy.channel_binding
         ours, theirs = self._request.bindings, self._response.bindings
         there = any(theirs)  # all zeros mean none
-        support = _R.SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT if theirs else _R(0)
+        support = _CLIENT_SUPPORT if theirs else 0
         if rule is ChannelBindingPolicy.NONE or (ours is None and rule is ChannelBindingPolicy.ALLOW):
-            self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_ABSENT | support
+            self._audit = _ABSENT | support
             return ""
         if ours is not None and there:
             if not compare_digest(ours.gss_hash(), theirs):
                 raise BadBindings(
                     "the client's channel bindings are those of another channel", requirement="MSNLMP-3.2.5.1.2-07"
                 )
-            self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED | support
+            self._audit = _VALID_MATCHED | support
             return ours.type_name or "untyped"
         if rule is ChannelBindingPolicy.REQUIRE:
             who = "the client" if ours is not None else "the acceptor's program"
             raise BadBindings(
                 f"{who} gave no channel bindings, and the policy requires them", requirement="MSNLMP-3.2.5.1.2-07"
             )
-        self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_VALID_MISSING | support
+        self._audit = _VALID_MISSING | support
         return ""
 
     def _check_time(self) -> None:
@@ -251,7 +256,7 @@ class NtlmServer(Exchange):
         check_strength(flags & ~_LAYER, required, policy)
         if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
             raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
-        self._audit = _R.SEC_CHANNEL_BINDINGS_RESULT_ABSENT
+        self._audit = _ABSENT
         self.outcome = Outcome(int(AscRet.ASC_RET_NULL_SESSION))
         return Leg(Event.COMPLETE, None)
 

@@ -139,13 +139,13 @@ def test_rspauth_as_a_challenge_is_answered_with_an_empty_message() -> None:
 
 
 def test_a_finished_client_takes_nothing_more() -> None:
-    script = ScriptedServer()
-    client = answered(script)
-    client.succeed(script.proof())
-    for late in (script.proof(), script.challenge(), b""):
-        with pytest.raises(ContextMisuse):
-            client.step(late)
-    assert client.done
+    for late in ("proof", "challenge", "nothing"):
+        script = ScriptedServer()
+        client = answered(script)
+        client.succeed(script.proof())
+        with pytest.raises(InvalidToken):
+            client.step({"proof": script.proof(), "challenge": script.challenge(), "nothing": b""}[late])
+        assert not client.done
 
 
 @pytest.mark.requirement("RFC2831-3-04", "RFC2831-3-06")

@@ -262,6 +262,15 @@ def test_bindings_in_a_buffer_beside_the_token_are_checked(
         assert status_of(lambda: run_with(client, server, policy)) is SecurityStatus.SEC_E_BAD_BINDINGS
 
 
+def test_a_client_that_has_to_be_bound_does_not_begin_without_bindings() -> None:
+    taken = SecBufferDesc([SecBuffer(None, SecBufferType.SECBUFFER_TOKEN)])
+    drep = sspi.TargetDataRep.SECURITY_NATIVE_DREP
+    handle = initiating(channel_binding=ChannelBindingPolicy.REQUIRE)
+    assert status_of(lambda: sspi.initialize_security_context(handle, None, TARGET, SEAL, drep, None, taken)) is (
+        SecurityStatus.SEC_E_BAD_BINDINGS
+    )
+
+
 # Attacks and accidents
 
 

@@ -116,7 +116,10 @@ def test_a_keytab_of_ours_is_gone_with_its_credential(
         assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
         assert who_gets_in(handle) == f"imap/localhost@{REALM}"
         del handle
-    assert not list(tmp_path.iterdir())
+        assert not list(tmp_path.iterdir())
+        with pytest.raises(SaslError):
+            outbound(WinNTAuthIdentityPackedCredential(KEYTAB, kdc.keytab.read_bytes(), username="alice"))
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
