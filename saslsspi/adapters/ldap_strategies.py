@@ -110,6 +110,9 @@ class _Receiver(AsyncStrategy.ReceiverSocketThread):  # type: ignore[misc]  # ld
             failure = error if known else InvalidToken(f"ldap3 cannot read what came: {type(error).__name__}")
             self.connection.stream_failed(failure)
             self.connection.strategy.close()
+        finally:
+            if self.connection.strategy.receiver is self:  # and no later connection's
+                self.connection.strategy.reading_ended()
 
 
 class _Threaded(_Carrying):

@@ -15,7 +15,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LineFile", "StreamSocket", "bindings_of", "check_silence", "layered", "strength_of"]
+__all__ = ["LineFile", "StreamSocket", "bindings_of", "check_silence", "layered", "strength_of", "unique_bindings_of"]
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"
@@ -108,11 +108,22 @@ def check_silence(file: LineFile, where: str) -> None:
 
 
 def bindings_of(sock: object) -> ChannelBindings | None:
-    """Return the channel bindings of a TLS socket: tls-server-end-point; None without TLS."""
+    """Return tls-server-end-point of a client's TLS socket, which NTLM and Kerberos use; None without TLS."""
     if not isinstance(sock, ssl.SSLSocket | ssl.SSLObject):
         return None
     certificate = sock.getpeercert(binary_form=True)
     return ChannelBindings.tls_server_end_point(certificate) if certificate else None
+
+
+def unique_bindings_of(tls: object) -> ChannelBindings | None:
+    """Return tls-unique, the default of SCRAM (RFC 5802 section 6.1); None without TLS and with TLS 1.3.
+
+    TLS 1.3 would have tls-exporter (RFC 9266), which Python's ssl does not give.
+    """
+    if not isinstance(tls, ssl.SSLSocket | ssl.SSLObject) or tls.version() != "TLSv1.2":
+        return None
+    data = tls.get_channel_binding("tls-unique")
+    return ChannelBindings.tls_unique(data) if data else None
 
 
 def strength_of(sock: object) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self, TypeAlias, TypedDict
+from typing import Final, NamedTuple, Self, TypeAlias, TypedDict
 
 from saslsspi.adapters.mail_dialogue import Profile, Refused, Reply, ReplyKind, converse
-from saslsspi.adapters.mail_lines import bindings_of, strength_of
+from saslsspi.adapters.mail_lines import bindings_of, strength_of, unique_bindings_of
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose
@@ -16,7 +16,7 @@ from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.session import Client, Security
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.sspi.policy import Policy
+from saslsspi.sspi.policy import ChannelBindingPolicy, Policy
 
 __all__ = [
     "Dialogue",
@@ -28,6 +28,9 @@ __all__ = [
     "ended_of",
     "log_on",
 ]
+
+
+_PLUS: Final = "-PLUS"
 
 
 class Established(NamedTuple):
@@ -46,7 +49,8 @@ class LogonOptions(TypedDict, total=False):
         policy: What to accept.
         host: The server's name; without it, the one that the connection was opened with.
         server_name: Name of a replicated service, when it is not the host's.
-        bindings: Channel bindings; without them, tls-server-end-point of the connection's certificate.
+        bindings: Channel bindings; without them those of the connection's TLS: tls-server-end-point, and for the
+            mechanisms with -PLUS tls-unique where TLS is 1.2.
         initial_response: False for a server that invites one and cannot take it.
         environment: Clock, randomness and policy of the exchange.
     """
@@ -72,11 +76,13 @@ class Logon:
     Attributes:
         mechanism: One name, names in order of preference, or None for the strongest that policy and server permit.
         external_ssf: Strength of the verified TLS around the exchange; 0 without.
+        plus_bindings: Channel bindings for the mechanisms with -PLUS.
     """
 
     mechanism: str | Sequence[str] | None
     host: str
     bindings: ChannelBindings | None
+    plus_bindings: ChannelBindings | None
     external_ssf: int
     credentials: Credentials | None = None
     authzid: str = ""
@@ -96,9 +102,11 @@ class Logon:
     ) -> Self:
         """Make a logon over a connected socket (or TLS object), whose TLS speaks for itself."""
         own: LogonOptions = {"host": host, **options}
+        plus = own.get("bindings") or unique_bindings_of(sock)
         if own.get("bindings") is None:
             own["bindings"] = bindings_of(sock)
-        return cls(mechanism=mechanism, external_ssf=strength_of(sock), **own)
+        plus = plus or own["bindings"]
+        return cls(mechanism=mechanism, external_ssf=strength_of(sock), plus_bindings=plus, **own)
 
     @property
     def effective_policy(self) -> Policy:
@@ -123,6 +131,11 @@ class Logon:
             credentials=self.credentials,
         ).mechanism.name
 
+    def may_unbind(self, mechanism: str) -> bool:
+        """Whether channel bindings that nobody asked for may be given up."""
+        asked = mechanism.upper() in (name.upper() for name in self.preferred)
+        return not asked and self.effective_policy.channel_binding is ChannelBindingPolicy.ALLOW
+
     def client(self, mechanism: str, profile: Profile) -> Client:
         """Make the client's side of an exchange."""
         return Client(
@@ -133,7 +146,7 @@ class Logon:
             server_name=self.server_name,
             authzid=self.authzid,
             policy=self.policy,
-            bindings=self.bindings,
+            bindings=self.plus_bindings if mechanism.endswith(_PLUS) else self.bindings,
             external_ssf=self.external_ssf,
             environment=self.environment,
         )
@@ -168,11 +181,16 @@ def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_re
             security = client.security
             return Established(replace(security, tolerances=security.tolerances + ended), client.layer)
         refused = ended
-        if ended.reply.kind is not ReplyKind.UNSUITABLE and not (
-            ended.reply.kind is ReplyKind.REFUSED and len(logon.preferred) > 1
-        ):
+        why = ended.reply.kind
+        if mechanism.endswith(_PLUS) and why is ReplyKind.REFUSED and logon.may_unbind(mechanism):
+            # Servers know one type of bindings or another (Cyrus tls-unique alone, with TLS 1.3 too), and say no more
+            # than no. The client claims none now, which is allowed to those who cannot agree.
+            logon = replace(logon, bindings=None, plus_bindings=None)
+            remaining = [name for name in remaining if not name.upper().endswith(_PLUS)]
+        elif why is ReplyKind.UNSUITABLE or (why is ReplyKind.REFUSED and len(logon.preferred) > 1):
+            remaining = [name for name in remaining if name.upper() != mechanism.upper()]
+        else:
             return refused
-        remaining = [name for name in remaining if name.upper() != mechanism.upper()]
 
 
 def ended_of(stop: StopIteration) -> Established | Refused:

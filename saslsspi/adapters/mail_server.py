@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.adapters.mail_dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, decode_line
 from saslsspi.adapters.mail_identity import MailAuthority
+from saslsspi.adapters.mail_lines import unique_bindings_of
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
@@ -34,7 +35,16 @@ from saslsspi.sasl.session import Security, Server
 from saslsspi.sspi.environment import Authority, NonceStore
 from saslsspi.sspi.policy import DEFAULT_POLICY, Policy, Property
 
-__all__ = ["IMAP_REPLIES", "POP3_REPLIES", "SMTP_REPLIES", "SaslService", "ServerDialogue", "Step", "Verdict"]
+__all__ = [
+    "IMAP_REPLIES",
+    "POP3_REPLIES",
+    "SMTP_REPLIES",
+    "SaslService",
+    "ServerDialogue",
+    "Step",
+    "Verdict",
+    "tls_bindings",
+]
 
 _MAX_ROUND_TRIPS: Final = 64
 
@@ -95,6 +105,11 @@ POP3_REPLIES: Final[Mapping[Verdict, bytes]] = {
     Verdict.DENIED: b"-ERR [AUTH] credentials invalid",
     Verdict.TEMPORARY: b"-ERR [SYS/TEMP] temporary failure",
 }
+
+
+def tls_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
+    """Return the channel bindings that a server takes on a TLS connection; none without TLS."""
+    return [bindings for bindings in (end_point, unique_bindings_of(tls)) if tls is not None and bindings is not None]
 
 
 class Step(NamedTuple):

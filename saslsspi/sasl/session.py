@@ -92,7 +92,7 @@ class _Session:
         if self._outcome is not None:
             # RFC 4422 section 3.4: a message after completion is the peer's error, and ends what was reached.
             self.abort()
-            raise InvalidToken(f"{self.mechanism.name} is complete, and no message is due", requirement="RFC4422-3.4-03")
+            raise InvalidToken(f"{self.mechanism.name} is complete: no message is due", requirement="RFC4422-3.4-03")
         if self._ended:
             raise ContextMisuse("the exchange has ended and takes no further message")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
-from saslsspi.adapters.mail_server import SaslService, Verdict
+from saslsspi.adapters.mail_server import SaslService, Verdict, tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
 from saslsspi.sasl.session import Security
@@ -294,5 +294,5 @@ class MailSession(ABC):
         assert self.server.certificate is not None
         await self.channel.start_tls(self.server.certificate)
 
-    def _bindings(self) -> ChannelBindings | None:
-        return self.server.bindings if self.channel.tls is not None else None
+    def _bindings(self) -> list[ChannelBindings]:
+        return tls_bindings(self.channel.tls, self.server.bindings)

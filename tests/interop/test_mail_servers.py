@@ -121,6 +121,29 @@ def test_a_stream_reads_cyrus_under_a_layer(cyrus: CyrusImap) -> None:
     assert asyncio.run(run()).startswith(b"a2 OK")
 
 
+def test_channel_bindings_are_verified_by_cyrus_and_given_up_where_it_knows_another_type(cyrus: CyrusImap) -> None:
+    context = ssl.create_default_context(cafile=str(cyrus.ca_file))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client = IMAP.connect(cyrus.host, cyrus.port)
+    client.starttls(context)
+    security = client.authenticate_sasl("SCRAM-SHA-256", credentials=password(ALICE))
+    assert (security.mechanism, security.channel_binding) == ("SCRAM-SHA-256-PLUS", "tls-unique")
+    leave(client)
+
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    client = IMAP.connect(cyrus.host, cyrus.port)
+    client.starttls(context)
+    security = client.authenticate_sasl("SCRAM-SHA-256", credentials=password(ALICE))
+    assert (security.mechanism, security.channel_binding) == ("SCRAM-SHA-256", "")
+    leave(client)
+
+    client = IMAP.connect(cyrus.host, cyrus.port)
+    client.starttls(context)
+    required = saslsspi.Policy(channel_binding=saslsspi.ChannelBindingPolicy.REQUIRE)
+    with pytest.raises(SaslError):
+        client.authenticate_sasl("SCRAM-SHA-256", credentials=password(ALICE), policy=required)
+
+
 # Dovecot
 
 

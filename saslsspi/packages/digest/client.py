@@ -100,8 +100,8 @@ class DigestClient(Exchange):
         nonce, cnonce = challenge.nonce, b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
         ha1 = session_hash(secret, nonce, cnonce, request.authzid.encode() if request.authzid else None)
         session = ClientSession(
-            encode(username, utf8), realm, username, realm_text, nonce, cnonce, qop, utf8, cipher, challenge.maxbuf, ha1,
-            challenge.tolerances | tolerance,
+            encode(username, utf8), realm, username, realm_text, nonce, cnonce, qop, utf8, cipher, challenge.maxbuf,
+            ha1, challenge.tolerances | tolerance,
         )  # fmt: skip
         self._position = _Position.PROOF
         return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))

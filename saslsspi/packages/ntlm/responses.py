@@ -21,7 +21,7 @@ from saslsspi.sspi.policy import NtlmResponses
 __all__ = ["Response", "received_response"]
 
 _ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
-_V2: Final = int(NtlmResponses.V2)
+_TAKES_V2: Final = int(NtlmResponses.V2)
 _UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
 _V1_SIZE: Final = 24
 _V2_PAIRS: Final = 44  # NTProofStr 16, versions and zeros 8, time 8, challenge 8, zeros 4
@@ -128,7 +128,7 @@ def received_response(message: Authenticate, flags: int, allowed: NtlmResponses)
     """
     size = len(message.nt_response)
     if size > _V1_SIZE:
-        if not int(allowed) & _V2:
+        if not int(allowed) & _TAKES_V2:
             raise LogonDenied("the client answers with NTLMv2, and the policy does not name it")
         return _V2(message.nt_response)
     if (

@@ -107,6 +107,20 @@ def test_a_tls_port_takes_the_strongest_mechanism_with_channel_bindings(protocol
         leave(client)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
+def test_tls_unique_is_the_binding_under_tls_12(protocol: MailProtocol) -> None:
+    tls = certificate()
+    older = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    older.load_verify_locations(cadata="".join(map(ssl.DER_cert_to_PEM_cert, tls.client.get_ca_certs(True))))
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    with serving(protocol, certificate=tls.server, bindings=tls.bindings) as (server, _):
+        client = protocol.connect("localhost", server.port)
+        protocol.start_tls(client, older)
+        security = client.authenticate_sasl("SCRAM-SHA-1", credentials=ALICE)
+        assert (security.mechanism, security.channel_binding) == ("SCRAM-SHA-1-PLUS", "tls-unique")
+        leave(client)
+
+
 @pytest.mark.requirement("SMTP4954-4-20", "POP5034-4-16")
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 @pytest.mark.parametrize("most", [1, 128])
