@@ -7,6 +7,7 @@ import sys
 
 import cryptography
 import digest_md5
+import ntlm
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     print(f"Python {platform.python_version()}, cryptography {cryptography.__version__}, {platform.machine()}")
     print("The best of 25 interleaved rounds, in microseconds; × floor is the ratio to the bare calls.")
     digest_md5.run()
+    ntlm.run()
 
 
 if __name__ == "__main__":

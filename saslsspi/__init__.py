@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from saslsspi.sspi.environment import Account, Authority, Environment, NonceStore
     from saslsspi.sspi.policy import (
         ChannelBindingPolicy,
+        CredSspPolicy,
         NegotiatePolicy,
         NtlmPolicy,
         NtlmResponses,
@@ -41,6 +42,7 @@ _HOMES = {
     "ChannelBindings": "saslsspi.channel_bindings",
     "Choice": "saslsspi.sasl.acceptance",
     "Client": "saslsspi.sasl.session",
+    "CredSspPolicy": "saslsspi.sspi.policy",
     "Environment": "saslsspi.sspi.environment",
     "FileAuthority": "saslsspi.accounts",
     "HtdigestAuthority": "saslsspi.accounts",
@@ -73,6 +75,7 @@ __all__ = [
     "ChannelBindings",
     "Choice",
     "Client",
+    "CredSspPolicy",
     "Environment",
     "FileAuthority",
     "HtdigestAuthority",

@@ -12,12 +12,17 @@ from saslsspi.status import NTSTATUS, SecurityStatus
 
 __all__ = [
     "AlgorithmMismatch",
+    "ApplicationProtocolMismatch",
     "BadBindings",
     "BufferTooSmall",
+    "CertificateExpired",
+    "CertificateUnknown",
+    "CertificateWrongUsage",
     "ContextExpired",
     "ContextMisuse",
     "CryptoSystemInvalid",
     "DecryptFailure",
+    "DelegationPolicy",
     "DowngradeDetected",
     "EncryptFailure",
     "IllegalMessage",
@@ -37,6 +42,7 @@ __all__ = [
     "NoImpersonation",
     "OutOfSequence",
     "PackageNotFound",
+    "PolicyNtlmOnly",
     "QopNotSupported",
     "SaslError",
     "SecurityQosFailed",
@@ -45,6 +51,7 @@ __all__ = [
     "TimeSkew",
     "UnknownCredentials",
     "UnsupportedFunction",
+    "UntrustedRoot",
     "WrongPrincipal",
     "signed_status",
 ]
@@ -62,10 +69,14 @@ class SaslError(OSError):
         status: The SECURITY_STATUS of the failure (an NTSTATUS where SSPI's pages say so), unsigned.
         winerror: The same number, signed 32-bit.
         token: What still goes to the peer, or None.
+        alert: The TLS alert that the failure generated, whether or not it goes to the peer, or None.
+        ntstatus: The NTSTATUS that the peer gave as its reason, or None.
         requirement: The id of the violated requirement in the conformance catalogue, or None.
     """
 
     status: ClassVar[SecurityStatus | NTSTATUS] = SecurityStatus.SEC_E_INTERNAL_ERROR
+    alert: bytes | None = None
+    ntstatus: int | None = None
 
     def __init__(self, text: str = "", *, token: bytes | None = None, requirement: str | None = None) -> None:
         super().__init__(text)
@@ -245,6 +256,48 @@ class ContextExpired(SaslError):
     """The context or its stream has ended."""
 
     status = SecurityStatus.SEC_E_CONTEXT_EXPIRED
+
+
+class DelegationPolicy(SaslError):
+    """The delegation policy does not name this target."""
+
+    status = SecurityStatus.SEC_E_DELEGATION_POLICY
+
+
+class PolicyNtlmOnly(SaslError):
+    """The delegation policy names this target only for servers that prove who they are, and this one did not."""
+
+    status = SecurityStatus.SEC_E_POLICY_NLTM_ONLY
+
+
+class UntrustedRoot(SaslError):
+    """The peer's certificate does not lead to an authority that is trusted here, or ours to one of the peer's."""
+
+    status = SecurityStatus.SEC_E_UNTRUSTED_ROOT
+
+
+class CertificateUnknown(SaslError):
+    """The peer's certificate, or ours in the peer's eyes, is not acceptable."""
+
+    status = SecurityStatus.SEC_E_CERT_UNKNOWN
+
+
+class CertificateExpired(SaslError):
+    """The certificate is not valid at this time."""
+
+    status = SecurityStatus.SEC_E_CERT_EXPIRED
+
+
+class CertificateWrongUsage(SaslError):
+    """The certificate is not for this purpose."""
+
+    status = SecurityStatus.SEC_E_CERT_WRONG_USAGE
+
+
+class ApplicationProtocolMismatch(SaslError):
+    """The two sides have no application protocol in common."""
+
+    status = SecurityStatus.SEC_E_APPLICATION_PROTOCOL_MISMATCH
 
 
 class BufferTooSmall(SaslError):

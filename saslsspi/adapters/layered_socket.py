@@ -105,17 +105,22 @@ class LayeredSocket:
                 self.transport.close()
 
     def sendall(self, data: ReadableBuffer) -> None:
-        """Send data, under the layer where there is one. After an error under a layer the stream is dead."""
+        """Send data, under the layer where there is one. After an error under a layer the stream is dead.
+
+        Raises:
+            SaslError: the layer has failed, here or while reading.
+            OSError: the transport's own.
+        """
         with self._sending:
             layer = self.layer
-            if layer is None:
-                self.transport.sendall(data)
-                return
             try:
-                self.transport.sendall(layer.wrap(bytes(data)))
+                self.transport.sendall(data if layer is None else layer.wrap(bytes(data)))
             except OSError as error:
-                # Half a buffer may be on its way, and the peer would take the next one for its rest.
-                self._die(error if isinstance(error, SaslError) else None)
+                if self.failure is not None:
+                    raise self.failure from error
+                if layer is not None:
+                    # Half a buffer may be on its way, and the peer would take the next one for its rest.
+                    self._die(error if isinstance(error, SaslError) else None)
                 raise
 
     def send(self, data: ReadableBuffer) -> int:

@@ -168,6 +168,10 @@ def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> 
         SaslError: the mechanism is not satisfied.
     """
     name = client.mechanism.name
+    # RFC 4513 section 5.2.3: EXTERNAL's implicit assertion "does not include the optional credentials field".
+    implicit = name == "EXTERNAL" and token == b""
+    if implicit:
+        token = None
     for _ in range(_MOST_STEPS):
         result = bind(name, token)
         # Absent and empty are different: only the second is a message (section 5.2.1.3).
@@ -180,6 +184,10 @@ def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> 
         if result["result"] != _SASL_BIND_IN_PROGRESS:
             client.abort()
             raise bind_refused(name, user, result)
+        if implicit and not data:
+            # RFC 4422 appendix A.1: a server that takes that for no initial response asks for one.
+            implicit, token = False, b""
+            continue
         try:
             token = client.step(data or b"") or b""
         except SaslError as error:

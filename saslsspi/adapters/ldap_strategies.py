@@ -72,6 +72,7 @@ class _Carrying(BaseStrategy):  # type: ignore[misc]  # ldap3 ships no types
     """
 
     connection: Connection
+    _outstanding: Any
     bound = False
     tls = False
 
@@ -86,6 +87,14 @@ class _Carrying(BaseStrategy):  # type: ignore[misc]  # ldap3 ships no types
         for referral in found:
             referral["anonymousBindOnly"] = True
         return found
+
+    def sending(self, ldap_message: object) -> None:
+        """Send a message; a layer that has failed ends the connection."""
+        try:
+            super().sending(ldap_message)
+        except SaslError:
+            self.close()
+            raise
 
     def reading_ended(self) -> None:
         """Take the news that nothing more is received; called by the thread that reads."""
@@ -137,16 +146,29 @@ class _Threaded(_Carrying):
             # What has arrived is still handed out; ldap3 forgets it, even under the hands of who is fetching it.
             self._outstanding = requested
 
+    def send(self, message_type: str, request: object, controls: object = None) -> Any:
+        """Like ldap3's; raises what has ended the connection."""
+        try:
+            return super().send(message_type, request, controls)
+        except (LDAPSocketOpenError, LDAPSocketSendError) as error:
+            self._raise_failure(error)
+            raise
+
     def get_response(self, message_id: int, timeout: float | None = None, get_request: bool = False) -> Any:
         """Like ldap3's; raises what has ended the connection."""
         try:
             return super().get_response(message_id, timeout, get_request)
         except (LDAPResponseTimeoutError, LDAPSessionTerminatedByServerError) as error:
-            if self.connection.failure is not None:
-                raise self.connection.failure from error
+            self._raise_failure(error)
             if self.connection.closed and isinstance(error, LDAPResponseTimeoutError):
                 raise LDAPSessionTerminatedByServerError("the connection has ended") from error
             raise
+
+    def _raise_failure(self, error: Exception) -> None:
+        failure = self.connection.failure
+        if failure is not None:
+            self.close()
+            raise failure from error
 
     def reading_ended(self) -> None:
         """Wake whoever waits for a response that is not complete."""

@@ -11,11 +11,10 @@ import ssl
 from typing import Final, Protocol, cast
 
 from saslsspi.adapters.stream import LayeredSocket
-from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LineFile", "StreamSocket", "bindings_of", "check_silence", "layered", "strength_of", "unique_bindings_of"]
+__all__ = ["LineFile", "StreamSocket", "check_silence", "layered", "strength_of"]
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"
@@ -105,25 +104,6 @@ def check_silence(file: LineFile, where: str) -> None:
     """
     if file.unread:
         raise InvalidToken(f"{len(file.unread)} octets in clear stand behind {where}, where protection begins")
-
-
-def bindings_of(sock: object) -> ChannelBindings | None:
-    """Return tls-server-end-point of a client's TLS socket, which NTLM and Kerberos use; None without TLS."""
-    if not isinstance(sock, ssl.SSLSocket | ssl.SSLObject):
-        return None
-    certificate = sock.getpeercert(binary_form=True)
-    return ChannelBindings.tls_server_end_point(certificate) if certificate else None
-
-
-def unique_bindings_of(tls: object) -> ChannelBindings | None:
-    """Return tls-unique, the default of SCRAM (RFC 5802 section 6.1); None without TLS and with TLS 1.3.
-
-    TLS 1.3 would have tls-exporter (RFC 9266), which Python's ssl does not give.
-    """
-    if not isinstance(tls, ssl.SSLSocket | ssl.SSLObject) or tls.version() != "TLSv1.2":
-        return None
-    data = tls.get_channel_binding("tls-unique")
-    return ChannelBindings.tls_unique(data) if data else None
 
 
 def strength_of(sock: object) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self, TypeAlias, TypedDict
 
 from saslsspi.adapters.mail_dialogue import Profile, Refused, Reply, ReplyKind, converse
-from saslsspi.adapters.mail_lines import bindings_of, strength_of, unique_bindings_of
+from saslsspi.adapters.mail_lines import strength_of
+from saslsspi.adapters.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose
@@ -77,12 +79,14 @@ class Logon:
         mechanism: One name, names in order of preference, or None for the strongest that policy and server permit.
         external_ssf: Strength of the verified TLS around the exchange; 0 without.
         plus_bindings: Channel bindings for the mechanisms with -PLUS.
+        bindings_given: Whether the caller brought them.
     """
 
     mechanism: str | Sequence[str] | None
     host: str
     bindings: ChannelBindings | None
     plus_bindings: ChannelBindings | None
+    bindings_given: bool
     external_ssf: int
     credentials: Credentials | None = None
     authzid: str = ""
@@ -102,11 +106,18 @@ class Logon:
     ) -> Self:
         """Make a logon over a connected socket (or TLS object), whose TLS speaks for itself."""
         own: LogonOptions = {"host": host, **options}
-        plus = own.get("bindings") or unique_bindings_of(sock)
-        if own.get("bindings") is None:
-            own["bindings"] = bindings_of(sock)
-        plus = plus or own["bindings"]
-        return cls(mechanism=mechanism, external_ssf=strength_of(sock), plus_bindings=plus, **own)
+        given = own.get("bindings")
+        found = tls_bindings(sock) if isinstance(sock, ssl.SSLSocket | ssl.SSLObject) else ()
+        # NTLM and Kerberos have tls-server-end-point on every version of TLS, SCRAM its own default.
+        own["bindings"] = given or next((one for one in found if one.type_name == "tls-server-end-point"), None)
+        plus = given or next(iter(found), None)
+        return cls(
+            mechanism=mechanism,
+            external_ssf=strength_of(sock),
+            plus_bindings=plus,
+            bindings_given=given is not None,
+            **own,
+        )
 
     @property
     def effective_policy(self) -> Policy:
@@ -133,7 +144,7 @@ class Logon:
 
     def may_unbind(self, mechanism: str) -> bool:
         """Whether channel bindings that nobody asked for may be given up."""
-        asked = mechanism.upper() in (name.upper() for name in self.preferred)
+        asked = self.bindings_given or mechanism.upper() in (name.upper() for name in self.preferred)
         return not asked and self.effective_policy.channel_binding is ChannelBindingPolicy.ALLOW
 
     def client(self, mechanism: str, profile: Profile) -> Client:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import base64
 import enum
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from saslsspi.adapters.mail_dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, decode_line
 from saslsspi.adapters.mail_identity import MailAuthority
-from saslsspi.adapters.mail_lines import unique_bindings_of
+from saslsspi.adapters.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
@@ -43,7 +44,7 @@ __all__ = [
     "ServerDialogue",
     "Step",
     "Verdict",
-    "tls_bindings",
+    "server_bindings",
 ]
 
 _MAX_ROUND_TRIPS: Final = 64
@@ -107,9 +108,11 @@ POP3_REPLIES: Final[Mapping[Verdict, bytes]] = {
 }
 
 
-def tls_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
-    """Return the channel bindings that a server takes on a TLS connection; none without TLS."""
-    return [bindings for bindings in (end_point, unique_bindings_of(tls)) if tls is not None and bindings is not None]
+def server_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
+    """Return the channel bindings that a server takes on a connection: TLS's own and its certificate's."""
+    if not isinstance(tls, ssl.SSLSocket | ssl.SSLObject):
+        return []
+    return [*tls_bindings(tls), *([end_point] if end_point is not None else [])]
 
 
 class Step(NamedTuple):

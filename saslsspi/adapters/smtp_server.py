@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP
 
 from saslsspi.adapters.layered_transport import put_under_layer
 from saslsspi.adapters.mail_dialogue import MAX_LINE
-from saslsspi.adapters.mail_server import SMTP_REPLIES, SaslService, ServerDialogue, Verdict, tls_bindings
+from saslsspi.adapters.mail_server import SMTP_REPLIES, SaslService, ServerDialogue, Verdict, server_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
@@ -186,7 +186,7 @@ class SaslSmtpProtocol(SMTP):
         return {
             "external_ssf": cipher[2] if cipher else 0,
             "external_identity": next(names, None),
-            "bindings": tls_bindings(tls, self._tls_bindings),
+            "bindings": server_bindings(tls, self._tls_bindings),
         }
 
     def _unread(self) -> bool:

@@ -20,6 +20,7 @@ __all__ = [
     "NEVER",
     "SecPkgContext",
     "SecPkgContextChannelBindings",
+    "SecPkgContextEstablished",
     "SecPkgContextFlags",
     "SecPkgContextKeyInfo",
     "SecPkgContextLifespan",
@@ -161,6 +162,21 @@ class SecPkgContextTarget(SecPkgContext):
     """SECPKG_ATTR_CLIENT_SPECIFIED_TARGET: the principal that the client meant (Digest: its digest-uri)."""
 
     target_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextEstablished(SecPkgContext):
+    """Ours, not SSPI's: what the innermost context has ended in, also while an exchange around it still runs.
+
+    CredSSP seals with the package that Negotiate chose before Negotiate itself is complete.
+
+    Attributes:
+        outcome: Its saslsspi.sspi.package.Outcome; left out of repr, since it leads to keys.
+    """
+
+    early: ClassVar[bool] = True
+
+    outcome: object = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class SecBuffer:
         buffer_flags: READONLY and its like.
     """
 
-    __slots__ = ("_flags", "_type", "_view")
+    __slots__ = ("_announced", "_flags", "_type", "_view")
 
     def __init__(
         self,
@@ -45,11 +45,12 @@ class SecBuffer:
         self._type = kind
         self._flags = (number & _ATTRIBUTES) | int(buffer_flags)
         self._view = None if data is None else memoryview(data).cast("B")
+        self._announced = 0
 
     @property
     def count(self) -> int:
         """How many octets the buffer holds now; functions shrink it to what they wrote."""
-        return 0 if self._view is None else len(self._view)
+        return self._announced if self._view is None else len(self._view)
 
     @property
     def data(self) -> bytes:
@@ -117,9 +118,13 @@ class SecBuffer:
         """Give the buffer another type: EMPTY becomes EXTRA or MISSING."""
         self._type = kind
 
+    def announce(self, kind: SecBufferType, count: int) -> None:
+        """Say with type and count alone, as MISSING does: there is no memory behind it."""
+        self._type, self._view, self._announced = kind, None, count
+
     def release(self) -> None:
         """Forget the memory."""
-        self._view = None
+        self._view, self._announced = None, 0
 
     def __repr__(self) -> str:
         return f"SecBuffer({self._type.name}, count={self.count})"

@@ -22,6 +22,7 @@ from saslsspi.errors import (
 )
 from saslsspi.sspi.attributes import (
     SecPkgContext,
+    SecPkgContextEstablished,
     SecPkgContextFlags,
     SecPkgContextKeyInfo,
     SecPkgContextLifespan,
@@ -29,6 +30,7 @@ from saslsspi.sspi.attributes import (
     SecPkgContextPackageInfo,
     SecPkgContextSessionKey,
     SecPkgContextSizes,
+    SecPkgContextStreamSizes,
     SecPkgContextTarget,
 )
 from saslsspi.sspi.environment import Account, Environment, Question
@@ -58,6 +60,7 @@ _OPEN: Final = {
     Event.CONTINUE: State.NEGOTIATING,
     Event.ASK_COMPLETION: State.COMPLETING,
     Event.ASK_COMPLETION_AND_CONTINUE: State.COMPLETING,
+    Event.ASK_CREDENTIALS: State.NEGOTIATING,
     Event.COMPLETE: State.ESTABLISHED,
     Event.REJECT: State.FAILED,
     Event.DELETE: State.DELETED,
@@ -103,7 +106,9 @@ class SecurityContext:
     """
 
     __slots__ = (
+        "_asks_credential",
         "_awaited",
+        "_controlled",
         "_credential",
         "_environment",
         "_exchange",
@@ -122,6 +127,7 @@ class SecurityContext:
         self._credential = credential
         self._environment = environment
         self._awaited: Question | None = None
+        self._asks_credential = self._controlled = False
         self._wished = 0
         self._exchange = self._begin()
 
@@ -144,6 +150,9 @@ class SecurityContext:
         """Like advance, but hand a question of the package to the caller, who answers it with resume."""
         state = self.state
         if state is State.ESTABLISHED:
+            if self._controlled and self._exchange is not None:
+                self._controlled = False
+                return Leg(Event.COMPLETE, self._exchange.controlled())
             self.package.reauthenticate(self.side)
             self.state = next_state(state, Event.REAUTHENTICATE)
             self._exchange = self._begin()
@@ -188,6 +197,7 @@ class SecurityContext:
             return reply
         event = reply.event
         self.state = next_state(self.state, event)
+        self._asks_credential = event is Event.ASK_CREDENTIALS
         if event is Event.COMPLETE:
             assert self._exchange is not None
             self.outcome = self._exchange.outcome
@@ -228,6 +238,19 @@ class SecurityContext:
             raise
         self._follow(leg)
         return leg.token or b""
+
+    def renew(self, credential: Credential) -> None:
+        """Go on with another credential where the last leg asked for one; anywhere else nothing happens."""
+        if self._asks_credential and self._exchange is not None and credential is not self._credential:
+            self._credential = credential
+            self._exchange.renew_credential(credential)
+
+    def control(self, token: bytes) -> None:
+        """ApplyControlToken: tell an established context something; the next leg's token tells the peer."""
+        if self.state is not State.ESTABLISHED or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} takes no control token")
+        self._exchange.control(token)
+        self._controlled = True
 
     def protection(self) -> Protection:
         """Return what protects messages.
@@ -283,6 +306,10 @@ def _sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextSizes:
     return SecPkgContextSizes(max_token=context.package.info.max_token) if protection is None else protection.sizes
 
 
+def _stream_sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextStreamSizes | None:
+    return None if outcome.protection is None else outcome.protection.stream_sizes()
+
+
 def _key_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextKeyInfo:
     protection = outcome.protection
     if protection is None:
@@ -305,10 +332,12 @@ def _package_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextPa
 _GENERIC: Final[Mapping[type[SecPkgContext], Callable[..., SecPkgContext | None]]] = {
     SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(context.flags),
     SecPkgContextKeyInfo: _key_info,
+    SecPkgContextEstablished: lambda context, outcome: outcome and SecPkgContextEstablished(outcome),
     SecPkgContextLifespan: lambda context, outcome: SecPkgContextLifespan(),
     SecPkgContextNames: lambda context, outcome: SecPkgContextNames(outcome.username),
     SecPkgContextPackageInfo: _package_info,
     SecPkgContextSessionKey: _session_key,
     SecPkgContextSizes: _sizes,
+    SecPkgContextStreamSizes: _stream_sizes,
     SecPkgContextTarget: lambda context, outcome: SecPkgContextTarget(outcome.target),
 }

@@ -12,6 +12,7 @@ __all__ = [
     "AscReq",
     "AscRet",
     "ChannelBindingsResult",
+    "CredentialKind",
     "CredentialUse",
     "ExportFlags",
     "IscReq",
@@ -19,6 +20,7 @@ __all__ = [
     "KdcProxySettingsFlags",
     "NegotiationState",
     "QopFlags",
+    "SchannelProtocol",
     "SecBufferFlags",
     "SecBufferType",
     "SecurityPackageCapability",
@@ -288,6 +290,21 @@ class SecurityPackageCapability(enum.IntFlag):
     SECPKG_FLAG_APPCONTAINER_CHECKS = 0x00800000
     SECPKG_FLAG_CREDENTIAL_ISOLATION_ENABLED = 0x01000000
     SECPKG_FLAG_APPLY_LOOPBACK = 0x02000000
+
+
+class SchannelProtocol(enum.IntFlag):
+    """Versions of TLS, each with the bits of both sides (schannel.h, SP_PROT_*)."""
+
+    SP_PROT_TLS1_2 = 0x00000C00
+    SP_PROT_TLS1_3 = 0x00003000
+
+
+class CredentialKind(enum.IntEnum):
+    """Where credentials that may be delegated come from; each has its own lists in the delegation policy."""
+
+    DEFAULT = 0  # those of the user's own logon
+    FRESH = 1  # those that were asked of the user, or given by the program, for this
+    SAVED = 2  # those of a credential manager
 
 
 class TargetDataRep(enum.IntEnum):

@@ -14,6 +14,7 @@ from saslsspi.errors import (
     InvalidToken,
     UnsupportedFunction,
 )
+from saslsspi.sspi import stream_buffers
 from saslsspi.sspi.attributes import (
     NEVER,
     SecPkgContext,
@@ -50,6 +51,7 @@ from saslsspi.sspi.registry import PACKAGES, find_package
 __all__ = [
     "accept_security_context",
     "acquire_credentials_handle",
+    "apply_control_token",
     "complete_auth_token",
     "delete_security_context",
     "enumerate_security_packages",
@@ -201,7 +203,13 @@ def _advance(
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
     leg = handle._undelivered
     if leg is None:
-        leg = context.advance(_token(inputs), _request(side, target or "", flags, inputs))
+        request = _request(side, target or "", flags, inputs)
+        if context.package.takes_records:
+            if not first and credential is not None and credential._credential is not None:
+                context.renew(credential._credential)
+            leg = stream_buffers.advance(context, request, inputs, outputs, first)
+        else:
+            leg = context.advance(_token(inputs), request)
     handle._context = context
     if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
         leg = _fragment(handle, leg, output)
@@ -220,13 +228,16 @@ def _token(inputs: SecBufferDesc | None) -> bytes:
 def _request(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) -> Request:
     bindings = None
     parameters: tuple[bytes, ...] = ()
+    protocols = b""
     if inputs is not None:
         packed = inputs.first(SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
         bindings = None if packed is None or not packed.count else ChannelBindings.from_bytes(packed.data)
         parameters = tuple(buffer.data for buffer in inputs.all(SecBufferType.SECBUFFER_PKG_PARAMS))
+        offered = inputs.first(SecBufferType.SECBUFFER_APPLICATION_PROTOCOLS)
+        protocols = b"" if offered is None else offered.data
     # An initiator asks and looks afterwards at what it got; an acceptor's flags are what it requires.
     required = flags if side is Side.ACCEPT else 0
-    return Request(target, required, flags, bindings, parameters)
+    return Request(target, required, flags, bindings, parameters, protocols=protocols)
 
 
 def _fragment(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> Leg:
@@ -280,6 +291,18 @@ def complete_auth_token(context: CtxtHandle, token: SecBufferDesc) -> None:
     if buffer is None:
         raise InvalidToken("there is no SECBUFFER_TOKEN to complete")
     buffer.fill(_opened(context).complete(buffer.data))
+
+
+def apply_control_token(context: CtxtHandle, input_buffers: SecBufferDesc) -> None:
+    """Tell an established context something (ApplyControlToken): SCHANNEL_SHUTDOWN closes this side's direction.
+
+    The next call of initialize_security_context or accept_security_context, without input, returns the token that
+    tells the peer.
+    """
+    buffer = input_buffers.first(SecBufferType.SECBUFFER_TOKEN)
+    if buffer is None:
+        raise InvalidToken("there is no SECBUFFER_TOKEN with the control token")
+    _opened(context).control(buffer.data)
 
 
 def delete_security_context(context: CtxtHandle) -> None:

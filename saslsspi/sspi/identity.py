@@ -6,10 +6,13 @@ import uuid
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from saslsspi.sspi.flags import WinNTAuthFlags
+from saslsspi.sspi.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
 
 __all__ = [
     "AuthIdentity",
+    "CredsspCred",
+    "Delegated",
+    "SchCredentials",
     "WinNTAuthCredentialType",
     "WinNTAuthIdentity",
     "WinNTAuthIdentityPackedCredential",
@@ -33,6 +36,12 @@ class WinNTAuthIdentity(AuthIdentity):
     package_list: str | None = field(default=None, kw_only=True)
 
 
+class Delegated:
+    """Base of the credentials that an acceptor was handed (CredSSP)."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class WinNTAuthIdentityPackedCredential(AuthIdentity):
     """A credential that is not a password, such as a keytab, with the type that says how to read it."""
@@ -43,6 +52,51 @@ class WinNTAuthIdentityPackedCredential(AuthIdentity):
     domain: str | None = field(default=None, kw_only=True)
     flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
     package_list: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchCredentials(AuthIdentity):
+    """What Schannel authenticates with and whom it trusts (SCH_CREDENTIALS).
+
+    Attributes:
+        certificate: PEM file with the certificate, and those up to the root; "" has none. An acceptor without one
+            makes a self-signed one.
+        private_key: PEM file with its key; "" looks in the same file.
+        password: Of the key.
+        authorities: PEM file with the authorities to trust; "" trusts those of the system.
+        host: Accepting: the name in a self-signed certificate.
+        protocols: The versions of TLS that may be used.
+        ciphers: OpenSSL's list of ciphers for TLS 1.2; "" takes Python's.
+        resumption: Whether sessions are taken up again.
+        session_lifetime: How long, in seconds.
+    """
+
+    certificate: str = ""
+    private_key: str = ""
+    password: str | None = field(default=None, repr=False)
+    authorities: str = ""
+    host: str = ""
+    protocols: SchannelProtocol = SchannelProtocol.SP_PROT_TLS1_2 | SchannelProtocol.SP_PROT_TLS1_3
+    ciphers: str = ""
+    resumption: bool = True
+    session_lifetime: float = 36000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredsspCred(AuthIdentity):
+    """What CredSSP authenticates with (CREDSSP_CRED).
+
+    Attributes:
+        schannel: For TLS; a client's certificate is not used, its authorities are.
+        spnego: For Negotiate; None uses the tickets of the user.
+        delegated: What is handed over, as CredSSP's TSCredentials in DER; None hands over what spnego holds.
+        kind: Where that comes from; it chooses among the lists of the delegation policy.
+    """
+
+    schannel: SchCredentials | None = None
+    spnego: AuthIdentity | None = None
+    delegated: bytes | None = field(default=None, repr=False)
+    kind: CredentialKind | None = None
 
 
 class WinNTAuthCredentialType:

@@ -7,6 +7,7 @@ place. Buffer types are compared by equality, READONLY buffers are left alone.
 from __future__ import annotations
 
 from saslsspi.errors import BufferTooSmall, InvalidParameter, InvalidToken, MessageAltered, QopNotSupported
+from saslsspi.sspi import stream_buffers
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.flags import QopFlags, SecBufferType
 from saslsspi.sspi.handles import CtxtHandle
@@ -44,6 +45,9 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
     """
     protection = context._opened().protection()
     _check_call(protection, qop, seq_no)
+    if protection.stream:
+        stream_buffers.encrypt(protection, message)
+        return
     if protection.detached:
         _encrypt_parts(protection, not qop, message, seq_no)
         return
@@ -76,7 +80,8 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     beside it; or the buffers that encrypt_message made, and leaves the plain message in DATA.
 
     Returns:
-        0 when the message was encrypted; when it was only signed, QopFlags.SIGN_ONLY, and with Kerberos
+        0 when the message was encrypted; SEC_I_CONTEXT_EXPIRED when the peer of a stream has closed its direction;
+        when it was only signed, QopFlags.SIGN_ONLY, and with Kerberos
         QopFlags.SECQOP_WRAP_NO_ENCRYPT.
 
     Raises:
@@ -86,6 +91,12 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     opened = context._opened()
     protection = opened.protection()
     _check_call(protection, 0, seq_no)
+    if protection.stream:
+        try:
+            return stream_buffers.decrypt(protection, message)
+        except MessageAltered:
+            opened.fail()
+            raise
     stream = message.first(_STREAM)
     target = message.first(_DATA)
     if stream is None and target is None:

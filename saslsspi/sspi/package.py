@@ -15,10 +15,10 @@ from typing import ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import QopNotSupported, UnsupportedFunction
-from saslsspi.sspi.attributes import SecPkgContext, SecPkgContextSizes, SecPkgInfo
+from saslsspi.sspi.attributes import SecPkgContext, SecPkgContextSizes, SecPkgContextStreamSizes, SecPkgInfo
 from saslsspi.sspi.environment import Account, Environment, Question
 from saslsspi.sspi.flags import QopFlags
-from saslsspi.sspi.identity import AuthIdentity
+from saslsspi.sspi.identity import AuthIdentity, Delegated
 
 __all__ = [
     "Credential",
@@ -27,6 +27,7 @@ __all__ = [
     "Leg",
     "Numbering",
     "Octets",
+    "Opened",
     "Outcome",
     "Package",
     "Part",
@@ -54,6 +55,7 @@ class Event(enum.Enum):
     CONTINUE = enum.auto()
     ASK_COMPLETION = enum.auto()
     ASK_COMPLETION_AND_CONTINUE = enum.auto()
+    ASK_CREDENTIALS = enum.auto()
     COMPLETE = enum.auto()
     REAUTHENTICATE = enum.auto()
     REJECT = enum.auto()
@@ -63,10 +65,15 @@ class Event(enum.Enum):
 
 
 class Leg(NamedTuple):
-    """One step of an exchange: what happened, and what goes to the peer (None: nothing, b"": an empty token)."""
+    """One step of an exchange: what happened, and what goes to the peer (None: nothing, b"": an empty token).
+
+    Attributes:
+        extra: How many of the last octets of the peer's token were not taken; they come again, with what follows them.
+    """
 
     event: Event
     token: bytes | None
+    extra: int = 0
 
 
 class Request(NamedTuple):
@@ -79,6 +86,7 @@ class Request(NamedTuple):
         bindings: Channel bindings of the channel around the exchange.
         parameters: The SECBUFFER_PKG_PARAMS buffers, in order.
         authzid: Initiating: the identity to act as, "" for one's own.
+        protocols: The SECBUFFER_APPLICATION_PROTOCOLS buffer.
     """
 
     target: str = ""
@@ -87,6 +95,7 @@ class Request(NamedTuple):
     bindings: ChannelBindings | None = None
     parameters: tuple[bytes, ...] = ()
     authzid: str = ""
+    protocols: bytes = b""
 
 
 class Numbering(enum.Enum):
@@ -95,6 +104,20 @@ class Numbering(enum.Enum):
     ZERO = enum.auto()  # it must be 0: the context counts its messages itself
     OWN = enum.auto()  # it is ignored: the context counts its messages itself
     CALLER = enum.auto()  # it is the message's number: the context is datagram-oriented
+
+
+class Opened(NamedTuple):
+    """What came out of the first record of a stream.
+
+    Attributes:
+        text: The plain text; empty for a record that is about the stream itself.
+        used: How many octets the record had.
+        closed: Whether the peer has closed its direction (close_notify).
+    """
+
+    text: bytes
+    used: int
+    closed: bool = False
 
 
 class Part(NamedTuple):
@@ -127,12 +150,15 @@ class Protection(ABC):
         numbering: What the caller's seq_no means.
         detached: Whether the signature stands apart from the message: seal_parts and unseal_parts work then.
         signs_readonly: Whether the signature covers READONLY buffers too.
+        stream: Whether protected messages are records of a byte stream: open_record works then, and seal_apart
+            serves EncryptMessage with STREAM_HEADER and STREAM_TRAILER buffers.
         wants_mech_list_mic: Whether Negotiate must protect its list, as the exchange was (MS-SPNG section 6 note 8).
     """
 
     numbering: Numbering = Numbering.ZERO
     detached: bool = False
     signs_readonly: bool = False
+    stream: bool = False
     wants_mech_list_mic: bool = False
     seal: Callable[[Octets], tuple[Octets, ...]]
     unseal: Callable[[Octets], bytes]
@@ -165,6 +191,18 @@ class Protection(ABC):
             raise QopNotSupported("this context encrypts every message; pass 0 as quality of protection")
         wire, body = b"".join(self.seal(message)), self.header_size
         return wire[:body], wire[body : body + len(message)], wire[body + len(message) :]
+
+    def open_record(self, octets: Octets) -> Opened:
+        """Open the first record of a stream.
+
+        Raises:
+            IncompleteMessage: it is not whole yet; nothing was consumed.
+        """
+        raise UnsupportedFunction("this protection has no stream")
+
+    def stream_sizes(self) -> SecPkgContextStreamSizes | None:
+        """Return what EncryptMessage needs of a stream, or None without one."""
+        return None
 
     def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
         """Like unseal; also return the QopFlags of DecryptMessage, 0 for an encrypted message."""
@@ -215,6 +253,7 @@ class Outcome(NamedTuple):
         tolerances: Names of the tolerances that the peer made necessary.
         account: Accepting: what the authority knew of the user.
         trace: Accepting: what an anonymous client says of itself; anybody may say anything.
+        delegated: Accepting: the credentials that the client has handed over, or None.
     """
 
     flags: int = 0
@@ -233,6 +272,7 @@ class Outcome(NamedTuple):
     tolerances: tuple[str, ...] = ()
     account: Account | None = None
     trace: str = ""
+    delegated: Delegated | None = None
 
 
 class Exchange(ABC):
@@ -260,6 +300,18 @@ class Exchange(ABC):
         The answer's event is COMPLETE, or CONTINUE where the peer's next token is awaited.
         """
         raise UnsupportedFunction("this package's tokens need no completion")
+
+    def renew_credential(self, credential: Credential) -> None:
+        """Go on with another credential, after a leg whose event was ASK_CREDENTIALS."""
+        raise UnsupportedFunction("this exchange keeps its credential")
+
+    def control(self, token: bytes) -> None:
+        """ApplyControlToken: take what the caller wants of an established context; the next call's token carries it."""
+        raise UnsupportedFunction("this package has no control tokens")
+
+    def controlled(self) -> bytes:
+        """Return the token that a control token has called for."""
+        raise UnsupportedFunction("this package has no control tokens")
 
     def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:
         """What protects messages under a layer that the two sides agree on after the exchange (RFC 4752 section 3.3).
@@ -294,10 +346,13 @@ class Package(ABC):
 
     Attributes:
         aliases: Other names of the package, compared without regard to case.
+        takes_records: Whether its tokens are cut anywhere out of a byte stream: the buffers EMPTY, EXTRA, MISSING and
+            ALERT are for it.
     """
 
     info: SecPkgInfo
     aliases: ClassVar[tuple[str, ...]] = ()
+    takes_records: ClassVar[bool] = False
 
     def problem(self) -> str | None:
         """Why the package is listed and cannot be used on this machine, and what to install; None when it can."""

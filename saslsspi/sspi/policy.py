@@ -12,11 +12,13 @@ __all__ = [
     "DEFAULT_POLICY",
     "SSF_UNLIMITED",
     "ChannelBindingPolicy",
+    "CredSspPolicy",
     "NegotiatePolicy",
     "NtlmPolicy",
     "NtlmResponses",
     "Policy",
     "Property",
+    "PublicKeyLeg",
     "Tolerances",
 ]
 
@@ -121,6 +123,65 @@ class NegotiatePolicy:
     optimistic: bool = True
 
 
+class PublicKeyLeg(enum.Enum):
+    """When a CredSSP client sends pubKeyAuth."""
+
+    WITH_LAST_TOKEN = "with_last_token"  # MS-CSSP section 3.1.5 step 3
+    AFTER_NEGOTIATE = "after_negotiate"  # in a leg of its own, as FreeRDP 3's server wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredSspPolicy:
+    """What CredSSP may do (MS-CSSP, and the group policy for delegation).
+
+    The lists name targets, as "ldap/host.example", with at most one "*" in a name. There are three kinds of
+    credentials; what is in an ntlm_only list may also go to a server that has not proved who it is.
+
+    Attributes:
+        minimum_version: Least version of the protocol that is taken, 2 to 6; below 5 a man in the middle can get
+            past the key binding (CVE-2018-0886).
+        version: The version to speak, 2 to 6.
+        public_key_leg: Initiating: when pubKeyAuth is sent.
+        delegate: Initiating, SASL: whether the credentials are handed over (ISC_REQ_DELEGATE).
+        allow_default: Targets for the credentials of the user's own logon.
+        allow_fresh: Targets for credentials that were given for this.
+        allow_saved: Targets for credentials of a credential manager.
+        allow_default_ntlm_only: As allow_default, whatever the server proved.
+        allow_fresh_ntlm_only: As allow_fresh, whatever the server proved.
+        allow_saved_ntlm_only: As allow_saved, whatever the server proved.
+        certificate: Accepting: PEM file with the certificate chain; "" makes a self-signed one.
+        private_key: Accepting: PEM file with its key; "" looks in the same file.
+        authorities: Initiating: PEM file with the authorities whose servers count as proved; "" trusts none.
+    """
+
+    minimum_version: int = 5
+    version: int = 6
+    public_key_leg: PublicKeyLeg = PublicKeyLeg.WITH_LAST_TOKEN
+    delegate: bool = False
+    allow_default: tuple[str, ...] = ()
+    allow_fresh: tuple[str, ...] = ()
+    allow_saved: tuple[str, ...] = ()
+    allow_default_ntlm_only: tuple[str, ...] = ()
+    allow_fresh_ntlm_only: tuple[str, ...] = ()
+    allow_saved_ntlm_only: tuple[str, ...] = ()
+    certificate: str = ""
+    private_key: str = ""
+    authorities: str = ""
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.minimum_version <= self.version <= 6:
+            raise InvalidParameter(
+                f"minimum_version {self.minimum_version} must lie between 2 and version {self.version}, at most 6"
+            )
+        lists = (
+            self.allow_default, self.allow_fresh, self.allow_saved, self.allow_default_ntlm_only,
+            self.allow_fresh_ntlm_only, self.allow_saved_ntlm_only,
+        )  # fmt: skip
+        for name in (name for names in lists for name in names):
+            if name.count("*") > 1:
+                raise InvalidParameter(f"{name!r} has more than one wildcard")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What a side accepts. Checked before a choice is made and again after completion.
@@ -139,6 +200,7 @@ class Policy:
         kdc_timeout: How long a step may wait for the KDCs of a Kerberos realm altogether, in seconds.
         ntlm: What NTLM may do.
         negotiate: What Negotiate may choose.
+        credssp: What CredSSP may do.
         allow_plaintext: Whether a password may cross a channel that nothing encrypts (RFC 4616 section 5).
         allow_anonymous: Whether a server lets in who authenticates as nobody (RFC 4505 section 5).
         min_iterations: Least SCRAM iteration count that is taken or announced (RFC 7677 section 3).
@@ -156,6 +218,7 @@ class Policy:
     kdc_timeout: float = 30.0
     ntlm: NtlmPolicy = NtlmPolicy()
     negotiate: NegotiatePolicy = NegotiatePolicy()
+    credssp: CredSspPolicy = CredSspPolicy()
     allow_plaintext: bool = False
     allow_anonymous: bool = False
     min_iterations: int = 4096

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
-from saslsspi.adapters.mail_server import SaslService, Verdict, tls_bindings
+from saslsspi.adapters.mail_server import SaslService, Verdict, server_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
 from saslsspi.sasl.session import Security
@@ -295,4 +295,4 @@ class MailSession(ABC):
         await self.channel.start_tls(self.server.certificate)
 
     def _bindings(self) -> list[ChannelBindings]:
-        return tls_bindings(self.channel.tls, self.server.bindings)
+        return server_bindings(self.channel.tls, self.server.bindings)

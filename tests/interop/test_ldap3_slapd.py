@@ -249,6 +249,7 @@ def test_inside_tls_there_is_no_layer(slapd: Slapd, trusting: ldap3.Tls, strateg
     client.unbind()
 
 
+@pytest.mark.requirement("RFC4422-4-17")
 def test_a_layer_inside_tls_is_had_by_asking_for_it(slapd: Slapd, trusting: ldap3.Tls) -> None:
     with connection(slapd, tls=trusting, policy=RC4.policy, layer_in_tls=True) as client:
         client.start_tls()

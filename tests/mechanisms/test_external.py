@@ -22,6 +22,7 @@ def new_server(identity: str | None = "alice", **options: Any) -> Server:
     return Server("EXTERNAL", service="imap", host="h", external_identity=identity, **options)
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-01", "RFC4422-EXT-A.1-04", "RFC4422-EXT-A.1-06")
 @pytest.mark.requirement("RFC4422-EXT-A.1-02")
 @pytest.mark.parametrize("initial_response", [True, False])
 @pytest.mark.parametrize(("authzid", "octets"), [("", b""), ("admin", b"admin"), ("\u00e4", "\u00e4".encode())])
@@ -33,6 +34,7 @@ def test_the_channel_logs_the_client_on(initial_response: bool, authzid: str, oc
     assert client.security.authzid == authzid
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-03", "RFC4422-3-03", "RFC4422-5-01")
 def test_without_an_initial_response_the_server_asks_with_an_empty_challenge() -> None:
     server = new_server()
     assert server.step(None) == b""
@@ -41,6 +43,7 @@ def test_without_an_initial_response_the_server_asks_with_an_empty_challenge() -
     assert server.done
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-07", "RFC4422-EXT-A.1-08")
 @pytest.mark.parametrize("identity", [None, ""])
 def test_a_channel_that_knows_nobody_lets_nobody_in(identity: str | None) -> None:
     with pytest.raises(LogonDenied):
@@ -49,6 +52,7 @@ def test_a_channel_that_knows_nobody_lets_nobody_in(identity: str | None) -> Non
     assert offer(Policy(), ["EXTERNAL"], external_identity="alice").names == ("EXTERNAL",)
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-09", "RFC4422-3.6-04")
 def test_an_identity_that_the_authority_does_not_know_is_refused() -> None:
     with pytest.raises(LogonDenied):
         authenticate(new_client(), new_server("eve"))
@@ -63,6 +67,7 @@ def test_without_an_authority_one_is_only_oneself() -> None:
         authenticate(new_client(authzid="admin"), new_server(authority=None))
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-11")
 def test_a_forbidden_identity_is_refused() -> None:
     with pytest.raises(NoImpersonation):
         authenticate(new_client(authzid="root"), new_server())
@@ -76,6 +81,7 @@ def test_nul_is_refused_on_both_sides() -> None:
         new_server().step(b"a\0")
 
 
+@pytest.mark.requirement("RFC4422-EXT-A.1-05")
 @pytest.mark.parametrize("message", [b"\xff", b"x" * 5000])
 def test_what_is_no_identity_is_refused(message: bytes) -> None:
     with pytest.raises(InvalidToken):

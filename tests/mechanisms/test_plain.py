@@ -43,6 +43,7 @@ def new_server(**options: Any) -> Server:
     return Server("PLAIN", service="imap", host="h", **({"authority": AUTHORITY, "external_ssf": TLS} | options))
 
 
+@pytest.mark.requirement("RFC4422-3-02", "RFC4422-3.3-02")
 @pytest.mark.requirement("RFC4616-2-01", "RFC4616-2-04", "RFC4422-3.4.1-03")
 @pytest.mark.parametrize("initial_response", [True, False])
 def test_one_message_logs_on(initial_response: bool) -> None:

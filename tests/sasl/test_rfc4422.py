@@ -147,6 +147,7 @@ class TestIdentities:
 
 
 class TestExchange:
+    @pytest.mark.requirement("RFC4422-5-03")
     @pytest.mark.requirement("RFC4422-3-01", "RFC4422-3.4-01", "RFC4422-3.4-02", "RFC4422-3.6-01", "RFC4422-5-02")
     def test_request_challenges_and_outcome_in_their_order(self) -> None:
         c, s = client(), server()

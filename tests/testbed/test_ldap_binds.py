@@ -91,6 +91,7 @@ def test_unknown_method_is_not_supported(raw: RawLdap) -> None:
 # SASL binds
 
 
+@pytest.mark.requirement("RFC4422-4-13")
 @pytest.mark.requirement(
     "LDAP4511-4.2.2-01",
     "LDAP4511-4.2.2-05",
@@ -205,6 +206,7 @@ def test_the_last_of_several_binds_counts(raw: RawLdap) -> None:
     assert raw.who_am_i() == ""
 
 
+@pytest.mark.requirement("RFC4422-4-09")
 @pytest.mark.requirement("LDAP4511-4.2.2-04", "LDAP4513-5.2.1.3-04")
 def test_mechanism_without_data_leaves_server_credentials_out(raw: RawLdap) -> None:
     answer = raw.ask(sasl_bind("PLAIN", b"\0alice\0wonderland"))
@@ -212,6 +214,7 @@ def test_mechanism_without_data_leaves_server_credentials_out(raw: RawLdap) -> N
     assert raw.ask(simple_bind(ALICE_DN, "wonderland")).credentials is None
 
 
+@pytest.mark.requirement("RFC4422-4-05", "RFC4422-4-06")
 @pytest.mark.requirement("LDAP4513-5.2.1.3-02")
 def test_empty_initial_response_is_not_an_absent_one(raw: RawLdap) -> None:
     absent = raw.ask(sasl_bind("PLAIN"))
@@ -231,6 +234,7 @@ def test_other_mechanisms_bind_too(raw: RawLdap, mechanism: str) -> None:
     assert raw.who_am_i() == "u:alice"
 
 
+@pytest.mark.requirement("RFC4422-3.8-05", "RFC4422-EXT-A.3-01")
 @pytest.mark.requirement("LDAP4513-5.2.3-01", "LDAP4513-5.2.3-02")
 def test_external_without_tls_is_inappropriate_and_leaves_nobody_and_the_layer(raw: RawLdap) -> None:
     raw.sasl(policy=Policy(min_ssf=1, max_ssf=1))
@@ -249,6 +253,7 @@ def test_critical_control_is_refused(raw: RawLdap) -> None:
 # Whom the session acts as
 
 
+@pytest.mark.requirement("RFC4422-3.4.1-04")
 @pytest.mark.requirement("LDAP4513-5.2.1.8-02", "LDAP4513-5.2.1.8-04", "LDAP4513-5.2.3-04")
 @pytest.mark.parametrize(
     ("user", "authzid"),
@@ -269,6 +274,7 @@ def test_authorization_identity_is_compared_as_ldap_says(raw: RawLdap, user: str
     assert raw.who_am_i() == authzid
 
 
+@pytest.mark.requirement("RFC4422-3.6-05", "RFC4422-EXT-A.1-10")
 @pytest.mark.requirement("LDAP4513-5.2.1.8-05")
 @pytest.mark.parametrize(
     "authzid", ["x:abc", "alice", "bob", "u:carol", "u:Alice", "dn:cn=bob", "dn:", "dn:bob", "u:", "U:bob", "u:\x07"]

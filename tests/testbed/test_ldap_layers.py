@@ -48,6 +48,7 @@ def final_bind(raw: RawLdap, policy: Policy = INTEGRITY) -> tuple[Client, bytes]
     return client, sasl_bind("DIGEST-MD5", client.step(challenge))
 
 
+@pytest.mark.requirement("RFC4422-3.7-03", "RFC4422-4-16")
 @pytest.mark.requirement("LDAP4513-5.2.1.4-01", "LDAP4513-5.2.1.4-02")
 @pytest.mark.parametrize("policy", LAYERS, ids=lambda policy: str(policy.min_ssf))
 def test_each_layer_carries_a_session_from_the_octet_behind_the_response(policy: Policy) -> None:
@@ -77,6 +78,7 @@ def test_request_split_into_octets_and_joined_buffers_are_understood(raw: RawLda
     assert [answer.id for answer in (raw.receive(), raw.receive()) if answer is not None] == [51, 52]
 
 
+@pytest.mark.requirement("RFC4422-3.6-10", "RFC4422-3.8-04")
 @pytest.mark.requirement("LDAP4513-5.2.1.4-03")
 @pytest.mark.parametrize(
     ("bind", "code"),
@@ -95,6 +97,7 @@ def test_failed_or_layerless_bind_leaves_the_layer_on(raw: RawLdap, bind: bytes,
     assert raw.layer is layer
 
 
+@pytest.mark.requirement("RFC4422-3.6-11", "RFC4422-3.8-06")
 @pytest.mark.requirement("LDAP4513-5.2.1.4-02")
 def test_failed_digest_and_one_without_layer_leave_the_layer_on(raw: RawLdap) -> None:
     raw.sasl(policy=CONFIDENTIALITY)
@@ -105,6 +108,7 @@ def test_failed_digest_and_one_without_layer_leave_the_layer_on(raw: RawLdap) ->
     assert raw.who_am_i() == "u:alice"
 
 
+@pytest.mark.requirement("RFC4422-3.8-02", "RFC4422-3.8-03", "RFC4422-6.3-02")
 def test_new_layer_takes_the_place_of_the_old_one(raw: RawLdap) -> None:
     raw.sasl(policy=CONFIDENTIALITY)
     old = raw.layer
@@ -130,6 +134,7 @@ def test_clear_text_behind_the_response_ends_the_connection(raw: RawLdap) -> Non
     assert raw.ended(), "an LDAPMessage taken for a length is far too large"
 
 
+@pytest.mark.requirement("RFC4422-3.7-07")
 @pytest.mark.parametrize("change", ["flip", "repeat", "drop", "huge", "cut"])
 def test_layer_that_fails_ends_the_connection(raw: RawLdap, change: str) -> None:
     raw.sasl(policy=CONFIDENTIALITY)

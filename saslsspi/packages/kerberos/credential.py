@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 import weakref
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +101,8 @@ def _acquire(
 
 def _remove(folder: str | None) -> None:
     if folder is not None:
+        import shutil
+
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -117,6 +117,8 @@ def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[str | None, str]
             return None, packed.credential.decode()
         except UnicodeDecodeError:
             raise UnknownCredentials("neither the contents of a keytab nor the name of one") from None
+    import tempfile  # it costs more than the rest of the package, which every user of another one loads too
+
     # The library reads keytabs from files alone, and a keytab also wants a ticket cache that is nobody else's.
     folder = tempfile.mkdtemp(prefix="saslsspi-keytab-")
     path = Path(folder, "keytab")

@@ -19,7 +19,7 @@ class Assembly:
     __slots__ = ("_size", "_token")
 
     def __init__(self) -> None:
-        self._token = b""
+        self._token = bytearray()
         self._size = 0
 
     @property
@@ -39,14 +39,15 @@ class Assembly:
             self._size = _announced(piece)
             if len(piece) >= self._size:
                 return piece
-            self._token = piece
+            self._token += piece
             return None
         if not piece:
             raise InvalidToken("an empty piece of a token")
         self._token += piece
         if len(self._token) < self._size:
             return None
-        token, self._token = self._token, b""
+        token = bytes(self._token)
+        self._token.clear()
         return token
 
 

@@ -9,6 +9,7 @@ Unknown fields are ignored (RFC 4178 section 6).
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Final, NamedTuple, Self
 
 from saslsspi.der import Lengths, Reader, Tag, context, element, encode_oid, enumerated, octet_string, oid, sequence
@@ -92,11 +93,10 @@ class NegTokenInit(NamedTuple):
             else:
                 # RFC 4178 section 4.2.1: reqFlags "... SHALL be ignored"; section 6: so are unknown fields.
                 fields.contents(tag)
-        types = Reader(mech_list, lengths=Lengths.ANY_DEFINITE) if mech_list else None
-        mech_types = types.sequence_of(Reader.oid, max_count=_MAX_MECHANISMS) if types is not None else []
+        mech_types = _mech_types(mech_list) if mech_list else ()
         if not mech_types:
             raise InvalidToken("the offer lists no mechanism", requirement="RFC4178-4.2.1-01")
-        return cls(tuple(mech_types), mech_list, token, mic, hint)
+        return cls(mech_types, mech_list, token, mic, hint)
 
     def to_bytes(self) -> bytes:
         """Encode; with a hint as NegTokenInit2."""
@@ -109,6 +109,18 @@ class NegTokenInit(NamedTuple):
         if self.mic is not None:
             parts.append(element(context(3 if self.hint is None else 4), octet_string(self.mic)))
         return element(_FRAME, element(Tag.OID, _SPNEGO_OCTETS), element(context(0), sequence(*parts)))
+
+
+# Peers send the same few lists, and we the same few identifiers, with every logon.
+@functools.lru_cache(maxsize=64)
+def _mech_types(mech_list: bytes) -> tuple[str, ...]:
+    types = Reader(mech_list, lengths=Lengths.ANY_DEFINITE)
+    return tuple(types.sequence_of(Reader.oid, max_count=_MAX_MECHANISMS))
+
+
+@functools.lru_cache(maxsize=64)
+def _supported(dotted: str) -> bytes:
+    return element(context(1), oid(dotted))
 
 
 def _hint_name(hints: Reader) -> bytes:
@@ -172,7 +184,7 @@ class NegTokenResp(NamedTuple):
         if self.state is not None:
             parts.append(element(context(0), enumerated(self.state)))
         if self.supported_mech is not None:
-            parts.append(element(context(1), oid(self.supported_mech)))
+            parts.append(_supported(self.supported_mech))
         if self.token is not None:
             parts.append(element(context(2), octet_string(self.token)))
         if self.mic is not None:

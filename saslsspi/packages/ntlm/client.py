@@ -5,19 +5,20 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from struct import Struct
-from typing import Final
+from typing import Final, cast
 
 from saslsspi.crypto.md5 import HmacMd5, md5
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonFailure, NoCredentials
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_pairs
-from saslsspi.packages.ntlm.credential import NtlmCredential, computer_name
-from saslsspi.packages.ntlm.established import established
+from saslsspi.packages.ntlm.credential import NtlmCredential
+from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, rc4_once, session_base_key_v1
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, agree, asked, check_strength, offer
+from saslsspi.sspi.attributes import SecPkgContextNames
 from saslsspi.sspi.environment import Environment
 from saslsspi.sspi.flags import IscReq
-from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Request, Side
 from saslsspi.sspi.policy import ChannelBindingPolicy, NtlmResponses, Policy
 
 __all__ = ["NtlmClient"]
@@ -64,6 +65,12 @@ class NtlmClient(Exchange):
     def step(self, token: bytes, request: Request) -> Leg:
         """Take the server's message; see Exchange.step."""
         return _LEGS[self._position](self, token, request)
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """The user with the domain."""
+        if kind is SecPkgContextNames and self.outcome is not None:
+            return cast(Attribute, qualified_name(self.outcome))
+        return None
 
     def _begin(self, token: bytes, request: Request) -> Leg:
         policy = self._environment.policy
@@ -114,7 +121,7 @@ class NtlmClient(Exchange):
             nt,
             _encode(credential.domain, flags),
             _encode(credential.username, flags),
-            _encode(computer_name(policy.ntlm), flags),
+            _encode(credential.station(policy.ntlm), flags),
             encrypted,
             VERSION if flags & _VERSION_FLAG else bytes(8),
             72 if mic else 0,
@@ -124,14 +131,9 @@ class NtlmClient(Exchange):
             # octets that went and came.
             code = HmacMd5(exported).digest(self._greeting, token, message)
             message = message[:72] + code + message[88:]
-        self.outcome = established(
-            Side.INITIATE, flags, exported, request.target, mic=mic, policy=policy
-        )._replace(
-            username=credential.username,
-            realm=credential.domain,
-            target=request.target,
-            channel_binding=bound,
-        )  # fmt: skip
+        target = request.target
+        names = Names(credential.username, credential.domain, target, target, bound)
+        self.outcome = established(Side.INITIATE, flags, exported, names, mic=mic, policy=policy)
         return Leg(Event.COMPLETE, message)
 
     def _target_info(self, challenge: Challenge, flags: int, request: Request) -> tuple[bytes, int, bool, str]:

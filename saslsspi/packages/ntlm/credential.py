@@ -56,6 +56,7 @@ class NtlmCredential(Credential):
     _hash: bytes | None = None
     _key: HmacMd5 | None = None
     _names: ServerNames | None = None
+    _station: str = ""
 
     def greeting(self, flags: int) -> bytes:
         """Return the NEGOTIATE_MESSAGE with some flags."""
@@ -85,10 +86,16 @@ class NtlmCredential(Credential):
         if known is not None and known[0] is account:
             return known[1]
         made = nt_hash(account.password)
-        while len(self.accounts) >= _ACCOUNTS:
-            del self.accounts[next(iter(self.accounts))]
+        if len(self.accounts) >= _ACCOUNTS:
+            self.accounts.clear()  # one step, so that threads need no lock
         self.accounts[id(account)] = (account, made)
         return made
+
+    def station(self, policy: NtlmPolicy) -> str:
+        """Return the NetBIOS name of this machine."""
+        if not self._station:
+            self._station = _computer_name(policy)
+        return self._station
 
     def server_names(self, policy: NtlmPolicy) -> ServerNames:
         """Return what an acceptor tells of itself."""
@@ -97,7 +104,7 @@ class NtlmCredential(Credential):
         return self._names
 
 
-def computer_name(policy: NtlmPolicy, host: str = "") -> str:
+def _computer_name(policy: NtlmPolicy, host: str = "") -> str:
     """Return the NetBIOS name of this machine."""
     name = policy.computer_name or host or platform.node() or "LOCALHOST"
     return name.partition(".")[0].upper()[:_NETBIOS]
@@ -107,7 +114,7 @@ def _server_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames
     host = (
         credential.principals[0].partition("/")[2].partition("/")[0].partition(":")[0] if credential.principals else ""
     )
-    computer = computer_name(policy, host)
+    computer = _computer_name(policy, host)
     domain = policy.domain_name or credential.domain
     names = {
         # "MsvAvNbComputerName and MsvAvNbDomainName": a machine outside of domains is its own.

@@ -2,45 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits
 from saslsspi.packages.ntlm.protection import dummy_protection, protect
+from saslsspi.sspi.attributes import SecPkgContextNames
+from saslsspi.sspi.environment import Account
 from saslsspi.sspi.package import Outcome, Side
 from saslsspi.sspi.policy import Policy
 
-__all__ = ["established"]
+__all__ = ["Names", "established", "qualified_name"]
 
 _LAYER: Final = int(NtlmFlag.SIGN | NtlmFlag.SEAL)
 _SEAL: Final = int(NtlmFlag.SEAL)
-_ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
 
 
-def established(side: Side, flags: int, session_key: bytes, target: str, *, mic: bool, policy: Policy) -> Outcome:
-    """Return flags, protection and strength of a complete context; the names are filled in by the side.
+class Names(NamedTuple):
+    """Who and what an exchange was about.
+
+    Attributes:
+        service: The principal that says which service this is. With ldap, SIGN alone seals: Active Directory and
+            Samba do so.
+        target: The principal that the client meant.
+        channel_binding: Type of the bindings that were sent or verified.
+    """
+
+    username: str
+    domain: str
+    service: str
+    target: str
+    channel_binding: str
+    account: Account | None = None
+
+
+def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic: bool, policy: Policy) -> Outcome:
+    """Return the outcome of a complete exchange.
 
     Args:
         side: Whose context it is.
         flags: Negotiated.
         session_key: ExportedSessionKey.
-        target: The principal that is meant. With LDAP, SIGN alone seals: Active Directory and Samba do so.
+        names: Who and what it was about.
         mic: Whether the exchange was protected by a MIC.
         policy: How large buffers may be.
     """
+    username, domain, service, target, bound, account = names
     if not flags & _LAYER:
-        protection = dummy_protection(session_key)
-        protection.wants_mech_list_mic = False
-        return Outcome(granted(side, flags), protection)
-    seal_always = target[:5].lower() == "ldap/"
-    protection = protect(flags, session_key, client=side is Side.INITIATE, seal_always=seal_always)
+        return Outcome(
+            granted(side, flags),
+            dummy_protection(session_key),
+            username,
+            domain,
+            target=target,
+            channel_binding=bound,
+            account=account,
+        )
+    protection = protect(flags, session_key, client=side is Side.INITIATE, seal_always=service[:5].lower() == "ldap/")
     protection.wants_mech_list_mic = mic
     sealed = bool(flags & _SEAL)
     return Outcome(
         granted(side, flags),
         protection,
+        username,
+        domain,
         qop="auth-conf" if sealed else "auth-int",
         cipher="rc4" if sealed else "",
         ssf=key_bits(flags) if sealed else 1,
         max_send=policy.max_buffer,
         max_receive=protection.max_receive,
+        target=target,
+        channel_binding=bound,
+        account=account,
     )
+
+
+def qualified_name(outcome: Outcome) -> SecPkgContextNames:
+    """Return the user as Windows names it, with the domain before it."""
+    return SecPkgContextNames(f"{outcome.realm}\\{outcome.username}" if outcome.realm else outcome.username)

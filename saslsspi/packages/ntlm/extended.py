@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from struct import Struct
-from typing import Final
+from typing import Final, Self
 
 from saslsspi.crypto.md5 import HmacMd5, Md5, md5
 from saslsspi.crypto.rc4 import Rc4
@@ -31,10 +31,11 @@ _VIEWED: Final = 2048  # from this size on a second cipher call costs less than 
 class _Direction:
     """Keys, states and counter of one direction.
 
-    The cipher and the MAC's states are made with the first message: they cost more than the rest of a logon, and
-    many logons have no message at all.
+    The keys, the cipher and the MAC's states are made with the first message: they cost as much as the rest of a
+    logon, and many logons have no message at all.
 
     Args:
+        keys: Derives signing and sealing key.
         enciphered: Whether KEY_EXCH was negotiated, so that checksums are enciphered.
     """
 
@@ -44,8 +45,8 @@ class _Direction:
     _outer: Callable[[], Md5]
     _update: Callable[[Octets], bytes]
 
-    def __init__(self, signing_key: bytes, sealing_key: bytes, enciphered: bool) -> None:
-        self._keys: tuple[bytes, bytes] | Rc4 = (signing_key, sealing_key)
+    def __init__(self, keys: Callable[[], tuple[bytes, bytes]], enciphered: bool) -> None:
+        self._keys: Callable[[], tuple[bytes, bytes]] | Rc4 = keys
         self._inner = self._first_inner
         self._update = self._first_update
         self._enciphered = enciphered
@@ -56,9 +57,10 @@ class _Direction:
         keys = self._keys
         if isinstance(keys, Rc4):
             return keys
-        mac = HmacMd5(keys[0])
+        signing, sealing = keys()
+        mac = HmacMd5(signing)
         self._inner, self._outer = mac.inner.copy, mac.outer.copy
-        cipher = self._keys = Rc4(keys[1])
+        cipher = self._keys = Rc4(sealing)
         self._update = cipher.update
         return cipher
 
@@ -68,6 +70,13 @@ class _Direction:
 
     def _first_update(self, data: Octets) -> bytes:
         return self._cipher.update(data)
+
+    def _twin(self) -> Self:
+        """Return another one that stands where this one stands, for a signature that must not move the cipher."""
+        assert not isinstance(self._keys, Rc4), "mechListMIC comes before every message"
+        twin = type(self)(self._keys, self._enciphered)
+        twin._number = self._number
+        return twin
 
 
 class Sender(_Direction):
@@ -126,9 +135,9 @@ class Sender(_Direction):
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
         """Sign, and put the cipher back where it stood; the number goes on (MS-SPNG section 3.2.5.1)."""
-        position = self._cipher.position
-        signature = self.sign(mech_list)
-        self._cipher.restore(position)
+        twin = self._twin()
+        signature = twin.sign(mech_list)
+        self._number = twin._number
         return signature
 
 
@@ -213,9 +222,9 @@ class Receiver(_Direction):
 
     def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
         """Verify, and put the cipher back where it stood; the number goes on (MS-SPNG section 3.2.5.1)."""
-        position = self._cipher.position
-        self.verify(mech_list, signature)
-        self._cipher.restore(position)
+        twin = self._twin()
+        twin.verify(mech_list, signature)
+        self._number = twin._number
 
 
 class Datagrams:
@@ -232,14 +241,14 @@ class Datagrams:
     def seal_parts(self, parts: Sequence[Part], number: int) -> tuple[bytes, list[bytes]]:
         """See Sender.seal_parts."""
         signing, sealing = self._send
-        sender = Sender(signing, _message_key(sealing, number), self._enciphered)
+        sender = Sender(lambda: (signing, _message_key(sealing, number)), self._enciphered)
         sender._number = number & 0xFFFFFFFF
         return sender.seal_parts(parts)
 
     def unseal_parts(self, parts: Sequence[Part], signature: bytes, number: int) -> tuple[list[bytes], bool]:
         """See Receiver.unseal_parts."""
         signing, sealing = self._receive
-        receiver = Receiver(signing, _message_key(sealing, number), self._enciphered)
+        receiver = Receiver(lambda: (signing, _message_key(sealing, number)), self._enciphered)
         receiver._number = number & 0xFFFFFFFF
         return receiver.unseal_parts(parts, signature)
 

@@ -56,10 +56,9 @@ class _Extended(NtlmProtection):
 
     def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
         super().__init__(flags, session_key, seals)
-        keys = layer_keys(flags, session_key, client)
         enciphered = bool(flags & _KEY_EXCH)
-        self._sender = Sender(keys.send_signing, keys.send_sealing, enciphered)
-        self._receiver = Receiver(keys.receive_signing, keys.receive_sealing, enciphered)
+        self._sender = Sender(lambda: layer_keys(flags, session_key, client)[::2], enciphered)
+        self._receiver = Receiver(lambda: layer_keys(flags, session_key, client)[1::2], enciphered)
         self.seal = self._sender.seal if seals else self._sender.clear
         self.unseal = self._receiver.unseal if seals else self._receiver.clear
 

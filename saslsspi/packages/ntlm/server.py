@@ -24,7 +24,7 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, pair
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
-from saslsspi.packages.ntlm.established import established
+from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import rc4_once
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, select
@@ -88,8 +88,7 @@ class NtlmServer(Exchange):
         if kind is SecPkgContextChannelBindings:
             return cast(Attribute, SecPkgContextChannelBindings(ChannelBindingsResult(self._audit)))
         if kind is SecPkgContextNames and self.outcome is not None:
-            name, realm = self.outcome.username, self.outcome.realm
-            return cast(Attribute, SecPkgContextNames(f"{realm}\\{name}" if realm else name))
+            return cast(Attribute, qualified_name(self.outcome))
         return None
 
     def _begin(self, token: bytes, request: Request) -> Leg:
@@ -180,17 +179,9 @@ class NtlmServer(Exchange):
         self._check_time()
         target = self._response.target
         principals = self._credential.principals
-        outcome = established(
-            Side.ACCEPT,
-            flags,
-            exported,
-            principals[0] if principals else target,
-            mic=mic,
-            policy=self._environment.policy,
-        )
-        self.outcome = outcome._replace(
-            username=account.username, realm=domain, target=target, channel_binding=bound, account=account
-        )
+        service = principals[0] if principals else target
+        names = Names(account.username, domain, service, target, bound, account)
+        self.outcome = established(Side.ACCEPT, flags, exported, names, mic=mic, policy=self._environment.policy)
         return Leg(Event.COMPLETE, None)
 
     def _check_mic(self, exported: bytes) -> bool:

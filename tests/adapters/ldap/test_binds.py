@@ -13,6 +13,7 @@ from adapters.ldap.scripted import (
     AUTH_CONF,
     AUTH_INT,
     BIND,
+    IN_PROGRESS,
     INVALID_CREDENTIALS,
     SEARCH,
     STRATEGIES,
@@ -98,9 +99,15 @@ def test_nothing_is_sent_between_the_requests_of_one_bind(strategy: str) -> None
 
 @pytest.mark.requirement("LDAP4513-5.2.3-03", "LDAP4513-5.2.3-04", "LDAP4513-5.2.1.2-02", "LDAP4513-5.2.1.8-01")
 @pytest.mark.parametrize("authzid", ["", "u:alice", "dn:cn=Jörg,dc=example"])
-def test_external_asserts_an_identity_only_when_there_is_one(authzid: str) -> None:
+@pytest.mark.parametrize("asks", [False, True], ids=["at once", "asked"])
+def test_external_asserts_an_identity_only_when_there_is_one(authzid: str, asks: bool) -> None:
     def script(peer: Peer) -> None:
-        peer.send(bind_response(peer.receive().id, SUCCESS))
+        request = peer.receive()
+        if asks and request.credentials is None:
+            peer.send(bind_response(request.id, IN_PROGRESS, b""))
+            request = peer.receive()
+            assert request.credentials == b""
+        peer.send(bind_response(request.id, SUCCESS))
 
     with (
         scripted(script) as server,
@@ -108,7 +115,7 @@ def test_external_asserts_an_identity_only_when_there_is_one(authzid: str) -> No
     ):
         client.bind()
         assert client.bound
-    assert server.binds[0].credentials == authzid.encode()
+    assert server.binds[0].credentials == (authzid.encode() or None)
 
 
 @STRATEGY

@@ -72,6 +72,7 @@ def begin(
 CHALLENGE = ReplyKind.CHALLENGE
 
 
+@pytest.mark.requirement("RFC4422-3.3-01")
 @pytest.mark.requirement(
     "SMTP4954-4-01", "SMTP4954-4-02", "POP5034-4-01", "POP5034-4-02", "IMAP4959-3-01", "IMAP4959-3-02",
     "IMAP9051-6.2.2-04",
@@ -110,12 +111,36 @@ def test_an_initial_response_that_makes_the_command_too_long_waits(profile: Prof
     assert base64.b64decode(dialogue.send(Reply(CHALLENGE, b""))) == b"x" * (room + 1)
 
 
+@pytest.mark.requirement("RFC4422-4-12")
 @pytest.mark.requirement("SMTP4954-4-22", "POP5034-4-11")
 def test_responses_are_as_long_as_the_mechanism_needs() -> None:
     dialogue = begin(b"x" * 40_000)
     next(dialogue)
     assert len(dialogue.send(Reply(CHALLENGE, b""))) > 50_000
     assert MAX_LINE >= 12288
+
+
+def test_a_mechanism_that_never_ends_is_ended() -> None:
+    class Endless(Scripted):
+        def step(self, challenge: bytes | None) -> bytes | None:
+            return b"more"
+
+    endless = Mechanism(
+        name="ENDLESS",
+        first=First.CLIENT,
+        properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
+        client=lambda parameters: Endless(b"", parameters),
+    )
+    dialogue = converse(
+        saslsspi.Client(endless, service="smtp", host="h", credentials=ALICE),
+        SMTP_PROFILE,
+        policy=saslsspi.Policy(),
+        initial_response=True,
+    )
+    next(dialogue)
+    lines = [dialogue.send(Reply(CHALLENGE, b"")) for _ in range(65)]
+    assert set(lines[:64]) == {base64.b64encode(b"more")}
+    assert lines[64] == b"*"
 
 
 def test_text_before_ntlm_is_tolerated_by_name_and_for_ntlm_only() -> None:

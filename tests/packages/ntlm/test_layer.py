@@ -271,6 +271,18 @@ def test_datagrams_arrive_in_any_order_under_the_callers_numbers(layer: int, pol
         assert sent[number][1].data == b"datagram %d" % number
 
 
+@pytest.mark.parametrize("mode", [ESS, ESS | EXCHANGED])
+@pytest.mark.parametrize("size", [5, 5000])
+def test_a_layer_tells_a_lost_message_before_it_opens_it(mode: int, size: int) -> None:
+    client = protect(BASE | mode, b"k" * 16, client=True, seal_always=False)
+    server = protect(BASE | mode, b"k" * 16, client=False, seal_always=False)
+    first, second = (b"".join(client.seal(bytes(size))) for _ in range(2))
+    assert status(lambda: server.unseal(second)) is SecurityStatus.SEC_E_OUT_OF_SEQUENCE
+    assert server.unseal(first) == bytes(size)
+    assert status(lambda: server.unseal(first)) is SecurityStatus.SEC_E_OUT_OF_SEQUENCE
+    assert server.unseal(memoryview(second)) == bytes(size)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=8), st.sampled_from([0, ESS, ESS | EXCHANGED, EXCHANGED]))
 def test_what_one_side_seals_the_other_opens(messages: list[bytes], mode: int) -> None:

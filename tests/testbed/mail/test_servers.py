@@ -203,6 +203,7 @@ def test_what_is_not_base64_is_refused(protocol: MailProtocol, text: bytes) -> N
         assert wire.auth(b"PLAIN " + PLAIN).startswith(words.success)
 
 
+@pytest.mark.requirement("RFC4422-3-04")
 @pytest.mark.requirement("SMTP4954-4-17", "POP5034-4-10", "IMAP9051-6.2.2-07", "IMAP4959-3-06")
 @pytest.mark.parametrize("text", [b"AAAA", b"="])
 def test_an_initial_response_where_the_server_speaks_first_is_refused(protocol: MailProtocol, text: bytes) -> None:

@@ -1,0 +1,97 @@
+"""A self-signed certificate for an acceptor that has none, and certificates from files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from saslsspi.errors import NoCredentials
+
+__all__ = ["SelfSigned", "first_certificate", "self_signed", "temporary_file"]
+
+_YEARS: Final = 10
+
+
+class SelfSigned(NamedTuple):
+    """A fresh certificate.
+
+    Attributes:
+        pem: Certificate and key; a secret.
+        der: The certificate alone.
+    """
+
+    pem: bytes
+    der: bytes
+
+    def __repr__(self) -> str:
+        return f"SelfSigned({len(self.der)} octets)"
+
+
+def self_signed(host: str) -> SelfSigned:
+    """Make one with a P-256 key: an RSA key costs four hundred times as much."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, (host or "saslsspi")[:64])])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=365 * _YEARS))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding
+    secret = key.private_bytes(encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return SelfSigned(certificate.public_bytes(encoding.PEM) + secret, certificate.public_bytes(encoding.DER))
+
+
+def first_certificate(file: str) -> bytes:
+    """Return the first certificate of a PEM file in DER.
+
+    Raises:
+        NoCredentials: the file cannot be read, or has none.
+    """
+    try:
+        text = Path(file).read_text(encoding="ascii", errors="replace")
+        start = text.index("-----BEGIN CERTIFICATE-----")
+        end = text.index("-----END CERTIFICATE-----", start) + len("-----END CERTIFICATE-----")
+        return ssl.PEM_cert_to_DER_cert(text[start:end] + "\n")
+    except (OSError, ValueError) as error:
+        raise NoCredentials(f"{file} holds no certificate that can be read: {error}") from error
+
+
+@contextlib.contextmanager
+def temporary_file(octets: bytes) -> Iterator[str]:
+    """Name a file with some octets for a short time, since OpenSSL's Python face reads keys from files only.
+
+    Where the system has files in memory the key never reaches a disk.
+    """
+    if hasattr(os, "memfd_create") and os.path.isdir("/proc/self/fd"):
+        descriptor = os.memfd_create("certificate")
+        try:
+            os.write(descriptor, octets)
+            yield f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+        return
+    descriptor, name = tempfile.mkstemp()  # mode 600
+    try:
+        os.write(descriptor, octets)
+        os.close(descriptor)
+        yield name
+    finally:
+        os.unlink(name)

@@ -1,0 +1,294 @@
+"""The handshake of TLS as legs, on both sides.
+
+The peer's octets come in whole records; what is behind the handshake in the same token stays unread and goes back to
+the caller as Leg.extra, so that data never get lost in the handshake, nor tickets into the data.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
+
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.errors import (
+    AlgorithmMismatch,
+    IllegalMessage,
+    IncompleteCredentials,
+    IncompleteMessage,
+    InvalidParameter,
+    InvalidToken,
+    SaslError,
+    TargetUnknown,
+)
+from saslsspi.packages.schannel.credential import SchannelCredential, WatchedObject
+from saslsspi.packages.schannel.failures import translated
+from saslsspi.packages.schannel.handshake import application_protocols, host_of, issuers
+from saslsspi.packages.schannel.protection import TlsProtection
+from saslsspi.packages.schannel.records import whole_records
+from saslsspi.packages.schannel.trust import trust_problem
+from saslsspi.sspi.attributes import NEVER, SecPkgContext, SecPkgContextLifespan
+from saslsspi.sspi.channel_attributes import (
+    SCHANNEL_SHUTDOWN,
+    SecPkgContextApplicationProtocol,
+    SecPkgContextCertTrustStatus,
+    SecPkgContextConnectionInfo,
+    SecPkgContextEndpointBindings,
+    SecPkgContextIssuerListInfoEx,
+    SecPkgContextLocalCert,
+    SecPkgContextRemoteCert,
+    SecPkgContextSessionInfo,
+    SecPkgContextUniqueBindings,
+)
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet, SchannelProtocol
+from saslsspi.sspi.package import Attribute, Credential, Event, Exchange, Leg, Outcome, Request, Side
+
+__all__ = ["TlsExchange"]
+
+_MOST: Final = 1 << 17  # octets of a handshake
+_EPOCH: Final = 11644473600  # 1970 in seconds of a FILETIME
+_MANUAL: Final = int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
+_DEMANDS_CERTIFICATE: Final = int(AscReq.ASC_REQ_MUTUAL_AUTH)
+_EXTENDED_ERROR: Final = {
+    Side.INITIATE: int(IscReq.ISC_REQ_EXTENDED_ERROR),
+    Side.ACCEPT: int(AscReq.ASC_REQ_EXTENDED_ERROR),
+}
+_GRANTED: Final = {
+    Side.INITIATE: int(
+        IscRet.ISC_RET_CONFIDENTIALITY
+        | IscRet.ISC_RET_INTEGRITY
+        | IscRet.ISC_RET_REPLAY_DETECT
+        | IscRet.ISC_RET_SEQUENCE_DETECT
+    ),
+    Side.ACCEPT: int(AscRet.ASC_RET_CONFIDENTIALITY | AscRet.ASC_RET_REPLAY_DETECT | AscRet.ASC_RET_SEQUENCE_DETECT),
+}
+_PROTOCOLS: Final = {"TLSv1.2": SchannelProtocol.SP_PROT_TLS1_2, "TLSv1.3": SchannelProtocol.SP_PROT_TLS1_3}
+
+
+class TlsExchange(Exchange):
+    """One side of a handshake, and of the connection afterwards."""
+
+    __slots__ = (
+        "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing", "_protection", "_side",
+        "_size", "_target", "_told", "outcome",
+    )  # fmt: skip
+
+    def __init__(self, side: Side, credential: SchannelCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._side = side
+        self._credential = credential
+        self._environment = environment
+        self._connection: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._protection: TlsProtection | None = None
+        self._flight: Leg | None = None
+        self._target = ""
+        self._size = 0
+        self._told = False
+
+    def step(self, token: bytes, request: Request) -> Leg:
+        """Take the peer's octets; see Exchange.step."""
+        try:
+            return self._step(token, request)
+        except IncompleteMessage:
+            raise
+        except SaslError as error:
+            if error.alert is not None and request.wished & _EXTENDED_ERROR[self._side]:
+                error.token = error.alert
+            raise
+
+    def _step(self, token: bytes, request: Request) -> Leg:
+        if self._flight is not None:
+            return self._flight._replace(extra=len(token))
+        whole, missing = whole_records(token)
+        if token and not whole:
+            raise IncompleteMessage("a record of TLS is not whole", missing=missing)
+        if self._connection is None:
+            if token and self._side is Side.INITIATE:
+                raise InvalidToken("a token came before the client's first one")
+            if not token and self._side is Side.ACCEPT:
+                return Leg(Event.CONTINUE, b"")
+            self._connection = self._open(request)
+        self._size += whole
+        if self._size > _MOST:
+            raise InvalidToken(f"a handshake of more than {_MOST} octets")
+        connection = self._connection
+        if isinstance(connection, WatchedObject) and not self._told:
+            return self._watch(connection, token, whole, request)
+        self._incoming.write(token[:whole] if whole < len(token) else token)
+        return self._shake(connection, len(token) - whole, request)
+
+    def _watch(self, connection: WatchedObject, token: bytes, whole: int, request: Request) -> Leg:
+        """Feed one record at a time, to stop where the server has asked for a certificate and nothing is answered."""
+        at = 0
+        while True:
+            size = 0 if at >= whole else 5 + (token[at + 3] << 8 | token[at + 4])
+            self._incoming.write(token[at : at + size])
+            at += size
+            leg = self._shake(connection, len(token) - at, request)
+            if connection.certificate_request is not None:
+                self._told = True
+                if leg.event is Event.COMPLETE:
+                    # The request came in one record with the end of the handshake: the answer is made, and is kept.
+                    self._flight = leg
+                return Leg(Event.ASK_CREDENTIALS, None, leg.extra)
+            if leg.event is Event.COMPLETE or leg.token or at >= whole:
+                return leg
+
+    def _open(self, request: Request) -> ssl.SSLObject:
+        client = self._side is Side.INITIATE
+        verify = not request.wished & _MANUAL if client else bool(request.wished & _DEMANDS_CERTIFICATE)
+        context = self._credential.context(self._side, verify, application_protocols(request.protocols))
+        if not client:
+            return context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._target = request.target
+        host = host_of(request.target)
+        if verify and not host:
+            raise TargetUnknown("the server's certificate can be verified only for a target name")
+        try:
+            return context.wrap_bio(
+                self._incoming,
+                self._outgoing,
+                server_hostname=host or None,
+                session=self._credential.recall(request.target, self._environment.clock()),
+            )
+        except ValueError as error:  # an empty label, say, or a character that IDNA does not know
+            raise TargetUnknown(f"{host!r} is no host name: {error}") from error
+
+    def _shake(self, connection: ssl.SSLObject, extra: int, request: Request) -> Leg:
+        try:
+            connection.do_handshake()
+        except ssl.SSLWantReadError:
+            return Leg(Event.CONTINUE, self._outgoing.read(), extra)
+        except ssl.SSLError as error:
+            raise translated(error, self._outgoing.read()) from error
+        flight = self._outgoing.read()
+        unread = len(self._incoming.read()) if self._incoming.pending else 0
+        self._complete(connection, request)
+        return Leg(Event.COMPLETE, flight or None, extra + unread)
+
+    def _complete(self, connection: ssl.SSLObject, request: Request) -> None:
+        if connection.session_reused and not self._credential.identity.resumption:
+            raise IllegalMessage("a session was taken up again, and that is not permitted here")
+        self._protection = TlsProtection(connection, self._incoming, self._outgoing, self._keep_session)
+        self._keep_session()
+        bits = self._protection.key_bits
+        flags = _GRANTED[self._side] | (request.wished & _EXTENDED_ERROR[self._side])
+        if self._side is Side.INITIATE:
+            flags |= request.wished & int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
+        elif connection.getpeercert(True):
+            flags |= int(AscRet.ASC_RET_MUTUAL_AUTH)
+        self.outcome = Outcome(
+            flags,
+            self._protection,
+            username=_common_name(connection) if self._side is Side.ACCEPT else "",
+            qop="auth-conf",
+            cipher=self._protection.encryption_algorithm,
+            ssf=bits,
+            target=self._target,
+        )
+
+    def _keep_session(self) -> None:
+        """Remember the client's session: with TLS 1.2 after the handshake, with 1.3 whenever a ticket has come."""
+        connection = self._connection
+        if self._side is Side.INITIATE and self._credential.identity.resumption and connection is not None:
+            session = connection.session
+            if session is not None and (connection.version() == "TLSv1.2" or session.has_ticket):
+                self._credential.remember(self._target, session, self._environment.clock())
+
+    def renew_credential(self, credential: Credential) -> None:
+        """See Exchange.renew_credential: go on with a client's certificate."""
+        assert isinstance(credential, SchannelCredential)
+        if self._flight is not None:
+            raise IncompleteCredentials("the server asked in its last record, and was told already: there is none")
+        assert self._connection is not None
+        self._credential = credential
+        verify = self._connection.context.verify_mode is not ssl.CERT_NONE
+        self._connection.context = credential.context(self._side, verify, ())
+
+    def control(self, token: bytes) -> None:
+        """See Exchange.control; SCHANNEL_SHUTDOWN is what there is."""
+        if token != SCHANNEL_SHUTDOWN:
+            raise InvalidParameter("the control token of Schannel is SCHANNEL_SHUTDOWN, a 32-bit 1")
+
+    def controlled(self) -> bytes:
+        """See Exchange.controlled: close_notify."""
+        assert self._protection is not None
+        return self._protection.close()
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """See Exchange.attribute."""
+        make = _ATTRIBUTES.get(kind)
+        return None if make is None else cast("Attribute | None", make(self))
+
+    @property
+    def _opened(self) -> ssl.SSLObject:
+        assert self._connection is not None
+        return self._connection
+
+    def _connection_info(self) -> SecPkgContextConnectionInfo:
+        cipher, _, bits = self._opened.cipher() or ("", "", 0)
+        version = self._opened.version() or ""
+        if version not in _PROTOCOLS:
+            raise AlgorithmMismatch(f"{version or 'no version of TLS'} was negotiated")
+        return SecPkgContextConnectionInfo(_PROTOCOLS[version], cipher, bits)
+
+    def _issuers(self) -> SecPkgContextIssuerListInfoEx:
+        connection = self._connection
+        request = connection.certificate_request if isinstance(connection, WatchedObject) else None
+        new = connection is not None and connection.version() == "TLSv1.3"
+        return SecPkgContextIssuerListInfoEx(() if request is None else issuers(request, new=new))
+
+    def _remote_certificate(self) -> bytes:
+        return self._opened.getpeercert(True) or b""
+
+    def _unique(self) -> SecPkgContextUniqueBindings | None:
+        data = self._opened.get_channel_binding("tls-unique") if self._opened.version() == "TLSv1.2" else None
+        return SecPkgContextUniqueBindings(ChannelBindings.tls_unique(data)) if data else None
+
+    def _endpoint(self) -> SecPkgContextEndpointBindings:
+        client = self._side is Side.INITIATE
+        certificate = self._remote_certificate() if client else self._credential.certificate()
+        return SecPkgContextEndpointBindings(ChannelBindings.tls_server_end_point(certificate))
+
+    def _trust(self) -> SecPkgContextCertTrustStatus | None:
+        if self._side is Side.ACCEPT:
+            return None
+        problem = trust_problem(_chain(self._opened), host_of(self._target), self._credential.identity.authorities)
+        return SecPkgContextCertTrustStatus(not problem, problem)
+
+    def _lifespan(self) -> SecPkgContextLifespan:
+        """With a client's certificate a server's context ends with it; "without one the maximum time"."""
+        details = self._opened.getpeercert() if self._side is Side.ACCEPT else None
+        if not details:
+            return SecPkgContextLifespan(expiry=NEVER)
+        return SecPkgContextLifespan(expiry=(int(ssl.cert_time_to_seconds(str(details["notAfter"]))) + _EPOCH) * 10**7)
+
+
+def _common_name(connection: ssl.SSLObject) -> str:
+    details: dict[str, Any] = connection.getpeercert() or {}
+    return next((str(value) for part in details.get("subject", ()) for key, value in part if key == "commonName"), "")
+
+
+def _chain(connection: ssl.SSLObject) -> list[bytes]:
+    """Return the peer's certificates; before Python 3.13 its own alone can be had."""
+    whole = getattr(connection, "get_unverified_chain", None)
+    return list(whole()) if whole is not None else [connection.getpeercert(True) or b""]
+
+
+_ATTRIBUTES: Final[Mapping[type[SecPkgContext], Callable[[TlsExchange], SecPkgContext | None]]] = {
+    SecPkgContextApplicationProtocol: lambda x: SecPkgContextApplicationProtocol(
+        x._opened.selected_alpn_protocol() or ""
+    ),
+    SecPkgContextCertTrustStatus: TlsExchange._trust,
+    SecPkgContextConnectionInfo: TlsExchange._connection_info,
+    SecPkgContextEndpointBindings: TlsExchange._endpoint,
+    SecPkgContextIssuerListInfoEx: TlsExchange._issuers,
+    SecPkgContextLifespan: TlsExchange._lifespan,
+    SecPkgContextLocalCert: lambda x: SecPkgContextLocalCert(x._credential.certificate()),
+    SecPkgContextRemoteCert: lambda x: SecPkgContextRemoteCert(x._remote_certificate()),
+    SecPkgContextSessionInfo: lambda x: SecPkgContextSessionInfo(bool(x._opened.session_reused)),
+    SecPkgContextUniqueBindings: TlsExchange._unique,
+}

@@ -1,0 +1,88 @@
+"""The Schannel security package as the engine sees it; what needs `ssl` is loaded with the first credential."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from saslsspi.errors import ContextMisuse, NoCredentials, UnknownCredentials, UnsupportedFunction
+from saslsspi.sspi.attributes import SecPkgInfo
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.sspi.identity import AuthIdentity, SchCredentials
+from saslsspi.sspi.package import Credential, Exchange, Package, Side
+
+if TYPE_CHECKING:
+    from saslsspi.packages.schannel.credential import SchannelCredential
+
+__all__ = ["SchannelPackage"]
+
+_INFO: Final = SecPkgInfo(
+    capabilities=(
+        SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
+        | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
+        | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+        | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
+        | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
+        | SecurityPackageCapability.SECPKG_FLAG_STREAM
+        | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
+    ),
+    version=1,
+    rpcid=14,  # RPC_C_AUTHN_GSS_SCHANNEL
+    max_token=1 << 17,
+    name="Schannel",
+    comment="Schannel Security Package (TLS 1.2 and 1.3)",
+)
+_REFUSED: Final = {
+    Side.INITIATE: int(IscReq.ISC_REQ_DELEGATE | IscReq.ISC_REQ_PROMPT_FOR_CREDS),
+    Side.ACCEPT: int(AscReq.ASC_REQ_DELEGATE),
+}
+
+
+class SchannelPackage(Package):
+    """Schannel."""
+
+    info = _INFO
+    aliases = ("Microsoft Unified Security Protocol Provider",)
+    takes_records = True
+
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """See Package.acquire. Both sides do without auth_data: a client is anonymous, an acceptor signs its own."""
+        if auth_data is not None and not isinstance(auth_data, SchCredentials):
+            raise UnknownCredentials(f"Schannel takes SchCredentials, not {type(auth_data).__name__}")
+        identity = auth_data or SchCredentials()
+        if not identity.protocols:
+            raise NoCredentials("the credential permits no version of TLS")
+        from saslsspi.packages.schannel.credential import SchannelCredential
+
+        return SchannelCredential(identity, sides)
+
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.initiate."""
+        return _exchange(Side.INITIATE, credential, environment)
+
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.accept."""
+        return _exchange(Side.ACCEPT, credential, environment)
+
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Refuse what TLS cannot do: nobody's credentials travel in it."""
+        if flags & _REFUSED[side]:
+            raise UnsupportedFunction("Schannel takes neither DELEGATE nor PROMPT_FOR_CREDS")
+
+    def reauthenticate(self, side: Side) -> None:
+        """TLS 1.3 has no renegotiation, and that of TLS 1.2 is off: a new logon is a new connection."""
+        raise ContextMisuse("the connection is established; begin a new one for the next handshake")
+
+
+def _exchange(side: Side, credential: Credential, environment: Environment) -> Exchange:
+    from saslsspi.packages.schannel.credential import SchannelCredential
+    from saslsspi.packages.schannel.exchange import TlsExchange
+
+    held: SchannelCredential
+    assert isinstance(credential, SchannelCredential)
+    held = credential
+    return TlsExchange(side, held, environment)

@@ -1,0 +1,157 @@
+"""The messages of an established TLS connection."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken, UnsupportedFunction
+from saslsspi.packages.schannel.failures import translated
+from saslsspi.packages.schannel.records import HEADER_SIZE, MAX_TEXT, record_size, whole_records
+from saslsspi.sspi.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
+from saslsspi.sspi.package import Octets, Opened, Protection
+
+__all__ = ["TlsProtection"]
+
+_LARGEST: Final = 0xFFFFFF
+_MAX_TOKEN: Final = 1 << 17
+
+
+class TlsProtection(Protection):
+    """Seals into records of TLS and opens them. seal and unseal take messages of any size.
+
+    Args:
+        connection: After the handshake.
+        incoming: Where it reads from.
+        outgoing: Where it writes to.
+        on_silence: Called after a record without text, such as a session ticket.
+    """
+
+    stream = True
+    encrypts = True
+    recovers = False
+    header_size = 0
+    max_payload = _LARGEST
+    max_receive = _LARGEST
+    session_key = None
+    signature_algorithm = ""
+
+    def __init__(
+        self,
+        connection: ssl.SSLObject,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        on_silence: Callable[[], None],
+    ) -> None:
+        self._connection = connection
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._on_silence = on_silence
+        cipher, _, bits = connection.cipher() or ("", "", 0)
+        self.encryption_algorithm = cipher
+        self.key_bits = bits
+        header, trailer = _added(cipher, connection.version() or "")
+        self._added = header + trailer
+        self._stream = SecPkgContextStreamSizes(header, trailer, MAX_TEXT, buffers=4, block_size=1)
+        self.sizes = SecPkgContextSizes(_MAX_TOKEN, 0, 0, self._added)
+        self.seal = self._seal
+        self.unseal = self._unseal
+
+    def overhead(self, size: int) -> int:
+        """Return how many octets the records add to a message, at most."""
+        return max(1, -(-size // MAX_TEXT)) * self._added
+
+    def stream_sizes(self) -> SecPkgContextStreamSizes:
+        """See Protection.stream_sizes."""
+        return self._stream
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """Refuse: TLS has no signatures apart from its records."""
+        raise UnsupportedFunction("TLS makes no signatures apart from its records")
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """Refuse, as sign does."""
+        raise UnsupportedFunction("TLS makes no signatures apart from its records")
+
+    def open_record(self, octets: Octets) -> Opened:
+        """See Protection.open_record."""
+        if len(octets) < HEADER_SIZE:
+            raise IncompleteMessage("the header of a record is not whole", missing=whole_records(octets)[1])
+        size = record_size(octets)
+        if len(octets) < size:
+            raise IncompleteMessage("a record is not whole", missing=size - len(octets))
+        self._incoming.write(octets[:size] if len(octets) > size else octets)
+        try:
+            return Opened(self._connection.read(size), size)
+        except ssl.SSLWantReadError:
+            self._on_silence()
+            return Opened(b"", size)
+        except ssl.SSLZeroReturnError:
+            return Opened(b"", size, closed=True)
+        except ssl.SSLError as error:
+            raise translated(error, self._outgoing.read()) from error
+
+    def close(self) -> bytes:
+        """Return close_notify; nothing can be sealed afterwards."""
+        try:
+            self._connection.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            raise translated(error) from error
+        self.seal = _closed
+        return self._outgoing.read()
+
+    def _seal(self, message: Octets) -> tuple[bytes]:
+        connection = self._connection
+        try:
+            done = connection.write(message)
+            if done < len(message):
+                view = memoryview(message)
+                while done < len(view):
+                    done += connection.write(view[done:])
+        except ssl.SSLError as error:
+            raise translated(error) from error
+        return (self._outgoing.read(),)
+
+    def _unseal(self, octets: Octets) -> bytes:
+        """Open records that are whole."""
+        size = len(octets)
+        if size < HEADER_SIZE or record_size(octets) != size:
+            if not size:
+                return b""
+            if whole_records(octets)[0] != size:
+                raise InvalidToken("the octets are not whole records of TLS")
+        incoming, read = self._incoming, self._connection.read
+        incoming.write(octets)
+        texts: list[bytes] = []
+        try:
+            text = read(size)
+            if not incoming.pending:
+                return text
+            texts.append(text)
+            while incoming.pending:
+                texts.append(read(size))
+        except ssl.SSLWantReadError:
+            self._on_silence()
+        except ssl.SSLZeroReturnError:
+            raise ContextExpired("the peer has closed its direction") from None
+        except ssl.SSLError as error:
+            raise translated(error, self._outgoing.read()) from error
+        return b"".join(texts)
+
+
+def _closed(message: Octets) -> NoReturn:
+    raise ContextExpired("this side has closed its direction of the stream")
+
+
+def _added(cipher: str, version: str) -> tuple[int, int]:
+    """Return what precedes and what follows the text in a record, at most."""
+    if version == "TLSv1.3":
+        return HEADER_SIZE, 17  # RFC 8446 section 5.2: the type, and the tag of 16 octets
+    if "GCM" in cipher or "CCM" in cipher:
+        return HEADER_SIZE + 8, 16  # RFC 5288 section 3: nonce_explicit
+    if "CHACHA20" in cipher:
+        return HEADER_SIZE, 16  # RFC 7905 section 2
+    return HEADER_SIZE + 16, 48 + 16  # RFC 5246 section 6.2.3.2: IV, MAC and padding

@@ -1,0 +1,50 @@
+"""TLS records as far as their headers go (RFC 8446 section 5.1): where one ends, and how much of it is missing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import InvalidToken
+from saslsspi.sspi.package import Octets
+
+__all__ = ["HEADER_SIZE", "MAX_TEXT", "record_size", "whole_records"]
+
+HEADER_SIZE: Final = 5
+MAX_TEXT: Final = 16384
+"""Largest plain text of one record, in octets."""
+_MAX_BODY: Final = MAX_TEXT + 2048  # RFC 5246 section 6.2.3; TLS 1.3 permits less
+_TYPES: Final = frozenset((20, 21, 22, 23))  # change_cipher_spec, alert, handshake, application_data
+
+
+def record_size(octets: Octets, at: int = 0) -> int:
+    """Return how many octets the record that begins at some place has, its header included.
+
+    Raises:
+        InvalidToken: it is no record of TLS, or one that is too long.
+    """
+    kind, major = octets[at], octets[at + 1]
+    size = octets[at + 3] << 8 | octets[at + 4]
+    if kind not in _TYPES or major != 3:
+        raise InvalidToken(f"octets {kind:#04x} {major:#04x} where a record of TLS is due")
+    if size > _MAX_BODY:
+        raise InvalidToken(f"a TLS record of {size} octets is announced, at most {_MAX_BODY} are taken")
+    return HEADER_SIZE + size
+
+
+def whole_records(octets: Octets) -> tuple[int, int]:
+    """Return how many octets the whole records at the beginning have, and how many are missing of the next one.
+
+    Raises:
+        InvalidToken: see record_size.
+    """
+    at, end = 0, len(octets)
+    while end - at >= HEADER_SIZE:
+        size = record_size(octets, at)
+        if end - at < size:
+            return at, size - (end - at)
+        at += size
+    if at < end:
+        if octets[at] not in _TYPES or (end - at > 1 and octets[at + 1] != 3):
+            raise InvalidToken(f"octet {octets[at]:#04x} where a record of TLS is due")
+        return at, HEADER_SIZE - (end - at)
+    return at, 0

@@ -1,0 +1,169 @@
+"""The buffers of packages that work on a byte stream: EMPTY, EXTRA, MISSING, ALERT, STREAM_HEADER and STREAM_TRAILER.
+
+Such a package takes whole records. What was not taken comes back in an EMPTY buffer that has become EXTRA; where not
+even one record was whole, it becomes MISSING and says how much more to read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import BufferTooSmall, IncompleteMessage, InvalidParameter, InvalidToken, SaslError
+from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
+from saslsspi.sspi.context import SecurityContext
+from saslsspi.sspi.flags import SecBufferType
+from saslsspi.sspi.package import Leg, Protection, Request, Side
+from saslsspi.status import SecurityStatus
+
+__all__ = ["advance", "decrypt", "encrypt"]
+
+_ALERT: Final = SecBufferType.SECBUFFER_ALERT
+_DATA: Final = SecBufferType.SECBUFFER_DATA
+_EMPTY: Final = SecBufferType.SECBUFFER_EMPTY
+_EXTRA: Final = SecBufferType.SECBUFFER_EXTRA
+_HEADER: Final = SecBufferType.SECBUFFER_STREAM_HEADER
+_MISSING: Final = SecBufferType.SECBUFFER_MISSING
+_STREAM: Final = SecBufferType.SECBUFFER_STREAM
+_TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
+_TRAILER: Final = SecBufferType.SECBUFFER_STREAM_TRAILER
+
+
+def advance(
+    context: SecurityContext,
+    request: Request,
+    inputs: SecBufferDesc | None,
+    outputs: SecBufferDesc | None,
+    first: bool,
+) -> Leg:
+    """Take a context through one leg, and say in the buffers what was not taken, is missing, or went wrong.
+
+    Raises:
+        InvalidToken: the buffers are not those that the pages ask for.
+    """
+    token, empty = _inputs(context.side, inputs, first)
+    octets = b"" if token is None else token.data
+    try:
+        leg = context.advance(octets, request)
+    except IncompleteMessage as error:
+        if empty is not None:
+            empty.announce(_MISSING, error.missing)
+        raise
+    except SaslError as error:
+        alert = outputs.first(_ALERT) if outputs is not None else None
+        if alert is not None and error.alert is not None:
+            alert.fill(error.alert)
+        raise
+    if leg.extra:
+        if empty is None or token is None:
+            raise InvalidToken("a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it")
+        view = token.dangerous_get_view()
+        empty.point_at(view[len(view) - leg.extra :])
+        empty.retype(_EXTRA)
+    return leg
+
+
+def _inputs(side: Side, inputs: SecBufferDesc | None, first: bool) -> tuple[SecBuffer | None, SecBuffer | None]:
+    """Return the TOKEN and the EMPTY buffer of a call."""
+    if inputs is None:
+        return None, None
+    token, empty = inputs.first(_TOKEN), inputs.first(_EMPTY)
+    if side is Side.INITIATE and not first and len(inputs):
+        # "On calls to this function after the initial call, there must be two buffers. The first has type
+        # SECBUFFER_TOKEN [...] The second buffer has type SECBUFFER_EMPTY; set both the pvBuffer and cbBuffer members
+        # to zero."
+        if len(inputs) < 2 or inputs[0] is not token or inputs[1] is not empty or empty.count:
+            raise InvalidToken("after the first call the input is a SECBUFFER_TOKEN and then an empty SECBUFFER_EMPTY")
+    elif side is Side.ACCEPT and len(inputs) and inputs[0] is not token:
+        raise InvalidToken("the first input buffer is the SECBUFFER_TOKEN with the client's token")
+    return token, empty
+
+
+def encrypt(protection: Protection, message: SecBufferDesc) -> None:
+    """EncryptMessage on a stream: STREAM_HEADER, DATA and STREAM_TRAILER become one record.
+
+    Raises:
+        InvalidToken: a buffer is missing.
+        InvalidParameter: there is more than one record holds.
+        BufferTooSmall: header or trailer is smaller than stream_sizes says; nothing was consumed.
+    """
+    data = next((buffer for buffer in message.all(_DATA) if not buffer.readonly), None)
+    header, trailer = message.first(_HEADER, _TOKEN), message.first(_TRAILER, SecBufferType.SECBUFFER_PADDING)
+    sizes = protection.stream_sizes()
+    assert sizes is not None
+    if data is None:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+    if header is None or trailer is None:
+        raise InvalidToken("EncryptMessage needs SECBUFFER_STREAM_HEADER and SECBUFFER_STREAM_TRAILER")
+    size = data.count
+    if size > sizes.maximum_message:
+        raise InvalidParameter(f"{size} octets are more than one record holds ({sizes.maximum_message})")
+    header.require(sizes.header)
+    trailer.require(sizes.trailer)
+    wire = b"".join(protection.seal(data.data))
+    # A record of the stream itself may precede, an answer to KeyUpdate say; the trailer is what is left over.
+    header.fill(wire[: sizes.header])
+    data.fill(wire[sizes.header : sizes.header + size])
+    trailer.fill(wire[sizes.header + size :])
+
+
+def decrypt(protection: Protection, message: SecBufferDesc) -> int:
+    """DecryptMessage on a stream: open the first record in place.
+
+    A DATA buffer with the octets and three EMPTY ones become STREAM_HEADER, DATA, STREAM_TRAILER and, where octets
+    are left, EXTRA. A STREAM buffer serves too, with a DATA buffer that shows the plain text. A record that is about
+    the stream itself (a session ticket) opens to no text.
+
+    Returns:
+        0, or SEC_I_CONTEXT_EXPIRED when the peer has closed its direction.
+
+    Raises:
+        IncompleteMessage: the record is not whole; an EMPTY buffer has become MISSING.
+    """
+    source = message.first(_STREAM) or message.first(_DATA)
+    if source is None:
+        raise InvalidToken("DecryptMessage needs a SECBUFFER_DATA with the octets")
+    empties = message.all(_EMPTY)
+    octets = source.data
+    try:
+        opened = protection.open_record(octets)
+    except IncompleteMessage as error:
+        if empties:
+            empties[0].announce(_MISSING, error.missing)
+        raise
+    if opened.used < len(octets) and not empties:
+        raise BufferTooSmall("DecryptMessage needs a SECBUFFER_EMPTY for the octets behind the record")
+    sizes = protection.stream_sizes()
+    assert sizes is not None
+    view = source.dangerous_get_view()
+    start, size = min(sizes.header, opened.used - len(opened.text)), len(opened.text)
+    if not view.readonly:
+        view[start : start + size] = opened.text
+        plain = view[start : start + size]
+    else:
+        plain = memoryview(opened.text)
+    if source.buffer_type is _STREAM:
+        _show(message, plain)
+    else:
+        source.point_at(view[:start])
+        source.retype(_HEADER)
+        if not empties:
+            raise BufferTooSmall("DecryptMessage needs three SECBUFFER_EMPTY beside SECBUFFER_DATA")
+        _become(empties, _DATA, plain)
+        _become(empties, _TRAILER, view[start + size : opened.used])
+    if opened.used < len(octets):
+        _become(empties, _EXTRA, view[opened.used :])
+    return int(SecurityStatus.SEC_I_CONTEXT_EXPIRED) if opened.closed else 0
+
+
+def _show(message: SecBufferDesc, plain: memoryview) -> None:
+    target = message.first(_DATA)
+    if target is None:
+        raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
+    target.point_at(plain)
+
+
+def _become(empties: list[SecBuffer], kind: SecBufferType, view: memoryview) -> None:
+    if empties:
+        buffer = empties.pop(0)
+        buffer.point_at(view)
+        buffer.retype(kind)
