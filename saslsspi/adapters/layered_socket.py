@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from saslsspi.adapters.boundary import Boundary, Truncated
+from saslsspi.adapters.tls_duplex import TlsDuplex
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
 from saslsspi.sasl.layer import Layer
 
@@ -40,6 +42,7 @@ class LayeredSocket:
     Args:
         transport: The socket, TLS or not.
         boundary: Where messages end; hold needs it.
+        threaded: Whether one thread reads while others send; TLS needs to be told.
         on_end: Called by the reading thread, once, when the peer has closed or the layer has failed.
 
     Attributes:
@@ -54,8 +57,10 @@ class LayeredSocket:
         *,
         boundary: Boundary | None = None,
         on_end: Callable[[], object] | None = None,
+        threaded: bool = False,
     ) -> None:
-        self.transport = transport
+        self._threaded = threaded
+        self._adopt(transport)
         self.layer: Layer | None = None
         self.failure: SaslError | None = None
         self._boundary = boundary
@@ -97,7 +102,7 @@ class LayeredSocket:
 
     def _receive(self, size: int) -> bytes:
         try:
-            return self.transport.recv(size)
+            return self._io.recv(size)
         finally:
             with self._changed:
                 self._reading = False
@@ -114,7 +119,7 @@ class LayeredSocket:
         with self._sending:
             layer = self.layer
             try:
-                self.transport.sendall(data if layer is None else layer.wrap(bytes(data)))
+                self._io.sendall(data if layer is None else layer.wrap(bytes(data)))
             except OSError as error:
                 if self.failure is not None:
                     raise self.failure from error
@@ -163,7 +168,7 @@ class LayeredSocket:
         with self._changed:
             half = self.layer is not None and not self.layer.at_boundary
             self._refuse_unread("the agreement on TLS", half or bool(self._held))
-            self.transport = transport
+            self._adopt(transport)
 
     def makefile(self, mode: str = "rb", buffering: int = -1) -> io.BufferedReader:
         """Return a buffered reader on this socket; only "rb" can be had."""
@@ -191,11 +196,17 @@ class LayeredSocket:
 
     def __getattr__(self, name: str) -> Any:
         if name in _PASSED:
-            return getattr(self.transport, name)
+            return getattr(self._io if name in {"gettimeout", "settimeout"} else self.transport, name)
         raise AttributeError(f"a socket with a layer has no {name!r}")
 
     def __repr__(self) -> str:
         return f"<LayeredSocket {'with' if self.layer else 'without'} a layer on {self.transport!r}>"
+
+    def _adopt(self, transport: socket.socket) -> None:
+        self.transport = transport
+        self._io: socket.socket | TlsDuplex = transport
+        if self._threaded and isinstance(transport, ssl.SSLSocket):
+            self._io = TlsDuplex(transport)
 
     def _take(self, raw: bytes) -> None:
         """Put the plain text of raw octets where recv finds it."""

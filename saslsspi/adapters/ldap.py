@@ -147,7 +147,10 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
                 raise
         else:
             self.failure = None
-            self._stream = LayeredSocket(opened, boundary=BindResponses(), on_end=self._reading_ended)
+            threaded = self.strategy_type in _WITH_THREAD
+            self._stream = LayeredSocket(
+                opened, boundary=BindResponses(), on_end=self._reading_ended, threaded=threaded
+            )
 
     @property
     def layer(self) -> Layer | None:

@@ -250,6 +250,17 @@ def test_inside_tls_there_is_no_layer(slapd: Slapd, trusting: ldap3.Tls, strateg
 
 
 @pytest.mark.requirement("RFC4422-4-17")
+@pytest.mark.parametrize("strategy", THREADED)
+def test_tls_that_one_thread_reads_while_another_sends_stays_whole(
+    slapd: Slapd, trusting: ldap3.Tls, strategy: str
+) -> None:
+    for _ in range(20):  # ldap3 alone loses one such connection in eight
+        with connection(slapd, tls=trusting, client_strategy=strategy) as client:
+            client.start_tls()
+            assert bind(client)
+            assert who_am_i(client) == alice(slapd)
+
+
 def test_a_layer_inside_tls_is_had_by_asking_for_it(slapd: Slapd, trusting: ldap3.Tls) -> None:
     with connection(slapd, tls=trusting, policy=RC4.policy, layer_in_tls=True) as client:
         client.start_tls()

@@ -100,3 +100,11 @@ def test_any_message_is_taken_or_refused_with_our_error(message: bytes) -> None:
         server.step(message)
     except SaslError:
         assert not server.done
+
+
+@pytest.mark.requirement("RFC4422-EXT-A.1-12")
+def test_the_client_does_not_claim_to_know_which_credentials_the_server_used() -> None:
+    client = Client("EXTERNAL", service="imap", host="h")
+    client.start()
+    client.succeed()
+    assert client.security.authcid == ""

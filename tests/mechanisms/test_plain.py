@@ -173,6 +173,7 @@ def test_a_user_acts_only_as_whom_the_authority_permits() -> None:
         authenticate(new_client(password="wrong", authzid="root"), new_server())
 
 
+@pytest.mark.requirement("RFC4422-5-10")
 @pytest.mark.requirement("RFC4616-2-07")
 def test_equivalent_names_and_passwords_match() -> None:
     server = new_server()

@@ -34,6 +34,7 @@ def chosen(offered: list[str], policy: Policy | None = None, *preferred: str, **
     return choose(offered, policy or Policy(), preferred, **options).mechanism.name  # type: ignore[arg-type]
 
 
+@pytest.mark.requirement("RFC4422-3.2-01")
 @pytest.mark.parametrize(
     ("offered", "bindings", "expected"),
     [

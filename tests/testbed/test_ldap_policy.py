@@ -70,6 +70,7 @@ def test_weaker_qop_than_required_is_refused_though_the_client_insists() -> None
         assert raw.ask(sasl_bind("DIGEST-MD5", response)).code == STRONGER_AUTH
 
 
+@pytest.mark.requirement("RFC4422-4-03")
 @pytest.mark.requirement("LDAP4513-5.2.1.5-02")
 def test_mechanisms_can_be_read_before_and_after_the_bind(raw: RawLdap) -> None:
     before = mechanisms(raw)

@@ -242,6 +242,7 @@ def test_three_failures_are_borne_and_not_endless_ones(protocol: MailProtocol) -
         assert wire.rest() in (b"", b"421 4.7.0 Too many failures\r\n")
 
 
+@pytest.mark.requirement("RFC4422-3.8-01")
 @pytest.mark.requirement("SMTP4954-4-03", "POP5034-4-03", "POP5034-4-04", "IMAP3501-6.2.2-20")
 def test_a_second_success_is_impossible(protocol: MailProtocol) -> None:
     with session(protocol) as (wire, words):
