@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 
 import floor
 import peers
@@ -120,6 +121,10 @@ def one_side() -> None:
     show("One side, qop auth", ["", "µs", "× floor"], rows)
 
 
+def _there_and_back(wrap: Callable[[bytes], bytes], unwrap: Callable[[bytes], bytes], data: bytes) -> bytes:
+    return unwrap(wrap(data))
+
+
 def messages() -> None:
     """Print wrap and unwrap of one message beside the bare calls."""
     rows = []
@@ -130,11 +135,10 @@ def messages() -> None:
         assert server.layer is not None
         wrap, unwrap = client.layer.wrap, server.layer.unwrap
         for size, target in MESSAGE_TARGETS.items():
-            data = bytes(size)
             best = best_times(
                 {
                     "floor": repeated(floor.message(level, size)),
-                    "ours": repeated(lambda data=data: unwrap(wrap(data))),  # type: ignore[misc]
+                    "ours": repeated(partial(_there_and_back, wrap, unwrap, bytes(size))),
                 }
             )
             ratio = best["ours"] / best["floor"]

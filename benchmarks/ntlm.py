@@ -16,15 +16,15 @@ from typing import Any
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
-from measure import best_times, repeated
-from table import microseconds, show, verdict
 
+from measure import best_times, repeated
 from saslsspi.accounts import MemoryAuthority
 from saslsspi.sspi import AscReq, Environment, IscReq, WinNTAuthIdentity
 from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.package import Protection, Request, Side
 from saslsspi.sspi.policy import NegotiatePolicy, Policy
 from saslsspi.sspi.registry import find_package
+from table import microseconds, show, verdict
 
 TARGET = "ldap/ldap.example.test"
 SIZES = (64, 1024, 65536)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 from measure import Timed
 
@@ -43,7 +44,7 @@ def ldap3_client() -> Callable[[], object]:
         version = 3
         server = SimpleNamespace(host="ldap.example.test", schema=None, ssl=False)
         strategy = SimpleNamespace(sync=True)
-        result = {"saslCreds": CHALLENGE, "result": 14}
+        result: ClassVar = {"saslCreds": CHALLENGE, "result": 14}
 
         def send(self, kind: str, request: object, controls: object) -> int:
             return 1

@@ -6,6 +6,7 @@ import platform
 import sys
 
 import cryptography
+
 import digest_md5
 import ntlm
 

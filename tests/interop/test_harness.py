@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 import pytest
+
 from interop.gsasl import GsaslError, GsaslPeer, Qop, gsasl_client, gsasl_server
 from interop.ldap_tools import LdapTool
 from interop.people import ALICE, BOB, PEOPLE, Person

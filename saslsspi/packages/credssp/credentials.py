@@ -1,10 +1,11 @@
 """The credentials that are handed over: TSCredentials and its three kinds (MS-CSSP section 2.2.1.2).
 
-    TSCredentials ::= SEQUENCE { credType [0] INTEGER, credentials [1] OCTET STRING }
+TSCredentials ::= SEQUENCE { credType [0] INTEGER, credentials [1] OCTET STRING }
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
 
@@ -177,22 +178,25 @@ class RemoteGuardCredentials(Delegated):
 
 EMPTY: Final = PasswordCredentials("", "", "")
 """What goes where nothing is delegated."""
-_KINDS: Final = {1: PasswordCredentials, 2: SmartCardCredentials, 6: RemoteGuardCredentials}
+_Kind = PasswordCredentials | SmartCardCredentials | RemoteGuardCredentials
+_KINDS: Final[Mapping[int, Callable[[bytes], _Kind]]] = {
+    1: PasswordCredentials.from_body,
+    2: SmartCardCredentials.from_body,
+    6: RemoteGuardCredentials.from_body,
+}
 
 
-def decode_credentials(data: bytes) -> PasswordCredentials | SmartCardCredentials | RemoteGuardCredentials:
+def decode_credentials(data: bytes) -> _Kind:
     """Decode a TSCredentials.
 
     Raises:
         InvalidToken: an unknown kind, a structure of another kind, octets left over, or text that is not UTF-16LE.
     """
     wire = decode(_TSCredentials, data, "TSCredentials")
-    kind = _KINDS.get(wire.cred_type)
-    if kind is None:
-        raise InvalidToken(
-            f"credType {wire.cred_type}, expected one of 1, 2 and 6", requirement="MSCSSP-2.2.1.2-01"
-        )
-    return kind.from_body(wire.credentials)
+    from_body = _KINDS.get(wire.cred_type)
+    if from_body is None:
+        raise InvalidToken(f"credType {wire.cred_type}, expected one of 1, 2 and 6", requirement="MSCSSP-2.2.1.2-01")
+    return from_body(wire.credentials)
 
 
 def _credentials(kind: int, body: bytes) -> bytes:

@@ -21,7 +21,7 @@ _CLASSES: Final[dict[int, type[SaslError]]] = {
     **{
         int(kind.status): kind
         for kind in (getattr(errors, name) for name in errors.__all__)
-        if isinstance(kind, type) and kind is not SaslError
+        if isinstance(kind, type) and issubclass(kind, SaslError) and kind is not SaslError
     },
     NTSTATUS.STATUS_NO_LOGON_SERVERS: errors.NoAuthenticatingAuthority,
     NTSTATUS.STATUS_NOT_SUPPORTED: errors.UnsupportedFunction,

@@ -1,0 +1,268 @@
+"""The bench of one case: the target, the connections that were opened, and what crossed them.
+
+A target is what is tested. The protocols here are all that a case and a player know of it: whether it is an object in
+memory or a server behind a socket does not show. What a target is told to be for one case stands in a Setting; a
+target that cannot be told (somebody's server) refuses every Setting but the default, and the case is not applicable.
+"""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, Protocol
+
+from saslsspi_conformance.case import NotApplicable, Outcome, Plays, Seen
+
+__all__ = [
+    "DEFAULT",
+    "Account",
+    "Answer",
+    "Bench",
+    "ClientConversation",
+    "ClientTarget",
+    "ServerConversation",
+    "ServerTarget",
+    "Setting",
+    "Step",
+    "Transcript",
+]
+
+
+class Account(NamedTuple):
+    """Somebody who may log on."""
+
+    user: str
+    password: str
+    realm: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a case wants its target to be like.
+
+    Attributes:
+        user: Another account than the target's own, with `password`.
+        authzid: Client: whom to act as.
+        realm: Client: which realm to choose.
+        realms: Server: what to offer; None leaves it to the target.
+        max_buffer: The maxbuf to announce; 0 leaves it to the target.
+        min_ssf: Least strength of the layer.
+        max_ssf: Greatest strength of the layer.
+        ciphers: The DIGEST-MD5 ciphers to permit; None leaves it to the target.
+        remembers: Whether subsequent authentication is on.
+        nonce_lifetime: How long a nonce serves for that, in seconds.
+        server_name: Client: the name of the replicated service.
+        bindings: Data of a TLS channel around the exchange, as tls-server-end-point; b"" is none.
+        external_ssf: The strength of that channel.
+        external_identity: Server: whom that channel has authenticated.
+    """
+
+    user: str = ""
+    password: str = ""
+    authzid: str = ""
+    realm: str = ""
+    realms: tuple[str, ...] | None = None
+    max_buffer: int = 0
+    min_ssf: int = 0
+    max_ssf: int = 1 << 16
+    ciphers: tuple[str, ...] | None = None
+    remembers: bool = False
+    nonce_lifetime: float = 300.0
+    server_name: str = ""
+    bindings: bytes = b""
+    external_ssf: int = 0
+    external_identity: str = ""
+
+
+DEFAULT: Final = Setting()
+
+
+class Answer(NamedTuple):
+    """What a target answered: data None is none at all, b"" is empty."""
+
+    outcome: Outcome
+    data: bytes | None = None
+    text: str = ""
+
+    @property
+    def seen(self) -> Seen:
+        """As a case returns it."""
+        return Seen(self.outcome, self.text)
+
+
+class ServerConversation(Protocol):
+    """One connection to a server under test; we are the client."""
+
+    probe: bytes
+    """A harmless request of the protocol, to be sent under the layer."""
+    large_probe: bytes
+    """One whose answer is large."""
+
+    def begin(self, mechanism: str, initial: bytes | None = None) -> Answer:
+        """Ask for a mechanism."""
+
+    def respond(self, response: bytes) -> Answer:
+        """Answer a challenge."""
+
+    def cancel(self) -> Answer:
+        """Give the exchange up."""
+
+    def send(self, octets: bytes) -> None:
+        """Send octets as they are."""
+
+    def receive(self) -> bytes:
+        """Return the octets that come next; b"" when the server has closed."""
+
+    def answers(self, text: bytes) -> bool:
+        """Whether a plain text is the answer to a probe."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class ClientConversation(Protocol):
+    """One connection of a client under test; we are the server."""
+
+    def start(self) -> Answer:
+        """Return what the client begins with; data None is no initial response."""
+
+    def challenge(self, data: bytes) -> Answer:
+        """Send a challenge."""
+
+    def succeed(self, data: bytes | None = None) -> Answer:
+        """Report success, with data where the carrier has room for them; SUCCESS is that the client believes it."""
+
+    def receive(self) -> bytes:
+        """Return octets that the client sends after success: a request, under the layer where there is one."""
+
+    def send(self, octets: bytes) -> Answer:
+        """Send octets as they are; DELIVERED with the text that reached the client, or its refusal."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class _Target(Protocol):
+    name: str
+    service: str
+    host: str
+    account: Account
+    success_data: bool
+    """Whether the carrier has room for data in its report of success."""
+    initial_response: bool
+    """Whether it has room for an initial response."""
+    local: bool
+    """Whether it is our own, so that nobody's account suffers."""
+
+    def mechanisms(self) -> tuple[str, ...]: ...
+
+
+class ServerTarget(_Target, Protocol):
+    """A server under test."""
+
+    def connect(self, setting: Setting, transcript: Transcript) -> ServerConversation:
+        """Open a connection."""
+
+
+class ClientTarget(_Target, Protocol):
+    """A client under test."""
+
+    def meet(self, mechanism: str, setting: Setting, transcript: Transcript) -> ClientConversation:
+        """Wait for a connection that wants a mechanism."""
+
+
+class Step(NamedTuple):
+    """One message of a transcript; sender is "tester" or "target"."""
+
+    sender: str
+    text: str
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What crossed the wire in one case, secrets masked."""
+
+    secrets: tuple[str, ...] = ()
+    steps: list[Step] = field(default_factory=list)
+
+    def sent(self, what: str, octets: bytes | None = None) -> None:
+        """Note what we sent."""
+        self._note("tester", what, octets)
+
+    def received(self, what: str, octets: bytes | None = None) -> None:
+        """Note what the target sent."""
+        self._note("target", what, octets)
+
+    def _note(self, sender: str, what: str, octets: bytes | None) -> None:
+        if len(self.steps) >= 200:
+            return
+        text = what if octets is None else f"{what} {self._shown(octets)}".strip()
+        self.steps.append(Step(sender, text))
+
+    def _shown(self, octets: bytes) -> str:
+        if not octets:
+            return "(empty)"
+        masked = octets
+        for secret in self.secrets:
+            for charset in ("utf-8", "latin-1"):
+                coded = secret.encode(charset, "ignore")
+                if len(coded) > 1:
+                    masked = masked.replace(coded, b"*****")
+        cut = masked[:600]
+        printable = sum(32 <= octet < 127 for octet in cut)
+        if printable < 0.7 * len(cut):
+            shown = cut[:160].hex(" ") + (" ..." if len(masked) > 160 else "")
+        else:
+            shown = "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in cut)
+            shown += " ..." if len(masked) > 600 else ""
+        return f"[{len(octets)}] {shown}"
+
+
+class Bench:
+    """What a case works with.
+
+    Attributes:
+        target: What is tested.
+        transcript: What crossed the wire so far.
+    """
+
+    def __init__(self, server: ServerTarget | None, client: ClientTarget | None, mechanisms: frozenset[str]) -> None:
+        target: _Target | None = server if server is not None else client
+        assert target is not None
+        self._server = server
+        self._client = client
+        self._mechanisms = mechanisms
+        self._opened: list[ServerConversation | ClientConversation] = []
+        self.target = target
+        self.transcript = Transcript((target.account.password,))
+
+    @property
+    def plays(self) -> Plays:
+        """Which side the target is."""
+        return Plays.CLIENT if self._server is None else Plays.SERVER
+
+    def need(self, mechanism: str) -> None:
+        """Raise NotApplicable where the target does not do a mechanism."""
+        if mechanism not in self._mechanisms:
+            raise NotApplicable(f"the target does not offer {mechanism}")
+
+    def connect(self, setting: Setting = DEFAULT) -> ServerConversation:
+        """Open a connection to the server under test."""
+        assert self._server is not None, "this case is for servers"
+        conversation = self._server.connect(setting, self.transcript)
+        self._opened.append(conversation)
+        return conversation
+
+    def meet(self, mechanism: str, setting: Setting = DEFAULT) -> ClientConversation:
+        """Wait for the client under test."""
+        assert self._client is not None, "this case is for clients"
+        conversation = self._client.meet(mechanism, setting, self.transcript)
+        self._opened.append(conversation)
+        return conversation
+
+    def close(self) -> None:
+        """Close all connections."""
+        for conversation in self._opened:
+            conversation.close()
+
+

@@ -1,0 +1,188 @@
+"""Cases: each names the requirements it shows, plays the peer against a target, and says which outcomes are right.
+
+    @against_server("RFC2831-2.1.2-04", accept=REFUSAL)
+    def response_without_username(bench: Bench) -> Seen:
+        "A response without username does not authenticate."
+        return DigestClient(bench).log_on(without="username")
+
+A case is a function of a Bench, on which it opens as many connections as it needs. It returns what it has seen; the
+outcome is right when it is in the accepted set. A case that has nothing to test raises NotApplicable with the reason.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from saslsspi_conformance import catalogue
+from saslsspi_conformance.catalogue import Basis, Level, Requirement
+
+if TYPE_CHECKING:
+    from saslsspi_conformance.bench import Bench
+
+__all__ = [
+    "HOLDS",
+    "REFUSAL",
+    "SUCCESS",
+    "Case",
+    "CaseError",
+    "NotApplicable",
+    "Outcome",
+    "Plays",
+    "Seen",
+    "against_client",
+    "against_server",
+    "all_cases",
+    "holds",
+]
+
+
+class Outcome(enum.StrEnum):
+    """What a target did."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    """It ended the exchange with its protocol's failure, or cancelled it."""
+    CLOSED = "connection closed"
+    CHALLENGE = "challenge"
+    """A server asked for one more response."""
+    RESPONSE = "response"
+    """A client answered a challenge."""
+    DELIVERED = "text delivered"
+    """A protected buffer was taken."""
+    SILENCE = "no answer"
+    HOLDS = "as required"
+    BROKEN = "not as required"
+
+
+class Seen(NamedTuple):
+    """What a case has seen."""
+
+    outcome: Outcome
+    detail: str = ""
+
+
+SUCCESS: Final = frozenset({Outcome.SUCCESS})
+REFUSAL: Final = frozenset({Outcome.FAILURE, Outcome.CLOSED})
+HOLDS: Final = frozenset({Outcome.HOLDS})
+
+
+def holds(fact: object, detail: str = "") -> Seen:
+    """Return HOLDS where a fact about what was received is true, BROKEN with the detail where it is not."""
+    return Seen(Outcome.HOLDS if fact else Outcome.BROKEN, detail)
+
+
+class NotApplicable(Exception):  # noqa: N818  # no error: the target has nothing to test here
+    """The target does not offer what the case needs; the text says what."""
+
+
+class CaseError(Exception):
+    """The case could not be carried through: the target cannot be reached, or does not get as far as the test."""
+
+
+class Plays(enum.StrEnum):
+    """Which side the target is."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case.
+
+    Attributes:
+        name: Module and function: `rfc2831_response.without_username`.
+        requirements: The ids, the one that gives it its section first.
+        target: Which side is tested.
+        accept: The outcomes that are right.
+        run: The function.
+        title: What is right, in a sentence.
+        destructive: Whether the target counts it as a failed logon.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    target: Plays
+    accept: frozenset[Outcome]
+    run: Callable[[Bench], Seen]
+    title: str
+    destructive: bool
+
+    @property
+    def rules(self) -> tuple[Requirement, ...]:
+        """The requirements, as records."""
+        return tuple(catalogue.load()[identifier] for identifier in self.requirements)
+
+    @property
+    def section(self) -> str:
+        """The section of the first requirement, such as "2.1.2 Step Two (digest-response)"."""
+        return self.rules[0].section
+
+    @property
+    def binding(self) -> bool:
+        """Whether a requirement binds like MUST and stands in the text; the failure of another is a warning."""
+        return any(rule.level in MUST_LEVELS and rule.basis is Basis.TEXT for rule in self.rules)
+
+    @property
+    def recommended(self) -> bool:
+        """Whether a requirement stands in the text and is a SHOULD: --strict makes its failure count."""
+        return any(rule.level in SHOULD_LEVELS and rule.basis is Basis.TEXT for rule in self.rules)
+
+
+MUST_LEVELS: Final = frozenset({Level.MUST, Level.MUST_NOT, Level.DEF})
+SHOULD_LEVELS: Final = frozenset({Level.SHOULD, Level.SHOULD_NOT})
+
+CaseFunction = Callable[["Bench"], Seen]
+_CASES: Final[dict[str, Case]] = {}
+
+
+def _register(
+    target: Plays, requirements: tuple[str, ...], accept: frozenset[Outcome], destructive: bool | None
+) -> Callable[[CaseFunction], CaseFunction]:
+    def add(function: CaseFunction) -> CaseFunction:
+        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        assert name not in _CASES, f"two cases are named {name}"
+        unknown = [identifier for identifier in requirements if identifier not in catalogue.load()]
+        assert requirements, f"{name} names no requirement"
+        assert not unknown, f"{name} names {unknown}"
+        title = " ".join((function.__doc__ or "").split())
+        assert title, f"{name} says nothing about itself"
+        costs = target is Plays.SERVER and accept == REFUSAL if destructive is None else destructive
+        _CASES[name] = Case(name, requirements, target, accept, function, title, costs)
+        return function
+
+    return add
+
+
+def against_server(
+    *requirements: str, accept: frozenset[Outcome] = HOLDS, destructive: bool | None = None
+) -> Callable[[CaseFunction], CaseFunction]:
+    """Register a case that plays the client.
+
+    Args:
+        requirements: The ids of what it shows.
+        accept: The outcomes that are right.
+        destructive: Whether it costs a failed logon; None: where only a refusal is right.
+    """
+    return _register(Plays.SERVER, requirements, accept, destructive)
+
+
+def against_client(
+    *requirements: str, accept: frozenset[Outcome] = HOLDS
+) -> Callable[[CaseFunction], CaseFunction]:
+    """Register a case that plays the server; the arguments are those of against_server."""
+    return _register(Plays.CLIENT, requirements, accept, False)
+
+
+def all_cases() -> Mapping[str, Case]:
+    """Return every case by its name, in the order of the modules and of their text."""
+    from saslsspi_conformance import cases
+
+    for module in sorted(pkgutil.iter_modules(cases.__path__), key=lambda module: module.name):
+        importlib.import_module(f"{cases.__name__}.{module.name}")
+    return dict(sorted(_CASES.items(), key=lambda item: item[0].partition(".")[0]))

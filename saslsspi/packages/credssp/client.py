@@ -1,0 +1,216 @@
+"""The client's legs of CredSSP (MS-CSSP section 3.1.5)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from saslsspi.errors import (
+    InvalidParameter,
+    InvalidToken,
+    MutualAuthFailed,
+    NoCredentials,
+    SaslError,
+    TargetUnknown,
+    UnsupportedFunction,
+    WrongPrincipal,
+)
+from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
+from saslsspi.packages.credssp.credentials import EMPTY, decode_credentials
+from saslsspi.packages.credssp.delegation import check_proof, check_target
+from saslsspi.packages.credssp.exchange import CredsspExchange
+from saslsspi.packages.credssp.failures import failure_of
+from saslsspi.packages.credssp.messages import NONCE_SIZE, TSRequest
+from saslsspi.sspi.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
+from saslsspi.sspi.environment import Account, Question
+from saslsspi.sspi.flags import IscReq, IscRet
+from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
+from saslsspi.sspi.policy import PublicKeyLeg
+
+__all__ = ["CredsspClient"]
+
+_DELEGATE: Final = int(IscReq.ISC_REQ_DELEGATE)
+_MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
+_EXTENDED_ERROR: Final = int(IscReq.ISC_REQ_EXTENDED_ERROR)
+_SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+_MANUAL: Final = int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
+_INNER_NEEDS: Final = int(
+    IscReq.ISC_REQ_INTEGRITY
+    | IscReq.ISC_REQ_CONFIDENTIALITY
+    | IscReq.ISC_REQ_SEQUENCE_DETECT
+    | IscReq.ISC_REQ_REPLAY_DETECT
+)
+_GRANTED: Final = int(
+    IscRet.ISC_RET_INTEGRITY
+    | IscRet.ISC_RET_CONFIDENTIALITY
+    | IscRet.ISC_RET_SEQUENCE_DETECT
+    | IscRet.ISC_RET_REPLAY_DETECT
+    | IscRet.ISC_RET_MANUAL_CRED_VALIDATION
+)
+
+
+class _Position(enum.Enum):
+    """What is due from the server."""
+
+    TOKEN = enum.auto()  # of Negotiate
+    TURN = enum.auto()  # Negotiate is complete with a token of ours, and the key is to go in a leg of its own
+    PROOF = enum.auto()  # its pubKeyAuth
+
+    __hash__ = object.__hash__
+
+
+class CredsspClient(CredsspExchange):
+    """One client's exchange; it is complete when the credentials, or empty ones, are on their way."""
+
+    __slots__ = ("_delegated", "_key", "_position", "_proved", "_started")
+
+    side = Side.INITIATE
+
+    def step(self, token: bytes, request: Request) -> Leg | Question:
+        """Take the server's octets; see Exchange.step."""
+        if self._tls.outcome is None and not token:
+            self._check(request)
+        elif self._tls.outcome is not None and not token and self._position is _Position.TURN:
+            self._request = request
+            self._replies.clear()
+            self._reply(self._prove(None))
+            return self._leg()
+        return super().step(token, request)
+
+    def _check(self, request: Request) -> None:
+        """See whether the request can be fulfilled, before anything is sent."""
+        self._position = _Position.TOKEN
+        self._proved = False
+        if not request.target:
+            raise TargetUnknown("CredSSP needs the name of the target, such as HTTP/host.example")
+        supplied = request.parameters[0] if request.parameters and request.wished & _SUPPLIED else None
+        if request.wished & _SUPPLIED and supplied is None and self._credential.identity is None:
+            # "CredSSP must not attempt to supply credentials for the client automatically."
+            raise NoCredentials("USE_SUPPLIED_CREDS is asked, and none were supplied")
+        if supplied is not None:
+            try:
+                decode_credentials(supplied)
+            except InvalidToken as error:
+                raise InvalidParameter("SECBUFFER_PKG_PARAMS holds no TSCredentials") from error
+        # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
+        self._delegated = EMPTY.to_bytes()
+        if request.wished & _DELEGATE:
+            check_target(self._policy, self._credential.kind, request.target)
+            own = supplied or self._credential.own_delegated()
+            if own is None:
+                raise NoCredentials("there is no password or other credential that could be delegated")
+            self._delegated = own
+
+    def _tls_request(self, request: Request) -> Request:
+        return Request(request.target, 0, _MANUAL | (request.wished & _EXTENDED_ERROR))
+
+    def _inner_request(self) -> Request:
+        return Request(self._request.target, _INNER_NEEDS, _INNER_NEEDS | _MUTUAL)
+
+    def _start(self) -> None:
+        self._key = subject_public_key(self._tls.query(SecPkgContextRemoteCert).certificate)
+        leg = self._inner.advance(b"", self._inner_request())
+        self._reply(TSRequest(self._policy.version, nego_token=leg.token))
+
+    def _handle(self, message: TSRequest) -> TSRequest | None:
+        # "If the client receives a TSRequest message with the errorCode present, it MUST immediately fail with the
+        # provided status code and cease all further processing."
+        if message.error_code is not None:
+            raise failure_of(message.error_code)
+        if message.auth_info is not None:
+            raise InvalidToken("the server sent authInfo, which is the client's to send")
+        return _LEGS[self._position](self, message)
+
+    def _resume(self, account: Account | None) -> TSRequest | None:
+        raise UnsupportedFunction("a client asks no authority")
+
+    def _negotiate(self, message: TSRequest) -> TSRequest:
+        if message.nego_token is None or message.pub_key_auth is not None:
+            raise InvalidToken("negoTokens alone are due from the server")
+        leg = self._inner.advance(message.nego_token, self._inner_request())
+        done = leg.event is Event.COMPLETE
+        if self._established() is None:
+            return TSRequest(self._policy.version, nego_token=leg.token or b"")
+        if self._policy.public_key_leg is PublicKeyLeg.AFTER_NEGOTIATE and leg.token:
+            self._position = _Position.TURN if done else _Position.TOKEN
+            return TSRequest(self._policy.version, nego_token=leg.token)
+        return self._prove(leg.token or None)
+
+    def _take_turn(self, message: TSRequest) -> TSRequest:
+        """Whatever Negotiate still says there is of no use: it was complete before."""
+        if message.pub_key_auth is not None:
+            raise InvalidToken("the server's pubKeyAuth came before the client's")
+        return self._prove(None)
+
+    def _prove(self, token: bytes | None) -> TSRequest:
+        """Step 3: the last token and the key, bound together."""
+        established = self._established()
+        assert established is not None
+        self._check_server(established)
+        self._position = _Position.PROOF
+        hashed = self._version >= HASHED_FROM
+        self._nonce = self._environment.random(NONCE_SIZE) if hashed else None
+        return TSRequest(
+            self._policy.version,
+            nego_token=token,
+            pub_key_auth=self._wrap(client_proof(self._version, self._nonce or b"", self._key)),
+            client_nonce=self._nonce,
+        )
+
+    def _check_server(self, established: Outcome) -> None:
+        """See who the server is before anything more goes to it."""
+        wished = self._request.wished
+        self._proved = bool(established.flags & int(IscRet.ISC_RET_MUTUAL_AUTH)) or (
+            self._credential.trusts and self._tls.query(SecPkgContextCertTrustStatus).trusted
+        )
+        if self._proved:
+            return
+        if wished & _MUTUAL:
+            raise MutualAuthFailed("neither Kerberos nor a trusted certificate proves who the server is")
+        if wished & _DELEGATE:
+            check_proof(self._policy, self._credential.kind, self._request.target)
+
+    def _check_proof(self, message: TSRequest) -> TSRequest | None:
+        """Step 4: the server's proof; then step 5, the credentials."""
+        owed = None
+        if message.nego_token is not None:
+            if self._inner.outcome is not None:
+                raise InvalidToken("negoTokens came after Negotiate was complete")
+            owed = self._inner.advance(message.nego_token, self._inner_request()).token
+        if message.pub_key_auth is None:
+            if message.nego_token is None:
+                raise InvalidToken("pubKeyAuth is due from the server")
+            # It answers Negotiate first, and sends its proof in a leg of its own.
+            return TSRequest(self._policy.version, nego_token=owed) if owed else None
+        proof = self._unwrap(message.pub_key_auth)
+        if not same(server_proof(self._version, self._nonce or b"", self._key), proof):
+            text = "the server's proof is not over the key of this TLS connection: somebody may be in between"
+            if self._request.wished & _MUTUAL:
+                raise MutualAuthFailed(text, requirement="MSCSSP-3.1.5-25")
+            raise WrongPrincipal(text, requirement="MSCSSP-3.1.5-25")
+        reply = TSRequest(self._policy.version, auth_info=self._wrap(self._delegated))
+        self._finish(self._flags(), target=self._request.target)
+        return reply
+
+    def _flags(self) -> int:
+        wished = self._request.wished
+        flags = _GRANTED | (wished & (_EXTENDED_ERROR | _DELEGATE))
+        if self._proved:
+            flags |= int(IscRet.ISC_RET_MUTUAL_AUTH)
+        if wished & _SUPPLIED:
+            flags |= int(IscRet.ISC_RET_USED_SUPPLIED_CREDS)
+        return flags
+
+    def _tell(self, error: SaslError) -> None:
+        """A server that waits is told with an alert; one that has given its own reason is not."""
+        if error.ntstatus is not None or error.token is not None or not self._request.wished & _EXTENDED_ERROR:
+            return
+        error.token = error.alert or self._close() or None
+
+
+_LEGS: Final[Mapping[_Position, Callable[[CredsspClient, TSRequest], TSRequest | None]]] = {
+    _Position.TOKEN: CredsspClient._negotiate,
+    _Position.TURN: CredsspClient._take_turn,
+    _Position.PROOF: CredsspClient._check_proof,
+}

@@ -1,0 +1,89 @@
+"""The CredSSP security package as the engine sees it; what needs `ssl` and `cryptography` is loaded on first use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from saslsspi.errors import ContextMisuse, PackageNotFound, UnsupportedFunction
+from saslsspi.packages.credssp.credential import CredsspCredential, acquire
+from saslsspi.sspi.attributes import SecPkgInfo
+from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.sspi.identity import AuthIdentity
+from saslsspi.sspi.package import Credential, Exchange, Package, Side
+from saslsspi.sspi.registry import find_package
+
+__all__ = ["CredsspPackage"]
+
+_INFO: Final = SecPkgInfo(
+    capabilities=(
+        SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
+        | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
+        | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+        | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
+        | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
+        | SecurityPackageCapability.SECPKG_FLAG_STREAM
+        | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
+        | SecurityPackageCapability.SECPKG_FLAG_DELEGATION
+    ),
+    version=1,
+    rpcid=0xFFFF,  # SECPKG_ID_NONE
+    max_token=(1 << 17) + (1 << 14),
+    name="CREDSSP",
+    comment="Microsoft CredSSP Security Provider (MS-CSSP)",
+)
+_REFUSED: Final = {
+    Side.INITIATE: int(
+        IscReq.ISC_REQ_PROMPT_FOR_CREDS
+        | IscReq.ISC_REQ_DATAGRAM
+        | IscReq.ISC_REQ_USE_DCE_STYLE
+        | IscReq.ISC_REQ_NULL_SESSION
+        | IscReq.ISC_REQ_NO_INTEGRITY
+    ),
+    Side.ACCEPT: int(AscReq.ASC_REQ_DATAGRAM | AscReq.ASC_REQ_USE_DCE_STYLE | AscReq.ASC_REQ_ALLOW_NULL_SESSION),
+}
+
+
+class CredsspPackage(Package):
+    """CredSSP."""
+
+    info = _INFO
+    takes_records = True
+
+    def problem(self) -> str | None:
+        """See Package.problem: the two packages that it runs."""
+        try:
+            return find_package("Schannel").problem() or find_package("Negotiate").problem()
+        except PackageNotFound as error:
+            return error.text
+
+    def acquire(
+        self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
+    ) -> Credential:
+        """See Package.acquire. auth_data is CredsspCred, or what Negotiate takes."""
+        return acquire(principal, auth_data, sides, environment)
+
+    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.initiate."""
+        from saslsspi.packages.credssp.client import CredsspClient
+
+        assert isinstance(credential, CredsspCredential)
+        return CredsspClient(credential, environment)
+
+    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+        """See Package.accept."""
+        from saslsspi.packages.credssp.server import CredsspServer
+
+        assert isinstance(credential, CredsspCredential)
+        return CredsspServer(credential, environment)
+
+    def check_flags(self, side: Side, flags: int) -> None:
+        """Refuse what CredSSP cannot do; with the other flags the outcome says what there is."""
+        if flags & _REFUSED[side]:
+            raise UnsupportedFunction(f"CredSSP does not take the flags {flags & _REFUSED[side]:#x}")
+
+    def reauthenticate(self, side: Side) -> None:
+        """The exchange is at the beginning of a connection; a new logon is a new connection."""
+        raise ContextMisuse("the context is established; begin a new one for the next logon")
