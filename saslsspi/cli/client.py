@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from saslsspi.cli.dialogue import converse
 from saslsspi.cli.exchange_ends import End, PackageClientEnd, SaslClientEnd
@@ -25,6 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_exchange_options(parser)
     add_identity_options(parser)
     add_policy_options(parser)
+    parser.add_argument("--ca", type=Path, metavar="FILE",
+        help="the authorities in PEM whose servers count as proved (CREDSSP)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

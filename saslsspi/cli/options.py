@@ -20,7 +20,7 @@ from saslsspi.errors import SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.sasl.credentials import Password
 from saslsspi.sspi.environment import Account, Authority, Question
-from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, ChannelBindingPolicy, Policy, Tolerances
+from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, ChannelBindingPolicy, CredSspPolicy, Policy, Tolerances
 
 __all__ = [
     "add_account_options",
@@ -58,6 +58,8 @@ def add_policy_options(parser: argparse.ArgumentParser, *, binding_types: Sequen
         help="tolerate no departure of the peer from the specification")  # fmt: skip
     group.add_argument("--tolerance", action="append", default=[], metavar="NAME", type=_tolerance,
         help=f"tolerate this one too; repeatable: {', '.join(_SINGLE_TOLERANCES)}")  # fmt: skip
+    group.add_argument("--credssp-min-version", type=int, choices=range(2, 7), default=5, metavar="N",
+        help="least version of CredSSP; below 5 (the default) a man in the middle gets through")  # fmt: skip
     group.add_argument("--channel-binding", choices=("none", "require", *binding_types),
         help="none: use no bindings of TLS around the exchange; require, or a type: fail without")  # fmt: skip
 
@@ -79,9 +81,26 @@ def policy_from(arguments: argparse.Namespace) -> Policy:
             tolerances=tolerances,
             allow_plaintext=arguments.allow_plaintext,
             allow_anonymous=getattr(arguments, "allow_anonymous", False),
+            credssp=_credssp_from(arguments),
         )
     except SaslError as error:
         raise WrongUsage(error.text) from error
+
+
+def _credssp_from(arguments: argparse.Namespace) -> CredSspPolicy:
+    delegates = bool(getattr(arguments, "delegate", False))
+    # Whoever asks for it has named the one target that a command speaks to.
+    allowed = ("*",) if delegates else ()
+    files = {name: str(getattr(arguments, name, None) or "") for name in ("cert", "key", "ca")}
+    return CredSspPolicy(
+        minimum_version=arguments.credssp_min_version,
+        delegate=delegates,
+        allow_fresh=allowed,
+        allow_fresh_ntlm_only=allowed,
+        certificate=files["cert"],
+        private_key=files["key"],
+        authorities=files["ca"],
+    )
 
 
 def _tolerance(name: str) -> Tolerances:
@@ -100,6 +119,8 @@ def add_identity_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--realm", "--domain", metavar="NAME",
         help="the realm (or domain) of the user; without it the one that the server offers")  # fmt: skip
     group.add_argument("--authzid", default="", metavar="NAME", help="the identity to act as")
+    group.add_argument("--delegate", action="store_true",
+        help="hand the password over to the server (CREDSSP); without it empty credentials go")  # fmt: skip
 
 
 def credentials_from(arguments: argparse.Namespace) -> Password | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from saslsspi.accounts import MemoryNonceStore
 from saslsspi.cli.dialogue import converse
@@ -27,6 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realm", action="append", default=[], metavar="NAME", help="a realm to offer; repeatable")
     parser.add_argument("--no-success-data", action="store_true",
         help="send the last data as one more challenge, and finish on the client's empty response")  # fmt: skip
+    parser.add_argument("--cert", type=Path, metavar="FILE",
+        help="the certificate chain in PEM (CREDSSP); without it a self-signed one is made")  # fmt: skip
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
     add_account_options(parser)
     add_policy_options(parser)
 

@@ -17,7 +17,7 @@ from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
-from saslsspi.sspi.registry import find_package, package_problem
+from saslsspi.sspi.registry import package_problem, package_problem
 
 __all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
 
@@ -189,7 +189,7 @@ def offer(
             reasons[name] = "the channel has authenticated nobody"
         # RFC 4752 section 3.2: 'A server MUST NOT advertise support for the "GSSAPI" SASL mechanism described in this
         # document unless it has acceptor credential for the Kerberos V GSS-API mechanism'.
-        elif mechanism.package is not None and (problem := find_package(mechanism.package).inbound_problem()):
+        elif mechanism.package is not None and (problem := package_problem(mechanism.package, inbound=True)):
             reasons[name] = problem
         else:
             permitted.append(mechanism)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.errors import UnknownCredentials
-from saslsspi.sasl import gssapi_layer
+from saslsspi.sasl import credssp_layer, gssapi_layer
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import (
     ClientExchange,
@@ -50,10 +50,15 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
             raise UnknownCredentials(f"{mechanism.name} does not take {type(credentials).__name__} credentials")
         identity = WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
-    required, wished = _flags(environment.policy, _CLIENT_SIGNS)
+    if package.takes_records:
+        required, wished = 0, credssp_layer.context_flags(Side.INITIATE, environment.policy)
+    else:
+        required, wished = _flags(environment.policy, _CLIENT_SIGNS)
     target = f"{parameters.service}/{parameters.host}"
     if mechanism.layer is LayerChoice.AFTER_CONTEXT:
         return _negotiating_client(package, credential, target, parameters)
+    if mechanism.layer is LayerChoice.IN_CHANNEL:
+        return _channel_client(package, credential, target, parameters)
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
     if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
         target += f"/{parameters.server_name}"
@@ -75,7 +80,12 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
     credential = package.acquire(principals, identity, frozenset({Side.ACCEPT}), environment)
     if mechanism.layer is LayerChoice.AFTER_CONTEXT:
         return _negotiating_server(package, credential, parameters)
-    required, wished = _flags(environment.policy, _SERVER_SIGNS)
+    if mechanism.layer is LayerChoice.IN_CHANNEL:
+        return _channel_server(package, credential, parameters)
+    if package.takes_records:
+        required, wished = 0, credssp_layer.context_flags(Side.ACCEPT, environment.policy)
+    else:
+        required, wished = _flags(environment.policy, _SERVER_SIGNS)
     request = Request("", required, wished, parameters.bindings)
     limit = environment.policy.max_buffer if mechanism.layer is LayerChoice.WITH_CONTEXT else 0
     client_first = mechanism.first is First.CLIENT
@@ -106,6 +116,27 @@ def _negotiating_server(
     )
 
 
+def _channel_client(
+    package: Package, credential: Credential, target: str, parameters: ClientParameters
+) -> Callable[[], ClientExchange]:
+    environment, policy = parameters.environment, parameters.environment.policy
+    wished = credssp_layer.context_flags(Side.INITIATE, policy)
+    request = Request(target, 0, wished, None, (), parameters.authzid)
+    return lambda: credssp_layer.ChannelClient(
+        SecurityContext(package, credential, Side.INITIATE, environment), request, policy, parameters.max_message
+    )
+
+
+def _channel_server(
+    package: Package, credential: Credential, parameters: ServerParameters
+) -> Callable[[], ServerExchange]:
+    environment, policy = parameters.environment, parameters.environment.policy
+    request = Request("", 0, credssp_layer.context_flags(Side.ACCEPT, policy))
+    return lambda: credssp_layer.ChannelServer(
+        SecurityContext(package, credential, Side.ACCEPT, environment), request, policy, parameters.max_message
+    )
+
+
 def _flags(policy: Policy, signs: int) -> tuple[int, int]:
     """Return what a policy requires and what it wishes for."""
     required = _MUTUAL
@@ -122,17 +153,20 @@ def _flags(policy: Policy, signs: int) -> tuple[int, int]:
 
 
 class _ContextualClient(ClientExchange):
-    __slots__ = ("_context", "_limit", "_request", "done", "outcome")
+    __slots__ = ("_context", "_limit", "_request", "_untaken", "done", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, limit: int) -> None:
         self.done = False
+        self._untaken = b""
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
         self._limit = limit
 
     def step(self, challenge: bytes | None) -> bytes | None:
-        leg = self._context.advance(challenge or b"", self._request)
+        token = self._untaken + (challenge or b"")
+        leg = self._context.advance(token, self._request)
+        self._untaken = token[len(token) - leg.extra :] if leg.extra else b""
         if leg.event is Event.COMPLETE:
             self.done = True
             self.outcome = _limited(self._context.outcome, self._limit)

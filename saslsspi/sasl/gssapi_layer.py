@@ -47,7 +47,7 @@ def context_flags(side: Side, policy: Policy) -> int:
     return int(flags)
 
 
-def _permitted(context: SecurityContext, policy: Policy) -> SecurityLayer:
+def permitted_layers(context: SecurityContext, policy: Policy) -> SecurityLayer:
     """Return the layers that the context makes possible and the policy permits.
 
     Raises:
@@ -74,7 +74,7 @@ def _outcome(context: SecurityContext) -> Outcome:
     return context.outcome
 
 
-def _negotiated(
+def negotiated(
     context: SecurityContext, layer: SecurityLayer, max_send: int, max_receive: int, authzid: str
 ) -> Outcome:
     """Return the context's outcome with the layer that was agreed on."""
@@ -142,7 +142,7 @@ class LayerNegotiatingClient(ClientExchange):
         signer = _Signer(self._context)
         tolerances = self._policy.tolerances
         offer = LayerOffer.from_bytes(signer.unwrap(challenge), tolerances)
-        layers = offer.layers & _permitted(self._context, self._policy)
+        layers = offer.layers & permitted_layers(self._context, self._policy)
         self.outcome, size = self._first_usable(layers, offer)
         layer = next(layer for layer, qop in QOP_OF_LAYER.items() if qop == self.outcome.qop)
         if not int(offer.layers) & ~NO_LAYER and offer.max_size:
@@ -161,14 +161,14 @@ class LayerNegotiatingClient(ClientExchange):
             size = 0 if layer is SecurityLayer.NONE else self._policy.max_buffer
             peer = 0 if layer is SecurityLayer.NONE else offer.max_size
             try:
-                return _negotiated(self._context, layer, peer, size, self._request.authzid), size
+                return negotiated(self._context, layer, peer, size, self._request.authzid), size
             except QopNotSupported as error:
                 refused = error
         if refused is not None:
             raise refused
         raise QopNotSupported(
             f"the server offers the layers {int(offer.layers):#04x}, and context and policy permit "
-            f"{int(_permitted(self._context, self._policy)):#04x} (1 none, 2 integrity, 4 confidentiality)"
+            f"{int(permitted_layers(self._context, self._policy)):#04x} (1 none, 2 integrity, 4 confidentiality)"
         )
 
 
@@ -230,7 +230,7 @@ class LayerNegotiatingServer(ServerExchange):
         return self._make_offer()
 
     def _make_offer(self) -> bytes:
-        layers = _permitted(self._context, self._policy)
+        layers = permitted_layers(self._context, self._policy)
         # "(which MUST be 0 if the server does not support any security layer)"
         size = 0 if layers == SecurityLayer.NONE else self._policy.max_buffer
         self._offer = LayerOffer(layers, size)
@@ -247,7 +247,7 @@ class LayerNegotiatingServer(ServerExchange):
             )
         layered = chosen.layer is not SecurityLayer.NONE
         authzid = self._authorize(chosen.authzid)
-        outcome = _negotiated(
+        outcome = negotiated(
             self._context,
             chosen.layer,
             chosen.max_size if layered else 0,

@@ -46,6 +46,7 @@ class LayerChoice(enum.Enum):
     NONE = "none"
     IN_EXCHANGE = "in the exchange"
     AFTER_CONTEXT = "after the context"
+    IN_CHANNEL = "inside the context's channel"
     WITH_CONTEXT = "with the context"  # its flags say it, and nothing is said about sizes
 
 
@@ -68,6 +69,7 @@ class ClientParameters:
         authzid: The identity to act as, "" for one's own.
         bindings: Channel bindings of the TLS channel around the exchange.
         external_ssf: Security strength factor of that channel, 0 without one.
+        max_message: Largest message that the carrier takes, in octets before base64; 0 knows no limit.
     """
 
     service: str
@@ -78,6 +80,7 @@ class ClientParameters:
     bindings: ChannelBindings | None
     environment: Environment
     external_ssf: int = 0
+    max_message: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ class ServerParameters:
         alternate_bindings: Bindings of the same channel by other types, where the client names the type.
         external_ssf: Security strength factor of that channel, 0 without one.
         external_identity: Whom that channel has authenticated, by a certificate for one; None: nobody.
+        max_message: Largest message that the carrier takes, in octets before base64; 0 knows no limit.
     """
 
     service: str
@@ -102,6 +106,7 @@ class ServerParameters:
     alternate_bindings: tuple[ChannelBindings, ...] = ()
     external_ssf: int = 0
     external_identity: str | None = None
+    max_message: int = 0
 
 
 class ClientExchange(ABC):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sspi.environment import Account
+from saslsspi.sspi.identity import Delegated
 from saslsspi.sspi.package import Outcome
 
 __all__ = ["Security", "security_of"]
@@ -26,6 +27,7 @@ class Security:
         tolerances: Names of the tolerances that the peer made necessary.
         account: On a server, what the authority knew of the user.
         trace: On a server, what an anonymous client says of itself; anybody may say anything.
+        delegated: On a server, the credentials that the client has handed over (CREDSSP), or None.
     """
 
     mechanism: str
@@ -43,6 +45,7 @@ class Security:
     tolerances: tuple[str, ...]
     account: Account | None = field(default=None, repr=False)
     trace: str = ""
+    delegated: Delegated | None = field(default=None, repr=False)
 
 
 def security_of(mechanism: Mechanism, outcome: Outcome) -> Security:
@@ -63,4 +66,5 @@ def security_of(mechanism: Mechanism, outcome: Outcome) -> Security:
         tolerances=outcome.tolerances,
         account=outcome.account,
         trace=outcome.trace,
+        delegated=outcome.delegated,
     )

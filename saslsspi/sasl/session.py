@@ -110,6 +110,7 @@ class Client(_Session):
         policy: What to accept; overrides the environment's.
         bindings: Channel bindings of the TLS channel around the exchange.
         external_ssf: Security strength factor of that channel; a password is sent in clear only above 1.
+        max_message: Largest message that the carrier takes, in octets before base64; 0 knows no limit.
 
     Attributes:
         layer: The security layer, once done; None where none was negotiated.
@@ -129,6 +130,7 @@ class Client(_Session):
         policy: Policy | None = None,
         bindings: ChannelBindings | None = None,
         external_ssf: int = 0,
+        max_message: int = 0,
         environment: Environment | None = None,
     ) -> None:
         found = find_mechanism(mechanism) if isinstance(mechanism, str) else mechanism
@@ -147,6 +149,7 @@ class Client(_Session):
             bindings=bindings,
             environment=surroundings,
             external_ssf=external_ssf,
+            max_message=max_message,
         )
         super().__init__(found, surroundings.policy)
         self._begin = _client_beginner(found, parameters)
@@ -232,6 +235,7 @@ class Server(_Session):
         external_identity: Whom that channel has authenticated, by a certificate for one; None: nobody.
         success_data: Whether the carrier can send data with success. Where it cannot, the last data go as one
             more challenge and an empty response finishes.
+        max_message: Largest message that the carrier takes, in octets before base64; 0 knows no limit.
 
     Attributes:
         layer: The security layer, once done; None where none was negotiated.
@@ -253,6 +257,7 @@ class Server(_Session):
         external_ssf: int = 0,
         external_identity: str | None = None,
         success_data: bool = True,
+        max_message: int = 0,
         environment: Environment | None = None,
     ) -> None:
         found = find_mechanism(mechanism) if isinstance(mechanism, str) else mechanism
@@ -274,6 +279,7 @@ class Server(_Session):
             alternate_bindings=bound[1:],
             external_ssf=external_ssf,
             external_identity=external_identity,
+            max_message=max_message,
         )
         super().__init__(found, surroundings.policy)
         self._begin = _server_beginner(found, parameters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from saslsspi.errors import InvalidParameter
@@ -13,6 +13,7 @@ __all__ = [
     "SSF_UNLIMITED",
     "ChannelBindingPolicy",
     "CredSspPolicy",
+    "HttpDigestPolicy",
     "NegotiatePolicy",
     "NtlmPolicy",
     "NtlmResponses",
@@ -128,6 +129,32 @@ class PublicKeyLeg(enum.Enum):
 
     WITH_LAST_TOKEN = "with_last_token"  # MS-CSSP section 3.1.5 step 3
     AFTER_NEGOTIATE = "after_negotiate"  # in a leg of its own, as FreeRDP 3's server wants it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpDigestPolicy:
+    """What Digest for HTTP may do (RFC 2617, RFC 7616).
+
+    Attributes:
+        algorithms: Names of the algorithms, the preferred first. An acceptor offers them, one challenge a line of its
+            token; empty offers SHA-256. An initiator answers those only; empty answers every one that it knows.
+        userhash: Accepting: whether clients are asked to send their names hashed.
+        require_userhash: Accepting: whether a client that does not is refused (RFC 7616 section 3.4).
+        domain: Accepting: the protection space, URIs.
+        nextnonce: Accepting: whether each success brings a new nonce.
+        answer_without_qop: Initiating: whether a challenge without qop is answered, which proves no server.
+        accept_without_qop: Accepting: whether credentials without qop are taken, which can be replayed.
+        nonce_key: Accepting: the secret of the nonces, shared by servers behind one name; None makes one a handle.
+    """
+
+    algorithms: tuple[str, ...] = ()
+    userhash: bool = False
+    require_userhash: bool = False
+    domain: tuple[str, ...] = ()
+    nextnonce: bool = False
+    answer_without_qop: bool = True
+    accept_without_qop: bool = False
+    nonce_key: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

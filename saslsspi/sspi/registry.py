@@ -33,9 +33,17 @@ def find_package(name: str) -> Package:
     raise PackageNotFound(f"no security package {name!r} is installed; there are: {usable or 'none'}")
 
 
-def package_problem(name: str) -> str | None:
-    """Return why a package cannot be used on this machine, not installed included, or None."""
+def package_problem(name: str, *, inbound: bool = False) -> str | None:
+    """Return why a package cannot be used on this machine, not installed included, or None.
+
+    Args:
+        name: The package's.
+        inbound: Whether it is to accept.
+    """
     try:
-        return find_package(name).problem()
+        package = find_package(name)
+        return package.inbound_problem() if inbound else package.problem()
     except PackageNotFound as error:
         return error.text
+    except Exception as error:  # a plugin's defect is no reason to do without the others
+        return f"{name} failed with {type(error).__name__}: {error}"

@@ -276,6 +276,8 @@ class TestHandles:
             server.step(response)
         with pytest.raises(errors.ContextMisuse):
             server.step(response)
+        with pytest.raises(errors.ContextMisuse):
+            sspi.query_context_attributes(server.handle, sspi.SecPkgContextPackageInfo)
         sspi.delete_security_context(server.handle)
         with pytest.raises(errors.ContextMisuse):
             sspi.delete_security_context(server.handle)

@@ -29,11 +29,10 @@ _NAMES: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "ANONYMOUS", "SCRAM-SHA-1", 
 
 def _accounts() -> list[saslsspi.Account]:
     passwords = {OWN.user: OWN.password, OTHER.user: OTHER.password, **UNUSUAL}
-    accounts = [
-        saslsspi.Account(username=user, password=password, may_act_as=(OTHER.user,) if user == OWN.user else ())
+    return [
+        saslsspi.Account(username=user, password=password, may_act_as=frozenset({OTHER.user} if user == OWN.user else ()))
         for user, password in passwords.items()
     ]
-    return accounts
 
 
 def _policy(setting: Setting) -> saslsspi.Policy:

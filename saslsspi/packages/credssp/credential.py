@@ -10,7 +10,7 @@ from saslsspi.sspi.environment import Environment
 from saslsspi.sspi.flags import CredentialKind
 from saslsspi.sspi.identity import AuthIdentity, CredsspCred, SchCredentials, WinNTAuthIdentity
 from saslsspi.sspi.package import Credential, Package, Side
-from saslsspi.sspi.policy import CredSspPolicy
+from saslsspi.sspi.policy import CredSspPolicy, Policy
 from saslsspi.sspi.registry import find_package
 
 __all__ = ["CredsspCredential", "acquire"]
@@ -32,6 +32,7 @@ class CredsspCredential(Credential):
         delegated: Outbound: what is handed over, as TSCredentials; None is the identity.
         kind: Outbound: where that comes from.
         trusts: Outbound: whether a certificate can prove who a server is.
+        inside: What the context inside depends on: the policy's limits are about the layer, and not about it.
     """
 
     username: str
@@ -43,6 +44,7 @@ class CredsspCredential(Credential):
     delegated: bytes | None
     kind: CredentialKind
     trusts: bool
+    inside: Environment
 
     def own_delegated(self) -> bytes | None:
         """Return the TSCredentials to hand over, None where there is nothing."""
@@ -69,7 +71,17 @@ def acquire(
     """
     given = auth_data if isinstance(auth_data, CredsspCred) else CredsspCred(spnego=auth_data)
     schannel, negotiate = find_package(_TLS), find_package(_INNER)
-    inner = negotiate.acquire(principal, given.spnego, sides, environment)
+    limits = Policy()
+    inside = replace(
+        environment,
+        policy=replace(
+            environment.policy,
+            min_ssf=limits.min_ssf,
+            max_ssf=limits.max_ssf,
+            channel_binding=limits.channel_binding,
+        ),
+    )
+    inner = negotiate.acquire(principal, given.spnego, sides, inside)
     identity = _tls_identity(given.schannel, principal, sides, environment.policy.credssp)
     kind = given.kind
     if kind is None:
@@ -84,6 +96,7 @@ def acquire(
         delegated=given.delegated,
         kind=kind,
         trusts=bool(identity.authorities),
+        inside=inside,
     )
 
 

@@ -79,7 +79,7 @@ class CredsspExchange(Exchange):
         self._peer_version: int | None = None
         self._nonce: bytes | None = None
         self._tls = SecurityContext(credential.schannel, credential.tls, self.side, environment)
-        self._inner = SecurityContext(credential.negotiate, credential.inner, self.side, environment)
+        self._inner = SecurityContext(credential.negotiate, credential.inner, self.side, credential.inside)
         self._octets = b""  # of the token, records that were not opened yet
         self._text = bytearray()  # of the records, what has come of an unfinished TSRequest
         self._replies: list[bytes] = []

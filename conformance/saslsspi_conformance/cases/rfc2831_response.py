@@ -1,0 +1,428 @@
+"""RFC 2831 section 2.1.2: what a server makes of a digest-response, right or wrong in one place."""
+
+from __future__ import annotations
+
+from saslsspi_conformance.bench import Bench, Setting
+from saslsspi_conformance.case import (
+    REFUSAL,
+    SUCCESS,
+    CaseFunction,
+    NotApplicable,
+    Outcome,
+    Seen,
+    against_server,
+    holds,
+)
+from saslsspi_conformance.players.digest_client import DigestClient
+from saslsspi_conformance.players.digest_values import quoted
+
+
+@against_server("RFC2831-2.1.2.1-03", "RFC2831-2.1.2.1-05", "RFC2831-2.1.2.1-11", "RFC2831-2.1.2.1-13",
+                "RFC2831-1.1-02", "RFC2831-4-01", "RFC4422-3-01", "RFC4422-3.6-01", accept=SUCCESS)  # fmt: skip
+def right_response(bench: Bench) -> Seen:
+    """A response computed by the RFC's formula authenticates."""
+    return DigestClient(bench).log_on()
+
+
+@against_server("RFC2831-2.1.2.1-12", accept=SUCCESS)
+def right_response_with_integrity(bench: Bench) -> Seen:
+    """With auth-int, A2 ends in 32 zeros."""
+    return DigestClient(bench, qop="auth-int").log_on()
+
+
+@against_server("RFC2831-2.1.2.1-12", accept=SUCCESS)
+def right_response_with_confidentiality(bench: Bench) -> Seen:
+    """With auth-conf, A2 ends in 32 zeros."""
+    return DigestClient(bench, qop="auth-conf", cipher="3des").log_on()
+
+
+def _missing(directive: str, requirement: str) -> CaseFunction:
+    def case(bench: Bench) -> Seen:
+        return DigestClient(bench).log_on(without=directive)
+
+    case.__name__ = f"without_{directive.replace('-', '_')}"
+    case.__doc__ = f"A response without {directive} does not authenticate."
+    return against_server(requirement, "RFC4422-3.6-02", accept=REFUSAL)(case)
+
+
+for _name, _id in {
+    "username": "RFC2831-2.1.2-04",
+    "nonce": "RFC2831-2.1.2-13",
+    "cnonce": "RFC2831-2.1.2-19",
+    "nc": "RFC2831-2.1.2-25",
+    "digest-uri": "RFC2831-2.1.2-44",
+    "response": "RFC2831-2.1.2-46",
+}.items():
+    _missing(_name, _id)
+
+
+def _twice(directive: str, requirement: str, qop: str = "auth") -> CaseFunction:
+    def case(bench: Bench) -> Seen:
+        client = DigestClient(bench, qop=qop, cipher="3des" if qop == "auth-conf" else "")
+        client.begin()
+        if directive == "charset" and not client.challenge.count("charset"):
+            raise NotApplicable("the server does not announce a charset")
+        written = client.write(changes={"maxbuf": b"4096"} if directive == "maxbuf" else None)
+        directives = dict(part.split(b"=", 1) for part in written.split(b",") if b"=" in part)
+        if directive == "realm" and b"realm" not in directives:
+            raise NotApplicable("the server offers no realm")
+        return client.answer(written + b"," + directive.encode() + b"=" + directives[directive.encode()])
+
+    case.__name__ = f"{directive.replace('-', '_')}_twice"
+    case.__doc__ = f"A response with two {directive} directives, equal ones even, does not authenticate."
+    return against_server(requirement, accept=REFUSAL)(case)
+
+
+for _name, _id in {
+    "username": "RFC2831-2.1.2-05",
+    "realm": "RFC2831-2.1.2-08",
+    "nonce": "RFC2831-2.1.2-14",
+    "cnonce": "RFC2831-2.1.2-20",
+    "nc": "RFC2831-2.1.2-27",
+    "qop": "RFC2831-2.1.2-30",
+    "digest-uri": "RFC2831-2.1.2-43",
+    "maxbuf": "RFC2831-2.1.2-49",
+    "charset": "RFC2831-2.1.2-52",
+}.items():
+    _twice(_name, _id)
+_twice("cipher", "RFC2831-2.1.2-57", "auth-conf")
+
+
+@against_server("RFC2831-2.1.2-47", accept=REFUSAL)
+def response_twice_the_first_right(bench: Bench) -> Seen:
+    """A right response directive followed by a wrong one does not authenticate."""
+    return DigestClient(bench).log_on(extra=[b"response=" + b"0" * 32])
+
+
+@against_server("RFC2831-2.1.2-47", accept=REFUSAL)
+def response_twice_the_second_right(bench: Bench) -> Seen:
+    """A wrong response directive followed by the right one does not authenticate."""
+    client = DigestClient(bench)
+    client.begin()
+    return client.answer(b"response=" + b"0" * 32 + b"," + client.write())
+
+
+@against_server("RFC2831-2.1.2-65", accept=REFUSAL)
+def authzid_twice(bench: Bench) -> Seen:
+    """Two authzid directives do not authenticate."""
+    me = bench.target.account.user.encode()
+    return DigestClient(bench, authzid=me).log_on(extra=[b"authzid=" + quoted(me)])
+
+
+@against_server("RFC2831-2.1.2-15", "RFC2831-3-01", accept=REFUSAL)
+def nonce_of_another_connection(bench: Bench) -> Seen:
+    """A response over the nonce of another connection does not authenticate."""
+    other = DigestClient(bench).begin().value("nonce")
+    return DigestClient(bench, nonce=other).log_on()
+
+
+@against_server("RFC2831-2.1.2-23", "RFC2831-3-01", accept=REFUSAL)
+def replay(bench: Bench) -> Seen:
+    """The response of an exchange that succeeded does not serve again."""
+    first = DigestClient(bench).logged_on()
+    second = DigestClient(bench)
+    second.begin()
+    return second.answer(first.response)
+
+
+@against_server("RFC2831-2.1.2-10", accept=REFUSAL)
+def realm_not_served(bench: Bench) -> Seen:
+    """A response for a realm that the server does not serve does not authenticate."""
+    return DigestClient(bench, realm=b"other.example").log_on()
+
+
+@against_server("RFC2831-2.1.2-11", accept=SUCCESS)
+def no_realm_is_the_empty_realm(bench: Bench) -> Seen:
+    """Without a realm in challenge and response, the hash is over the empty realm."""
+    return DigestClient(bench, Setting(realms=())).log_on()
+
+
+@against_server("RFC2831-2.1.2-21", "RFC2831-2.1.2.1-01", "RFC2831-7.2-06", accept=SUCCESS)
+def cnonce_with_a_quoted_pair(bench: Bench) -> Seen:
+    """A cnonce with an escaped quote is unescaped before it is hashed."""
+    return DigestClient(bench, cnonce=b'a"b\\c').log_on()
+
+
+@against_server("RFC2831-2.1.3-01", "RFC2831-2.1.2-24", accept=REFUSAL)
+def nonce_count_two(bench: Bench) -> Seen:
+    """A rightly computed response with nc=00000002 does not authenticate a first time."""
+    return DigestClient(bench, nc=b"00000002").log_on()
+
+
+@against_server("RFC2831-2.1.2-22", "RFC2831-2.1.2-26", accept=REFUSAL)
+def nonce_count_of_seven_digits(bench: Bench) -> Seen:
+    """An nc that is not eight hexadecimal digits does not authenticate."""
+    return DigestClient(bench, nc=b"0000001").log_on()
+
+
+@against_server("RFC2831-2.1.2-29", accept=REFUSAL)
+def protection_not_offered(bench: Bench) -> Seen:
+    """A qop that nobody offered does not authenticate."""
+    return DigestClient(bench, qop=b"auth-more".decode(), **{"qop": b"auth-more"}).log_on()  # type: ignore[misc]
+
+
+@against_server("RFC2831-2.1.2-29", "RFC2831-2.1.2-28", accept=REFUSAL)
+def weaker_protection_than_offered(bench: Bench) -> Seen:
+    """qop=auth does not authenticate where only layers were offered."""
+    client = DigestClient(bench, Setting(min_ssf=1))
+    client.begin()
+    client.challenge = client.challenge._replace(listed=tuple(d for d in client.challenge.listed if d[0] != "qop"))
+    return client.log_on()
+
+
+@against_server("RFC2831-2.1.2-31", "RFC2831-2.1.2.1-14", accept=SUCCESS)
+def no_qop_means_auth(bench: Bench) -> Seen:
+    """A response without qop is one with auth, which is hashed."""
+    return DigestClient(bench).log_on(without="qop")
+
+
+@against_server("RFC2831-2.1.2-31", accept=REFUSAL)
+def no_qop_where_integrity_is_required(bench: Bench) -> Seen:
+    """A response without qop does not authenticate where auth was not offered."""
+    client = DigestClient(bench, Setting(min_ssf=1))
+    client.begin()
+    client.challenge = client.challenge._replace(listed=tuple(d for d in client.challenge.listed if d[0] != "qop"))
+    return client.log_on(without="qop")
+
+
+def _uri(uri_name: str, requirement: str, uri: str, what: str) -> CaseFunction:
+    def case(bench: Bench) -> Seen:
+        target = bench.target
+        other = "ldap" if target.service != "ldap" else "imap"
+        return DigestClient(
+            bench, digest_uri=uri.format(service=target.service, host=target.host, other=other).encode()
+        ).log_on()
+
+    case.__name__ = uri_name
+    case.__doc__ = f"A rightly computed response whose digest-uri names {what} does not authenticate."
+    return against_server(requirement, accept=REFUSAL)(case)
+
+
+_uri("wrong_host", "RFC2831-2.1.2-38", "{service}/wrong.example", "another host")
+_uri("wrong_service", "RFC2831-2.1.2-39", "{other}/{host}", "another service")
+_uri("wrong_host_name_of_ours", "RFC2831-2.1.2-40", "{service}/x{host}", "a host that is not one of the server's names")
+_uri("host_by_address", "RFC2831-2.1.2-41", "{service}/192.0.2.1", "an IP address")
+_uri("wrong_service_name", "RFC2831-2.1.2-42", "{service}/{host}/unknown.example", "an unknown replicated service")
+
+
+@against_server("RFC2831-2.1.2.1-02", accept=SUCCESS)
+def case_of_digest_uri(bench: Bench) -> Seen:
+    """The octets of digest-uri are hashed as they came, in whatever case."""
+    target = bench.target
+    return DigestClient(bench, digest_uri=f"{target.service.upper()}/{target.host.upper()}".encode()).log_on()
+
+
+@against_server("RFC2831-2.1.2.1-02", "RFC2831-7.1-01", accept=SUCCESS)
+def case_of_qop(bench: Bench) -> Seen:
+    """qop=AUTH is auth, and is hashed as it came."""
+    return DigestClient(bench, **{"qop": b"AUTH"}).log_on()  # type: ignore[arg-type]
+
+
+@against_server("RFC2831-2.1.2-54", accept=REFUSAL)
+def response_in_upper_case(bench: Bench) -> Seen:
+    """A response-value in upper-case digits does not authenticate."""
+    client = DigestClient(bench)
+    client.begin()
+    right = client.write()
+    while not client.values.response().upper().isupper():
+        right = client.write()
+    value = client.values.response()
+    return client.answer(right.replace(value, value.upper()))
+
+
+@against_server("RFC2831-2.1.2-56", accept=REFUSAL)
+def confidentiality_without_cipher(bench: Bench) -> Seen:
+    """auth-conf without a cipher does not authenticate."""
+    return DigestClient(bench, qop="auth-conf").log_on()
+
+
+@against_server("RFC2831-2.1.2-58", accept=REFUSAL)
+def cipher_not_offered(bench: Bench) -> Seen:
+    """A cipher that nobody offered does not authenticate."""
+    client = DigestClient(bench, Setting(ciphers=("3des",)), qop="auth-conf")
+    return client.log_on(changes={"cipher": b"rc4"})
+
+
+@against_server("RFC2831-2.1.2-62", "RFC2831-2.1.2.1-04", accept=SUCCESS)
+def authzid_permitted(bench: Bench) -> Seen:
+    """An authzid that the user may assume is hashed and granted."""
+    if not bench.target.local:
+        raise NotApplicable("whom the account may act as is not known")
+    return DigestClient(bench, authzid=b"dana").log_on()
+
+
+@against_server("RFC2831-2.1.2-63", "RFC4422-2-02", "RFC4422-3.6-06", accept=REFUSAL)
+def authzid_forbidden(bench: Bench) -> Seen:
+    """An authzid that the user may not assume does not authenticate."""
+    prefix = b"u:" if bench.target.service == "ldap" else b""
+    return DigestClient(bench, authzid=prefix + b"nobody-at-all").log_on()
+
+
+@against_server("RFC2831-2.1.2-64", "RFC4422-5-08", accept=REFUSAL)
+def authzid_beside_the_hash(bench: Bench) -> Seen:
+    """An authzid that is not in the hash does not authenticate."""
+    prefix = b"u:" if bench.target.service == "ldap" else b""
+    return DigestClient(bench).log_on(extra=[b"authzid=" + quoted(prefix + bench.target.account.user.encode())])
+
+
+@against_server("RFC2831-2.1.2-68", "RFC4422-6.1.5-01", accept=REFUSAL, destructive=True)
+def response_of_4096_octets(bench: Bench) -> Seen:
+    """A response of 4,096 octets may be refused, and the server lives on."""
+    client = DigestClient(bench)
+    client.begin()
+    right = client.write()
+    return client.answer(right + b",x=" + b"y" * (4096 - len(right) - 3))
+
+
+@against_server("RFC2831-2.1.2-68", accept=REFUSAL, destructive=True)
+def response_of_a_million_octets(bench: Bench) -> Seen:
+    """A response of a million octets may be refused, and the server lives on."""
+    client = DigestClient(bench)
+    client.begin()
+    return client.answer(client.write() + b",x=" + b"y" * 1_000_000)
+
+
+@against_server("RFC2831-2.1.2-69", accept=SUCCESS)
+def unknown_directives(bench: Bench) -> Seen:
+    """Directives that nobody knows do no harm."""
+    return DigestClient(bench).log_on(extra=[b'foo="bar"', b"baz=1"])
+
+
+@against_server("RFC2831-2.1.2.1-16", accept=SUCCESS)
+def http_directives(bench: Bench) -> Seen:
+    """algorithm and opaque, which are HTTP's, are ignored."""
+    return DigestClient(bench).log_on(extra=[b"algorithm=md5-sess", b'opaque="x"'])
+
+
+@against_server("RFC2831-4-05", accept=SUCCESS)
+def any_order(bench: Bench) -> Seen:
+    """The order of the directives does not matter."""
+    client = DigestClient(bench)
+    client.begin()
+    return client.answer(b",".join(reversed(client.write().split(b","))))
+
+
+@against_server("RFC2831-7.1-01", accept=SUCCESS)
+def names_in_upper_case(bench: Bench) -> Seen:
+    """The names of directives have no case."""
+    client = DigestClient(bench)
+    client.begin()
+    parts = [part.partition(b"=") for part in client.write().split(b",")]
+    return client.answer(b",".join(name.upper() + b"=" + value for name, _, value in parts))
+
+
+@against_server("RFC2831-7.1-02", accept=SUCCESS)
+def null_elements(bench: Bench) -> Seen:
+    """Null elements of the list do not count."""
+    client = DigestClient(bench)
+    client.begin()
+    return client.answer(b", ,," + client.write().replace(b",", b",,") + b",")
+
+
+@against_server("RFC2831-7.1-04", "RFC2831-7.2-01", "RFC2831-7.2-02", accept=SUCCESS)
+def white_space(bench: Bench) -> Seen:
+    """White space, folded lines even, stands around commas and equals signs."""
+    client = DigestClient(bench)
+    client.begin()
+    parts = [part.partition(b"=") for part in client.write().split(b",")]
+    return client.answer(b" \t,\r\n ".join(name + b" = " + value for name, _, value in parts))
+
+
+@against_server("RFC2831-7.1-05", "RFC2831-7.1-03", accept=REFUSAL)
+def no_delimiter(bench: Bench) -> Seen:
+    """Two directives without a comma between them do not authenticate."""
+    client = DigestClient(bench)
+    client.begin()
+    return client.answer(client.write().replace(b",cnonce", b"cnonce"))
+
+
+@against_server("RFC2831-7.2-03", accept=REFUSAL)
+def separator_in_a_token(bench: Bench) -> Seen:
+    """A separator in a token is an error of syntax."""
+    return DigestClient(bench).log_on(extra=[b"foo@bar=1"])
+
+
+@against_server("RFC2831-7.2-08", accept=REFUSAL)
+def unfinished_quote(bench: Bench) -> Seen:
+    """A quoted string without its end does not authenticate."""
+    return DigestClient(bench).log_on(extra=[b'x="abc\\'])
+
+
+@against_server("RFC2831-2.1.2-06", "RFC2831-2.1.2.1-06", "RFC2831-2.1.2.1-07", "RFC2831-8-01", accept=SUCCESS)
+def latin1_names(bench: Bench) -> Seen:
+    """A name and a password of ISO 8859-1 travel in UTF-8 and are hashed in ISO 8859-1."""
+    setting = Setting(user="josé", password="grüße")
+    return DigestClient(bench, setting).log_on()
+
+
+@against_server("RFC2831-2.1.2.1-08", "RFC2831-2.1.2.1-07", "RFC2831-7.2-09", accept=SUCCESS)
+def names_beyond_latin1(bench: Bench) -> Seen:
+    """A name beyond ISO 8859-1 is hashed in UTF-8."""
+    return DigestClient(bench, Setting(user="Ženja", password="пароль")).log_on()
+
+
+@against_server("RFC2831-2.1.2.1-09", "RFC2831-2.1.2-50", accept=SUCCESS)
+def no_charset(bench: Bench) -> Seen:
+    """Without charset the name is ISO 8859-1."""
+    return DigestClient(bench, Setting(user="josé", password="grüße")).log_on(utf8=False)
+
+
+@against_server("RFC2831-7.2-06", "RFC2831-2.1.2.1-01", accept=SUCCESS)
+def name_with_quotes(bench: Bench) -> Seen:
+    """A backslash and a quote in the user name are escaped on the wire and plain in the hash."""
+    return DigestClient(bench, Setting(user='a\\b"c', password='q\\u"ote')).log_on()
+
+
+@against_server("RFC2831-2.1.3-02", "RFC4422-3.6-03", accept=REFUSAL)
+def wrong_password(bench: Bench) -> Seen:
+    """A wrong password does not authenticate."""
+    return DigestClient(bench, wrong_password=True).log_on()
+
+
+@against_server("RFC4422-3.6-09")
+def no_proof_with_failure(bench: Bench) -> Seen:
+    """A failure brings no rspauth."""
+    client = DigestClient(bench, user=("nobody-at-all", "secret"))
+    seen = client.log_on()
+    return holds(seen.outcome in REFUSAL and not client.proof, f"{seen.outcome}, with data: {client.proof is not None}")
+
+
+@against_server("RFC4422-3.6-13", accept=frozenset({Outcome.HOLDS}), destructive=True)
+def unknown_user_looks_like_wrong_password(bench: Bench) -> Seen:
+    """An unknown user and a wrong password get the same answer."""
+    wrong = DigestClient(bench, wrong_password=True).log_on()
+    unknown = DigestClient(bench, user=("nobody-at-all", "secret")).log_on()
+    return holds(wrong == unknown, f"{wrong.detail!r} and {unknown.detail!r}")
+
+
+@against_server("RFC2831-2.1.3-03", "RFC2831-1.1-01", "RFC2831-2.1.3-08", "RFC4422-3-05", "RFC4422-3-06")
+def proof(bench: Bench) -> Seen:
+    """Success brings rspauth= and 32 lower-case digits, and nothing beside them."""
+    client = DigestClient(bench).logged_on()
+    return holds(client.proof is not None and len(client.proof) == 40 and client.proof.startswith(b"rspauth=")
+                 and client.proof == client.proof.lower(), "the last data are others")  # fmt: skip
+
+
+@against_server("RFC2831-2.1.3-04", "RFC2831-4-02")
+def proof_is_right(bench: Bench) -> Seen:
+    """The rspauth is computed by the RFC's formula, A2 without its method."""
+    client = DigestClient(bench).logged_on()
+    return holds((client.proof or b"").strip() == b"rspauth=" + client.values.rspauth(), "another value came")
+
+
+@against_server("RFC2831-2.1.3-05")
+def proof_with_integrity(bench: Bench) -> Seen:
+    """With auth-int, A2 of the rspauth ends in 32 zeros."""
+    client = DigestClient(bench, qop="auth-int").logged_on()
+    return holds((client.proof or b"").strip() == b"rspauth=" + client.values.rspauth(), "another value came")
+
+
+@against_server("RFC2831-2.1.3-11", "RFC4422-5-04", accept=REFUSAL)
+def words_after_the_proof(bench: Bench) -> Seen:
+    """Where the rspauth comes as a challenge, anything but an empty response fails."""
+    client = DigestClient(bench)
+    client.begin()
+    answer = client.connection.respond(client.write())
+    if answer.outcome is not Outcome.CHALLENGE:
+        raise NotApplicable("the rspauth goes with success")
+    return client.finish(answer, b"x")
