@@ -6,6 +6,7 @@
 #   make check          format, lint, types, architecture, packaging
 #   make bench          speed, beside other implementations
 #   make requirements   which requirement is claimed by which test
+#   make mutants        whether the tests that claim a requirement notice when it is broken
 #   make conformance    the requirement catalogue as a run against this library
 #
 # PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
@@ -16,7 +17,7 @@ TESTS =
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test test-all check bench requirements conformance clean peers
+.PHONY: help demo test test-all check bench requirements mutants conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +51,10 @@ bench:
 requirements:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
 	@$(BIN)/python tests/requirement_coverage.py
+
+mutants:
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python tests/mutants/run.py
 
 conformance:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test

@@ -105,8 +105,8 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
 
 
 def _print(arguments: argparse.Namespace, report: Report) -> None:
-    security = dataclasses.asdict(dataclasses.replace(report.security, account=None))
-    del security["account"]
+    security = dataclasses.asdict(dataclasses.replace(report.security, account=None, delegated=None))
+    del security["account"], security["delegated"]
     record = {"tls": report.tls, **security, "identity": report.identity, "milliseconds": report.milliseconds}
     if arguments.json:
         print_json({"authenticated": True, **record})

@@ -17,7 +17,7 @@ from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.package import Outcome
 from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
-from saslsspi.sspi.registry import package_problem, package_problem
+from saslsspi.sspi.registry import package_problem
 
 __all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
 

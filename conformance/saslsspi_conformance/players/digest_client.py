@@ -27,6 +27,7 @@ class DigestClient:
         user: The account to use; the target's own without one.
         wrong_password: Whether to hash another password.
         values: What to hash in place of the right thing: nonce, cnonce, nc, digest_uri, realm, authzid, qop.
+        hashed_qop: What to write and hash for qop, offered or not.
         on: An open connection to go on with.
     """
 
@@ -39,6 +40,7 @@ class DigestClient:
         cipher: str = "",
         user: tuple[str, str] | None = None,
         wrong_password: bool = False,
+        hashed_qop: bytes | None = None,
         on: ServerConversation | None = None,
         **values: bytes | None,
     ) -> None:
@@ -49,7 +51,9 @@ class DigestClient:
         self.cipher = cipher
         self.user = user or (setting.user or bench.target.account.user, setting.password or bench.target.account.password)
         self._wrong_password = wrong_password
-        self._given = values
+        self._given = dict(values)
+        if hashed_qop is not None:
+            self._given["qop"] = hashed_qop
         self.challenge = Directives((), "")
         self.raw_challenge = b""
         self.response = b""
@@ -167,14 +171,19 @@ class Protected:
     def __init__(self, client: DigestClient) -> None:
         ha1 = client.values.ha1()
         self._connection = client.connection
+        self.probe = client.connection.probe
         self.out = Keys(ha1, to_server=True, cipher=client.cipher)
         self.back = Keys(ha1, to_server=False, cipher=client.cipher)
         self.stream = Stream(client.connection.receive)
         self.buffers: list[bytes] = []
 
+    def send(self, wire: bytes) -> None:
+        """Send octets."""
+        self._connection.send(wire)
+
     def ask(self, wire: bytes) -> Seen:
         """Send octets and see whether the answer to a probe comes back: DELIVERED, or how it was refused."""
-        self._connection.send(wire)
+        self.send(wire)
         return self.answered()
 
     def answered(self) -> Seen:

@@ -57,7 +57,7 @@ class _Memory:
 
     def mechanisms(self) -> tuple[str, ...]:
         """Return what is installed of what we have cases for."""
-        return tuple(name for name in MECHANISMS.names() if name in _NAMES)
+        return tuple(plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None and plugin.name in _NAMES)
 
 
 class MemoryServerTarget(_Memory):
