@@ -7,6 +7,7 @@ import sys
 
 import cryptography
 
+import credssp
 import digest_md5
 import ntlm
 
@@ -17,6 +18,7 @@ def main() -> None:
     print("The best of 25 interleaved rounds, in microseconds; × floor is the ratio to the bare calls.")
     digest_md5.run()
     ntlm.run()
+    credssp.run()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "serve": "run the embedded servers, for trying clients out",
     "client": "the client's side of one exchange on standard input and output",
     "server": "the server's side of one exchange on standard input and output",
+    "probe": "what a server offers, and what is weak about it",
+    "conformance": "the specifications as a test run, for this library and for anybody's server",
 }
 """The commands, each the module of its name in saslsspi.cli, which brings configure(parser) and run(arguments)."""
 

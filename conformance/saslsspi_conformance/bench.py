@@ -55,6 +55,7 @@ class Setting:
         bindings: Data of a TLS channel around the exchange, as tls-server-end-point; b"" is none.
         external_ssf: The strength of that channel.
         external_identity: Server: whom that channel has authenticated.
+        last_data_apart: Server: whether the last data go as one more challenge, as where the carrier has no room.
     """
 
     user: str = ""
@@ -72,6 +73,7 @@ class Setting:
     bindings: bytes = b""
     external_ssf: int = 0
     external_identity: str = ""
+    last_data_apart: bool = False
 
 
 DEFAULT: Final = Setting()

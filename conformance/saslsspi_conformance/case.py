@@ -103,6 +103,7 @@ class Case:
         run: The function.
         title: What is right, in a sentence.
         destructive: Whether the target counts it as a failed logon.
+        carrier: The protocol that it is about, "ldap" for one; "" is any.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Case:
     run: Callable[[Bench], Seen]
     title: str
     destructive: bool
+    carrier: str
 
     @property
     def rules(self) -> tuple[Requirement, ...]:
@@ -142,7 +144,7 @@ _CASES: Final[dict[str, Case]] = {}
 
 
 def _register(
-    target: Plays, requirements: tuple[str, ...], accept: frozenset[Outcome], destructive: bool | None
+    target: Plays, requirements: tuple[str, ...], accept: frozenset[Outcome], destructive: bool | None, carrier: str
 ) -> Callable[[CaseFunction], CaseFunction]:
     def add(function: CaseFunction) -> CaseFunction:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
@@ -153,14 +155,14 @@ def _register(
         title = " ".join((function.__doc__ or "").split())
         assert title, f"{name} says nothing about itself"
         costs = target is Plays.SERVER and accept == REFUSAL if destructive is None else destructive
-        _CASES[name] = Case(name, requirements, target, accept, function, title, costs)
+        _CASES[name] = Case(name, requirements, target, accept, function, title, costs, carrier)
         return function
 
     return add
 
 
 def against_server(
-    *requirements: str, accept: frozenset[Outcome] = HOLDS, destructive: bool | None = None
+    *requirements: str, accept: frozenset[Outcome] = HOLDS, destructive: bool | None = None, carrier: str = ""
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the client.
 
@@ -168,15 +170,16 @@ def against_server(
         requirements: The ids of what it shows.
         accept: The outcomes that are right.
         destructive: Whether it costs a failed logon; None: where only a refusal is right.
+        carrier: The protocol that it is about; "" is any.
     """
-    return _register(Plays.SERVER, requirements, accept, destructive)
+    return _register(Plays.SERVER, requirements, accept, destructive, carrier)
 
 
 def against_client(
-    *requirements: str, accept: frozenset[Outcome] = HOLDS
+    *requirements: str, accept: frozenset[Outcome] = HOLDS, carrier: str = ""
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the server; the arguments are those of against_server."""
-    return _register(Plays.CLIENT, requirements, accept, False)
+    return _register(Plays.CLIENT, requirements, accept, False, carrier)
 
 
 def all_cases() -> Mapping[str, Case]:

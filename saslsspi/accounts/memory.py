@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -29,6 +30,7 @@ class MemoryAuthority:
             accounts = [Account(username=name, password=password) for name, password in accounts.items()]
         self._accounts: dict[tuple[str, str], Account] = {}
         self._folded: dict[tuple[str, str], Account] = {}
+        self._hashes: dict[tuple[str, str], dict[str, Account]] = {}
         for account in accounts:
             user, realm = account.username, account.realm or account.domain
             self._accounts[user, realm] = account
@@ -41,6 +43,8 @@ class MemoryAuthority:
 
     def lookup(self, question: Question) -> Account | None:
         """Return the account of a user in a realm, the one of that realm before the one of every realm."""
+        if question.hashed_with:
+            return self._hashed(question)
         for realm in (question.realm, ""):
             account = self._accounts.get((question.username, realm))
             if account is None and question.any_case:
@@ -48,6 +52,19 @@ class MemoryAuthority:
             if account is not None and _serves(account, question.secrets):
                 return account
         return None
+
+    def _hashed(self, question: Question) -> Account | None:
+        """Return the account whose name has the hash; the names of a realm are hashed once."""
+        known = self._hashes.get((question.hashed_with, question.realm))
+        if known is None:
+            known = {
+                hashlib.new(question.hashed_with, f"{user}:{question.realm}".encode()).hexdigest(): account
+                for (user, realm), account in self._accounts.items()
+                if realm in (question.realm, "")
+            }
+            self._hashes[question.hashed_with, question.realm] = known
+        account = known.get(question.username)
+        return account if account is not None and _serves(account, question.secrets) else None
 
 
 def _serves(account: Account, secrets: tuple[Secret, ...]) -> bool:

@@ -102,6 +102,7 @@ from saslsspi.sspi.message_functions import decrypt_message, encrypt_message, ma
 from saslsspi.sspi.policy import (
     ChannelBindingPolicy,
     CredSspPolicy,
+    HttpDigestPolicy,
     NegotiatePolicy,
     NtlmPolicy,
     NtlmResponses,
@@ -142,6 +143,7 @@ __all__ = [
     "Delegated",
     "Environment",
     "ExportFlags",
+    "HttpDigestPolicy",
     "InitializeContextResult",
     "IscReq",
     "IscRet",

@@ -7,6 +7,8 @@ The contracts of authority and nonce store stand here; implementations are in sa
 from __future__ import annotations
 
 import enum
+import hashlib
+import hmac
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -50,12 +52,22 @@ class Question(NamedTuple):
         realm: The realm or domain that the client named, "" without one.
         secrets: Which secrets suffice, the weakest first.
         any_case: Whether names are compared without regard to case, as Windows does.
+        hashed_with: Name of a hash of hashlib: the username is H(user:realm) by it, in hex (RFC 7616 section 3.4.4);
+            "" for a username as it is.
     """
 
     username: str
     realm: str
     secrets: tuple[Secret, ...]
     any_case: bool = False
+    hashed_with: str = ""
+
+    def means(self, username: str) -> bool:
+        """Whether an account of this name is the one that is asked for."""
+        if self.hashed_with:
+            digest = hashlib.new(self.hashed_with, f"{username}:{self.realm}".encode()).hexdigest()
+            return hmac.compare_digest(digest, self.username)
+        return self.username == username or (self.any_case and self.username.casefold() == username.casefold())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +124,7 @@ class SingleAccount:
 
     def lookup(self, question: Question) -> Account | None:
         """Return the one account when it is the one that is meant."""
-        asked, held = question.username, self._account.username
-        same = asked.casefold() == held.casefold() if question.any_case else asked == held
-        return self._account if same else None
+        return self._account if question.means(self._account.username) else None
 
 
 class NonceRecord(NamedTuple):

@@ -228,16 +228,18 @@ def _token(inputs: SecBufferDesc | None) -> bytes:
 def _request(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) -> Request:
     bindings = None
     parameters: tuple[bytes, ...] = ()
-    protocols = b""
+    protocols = target_host = b""
     if inputs is not None:
         packed = inputs.first(SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
         bindings = None if packed is None or not packed.count else ChannelBindings.from_bytes(packed.data)
         parameters = tuple(buffer.data for buffer in inputs.all(SecBufferType.SECBUFFER_PKG_PARAMS))
+        host = inputs.first(SecBufferType.SECBUFFER_TARGET_HOST)
+        target_host = b"" if host is None else host.data
         offered = inputs.first(SecBufferType.SECBUFFER_APPLICATION_PROTOCOLS)
         protocols = b"" if offered is None else offered.data
     # An initiator asks and looks afterwards at what it got; an acceptor's flags are what it requires.
     required = flags if side is Side.ACCEPT else 0
-    return Request(target, required, flags, bindings, parameters, protocols=protocols)
+    return Request(target, required, flags, bindings, parameters, target_host=target_host, protocols=protocols)
 
 
 def _fragment(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> Leg:

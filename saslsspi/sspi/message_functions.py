@@ -12,6 +12,7 @@ from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.flags import QopFlags, SecBufferType
 from saslsspi.sspi.handles import CtxtHandle
 from saslsspi.sspi.package import Numbering, Part, Protection
+from saslsspi.sspi.request_protection import RequestProtection
 
 __all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
 
@@ -126,12 +127,18 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
 
 
 def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
-    """Sign the DATA buffers together and put the signature into the TOKEN buffer (MakeSignature)."""
+    """Sign the DATA buffers together and put the signature into the TOKEN buffer (MakeSignature).
+
+    Digest for HTTP signs a request in place of a message: see docs/http.md for its SECBUFFER_PKG_PARAMS.
+    """
     protection = context._opened().protection()
     _check_call(protection, qop, seq_no)
     token = message.first(_TOKEN)
     if token is None:
         raise InvalidToken("MakeSignature needs a SECBUFFER_TOKEN for the signature")
+    if isinstance(protection, RequestProtection):
+        token.fill(protection.sign_request(_parameters(message), token.require))
+        return
     token.require(protection.sizes.max_signature)
     token.fill(protection.sign(_joined(message, protection), seq_no))
 
@@ -151,6 +158,9 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
     token = message.first(_TOKEN)
     if token is None:
         raise InvalidToken("VerifySignature needs the signature in a SECBUFFER_TOKEN")
+    if isinstance(protection, RequestProtection):
+        protection.verify_request(_parameters(message), token.data)
+        return 0
     protection.verify(_joined(message, protection), token.data, seq_no)
     return 0
 
@@ -160,6 +170,10 @@ def _check_call(protection: Protection, qop: int, seq_no: int) -> None:
         raise QopNotSupported(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
     if seq_no and protection.numbering is Numbering.ZERO:
         raise InvalidParameter("seq_no must be 0: the context counts its messages itself")
+
+
+def _parameters(message: SecBufferDesc) -> tuple[bytes, ...]:
+    return tuple(buffer.data for buffer in message.all(SecBufferType.SECBUFFER_PKG_PARAMS))
 
 
 def _plain_buffers(message: SecBufferDesc) -> list[SecBuffer]:

@@ -95,6 +95,7 @@ class Request(NamedTuple):
     bindings: ChannelBindings | None = None
     parameters: tuple[bytes, ...] = ()
     authzid: str = ""
+    target_host: bytes = b""
     protocols: bytes = b""
 
 

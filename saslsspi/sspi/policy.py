@@ -228,6 +228,7 @@ class Policy:
         ntlm: What NTLM may do.
         negotiate: What Negotiate may choose.
         credssp: What CredSSP may do.
+        http_digest: What Digest for HTTP may do.
         allow_plaintext: Whether a password may cross a channel that nothing encrypts (RFC 4616 section 5).
         allow_anonymous: Whether a server lets in who authenticates as nobody (RFC 4505 section 5).
         min_iterations: Least SCRAM iteration count that is taken or announced (RFC 7677 section 3).
@@ -246,6 +247,7 @@ class Policy:
     ntlm: NtlmPolicy = NtlmPolicy()
     negotiate: NegotiatePolicy = NegotiatePolicy()
     credssp: CredSspPolicy = CredSspPolicy()
+    http_digest: HttpDigestPolicy = HttpDigestPolicy()
     allow_plaintext: bool = False
     allow_anonymous: bool = False
     min_iterations: int = 4096

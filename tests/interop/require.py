@@ -49,6 +49,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "ldap3": Needs(modules=("ldap3",)),
     "pure-sasl": Needs(modules=("puresasl",)),
     "pyspnego": Needs(modules=("spnego",)),
+    "requests-credssp": Needs(modules=("requests", "requests_credssp")),
     "sspilib": Needs(modules=("sspilib",)),
     "scramp": Needs(modules=("scramp",)),
 }

@@ -381,12 +381,6 @@ class TestFlags:
             Acceptor(inbound(), int(flag)).step(None)
         assert caught.value.status is SecurityStatus.SEC_E_SECURITY_QOS_FAILED
 
-    @pytest.mark.requirement("SSPI-ASC-20", "SSPI-ASC-34")
-    def test_proxy_bindings_and_allow_missing_bindings_exclude_each_other(self) -> None:
-        both = AscReq.ASC_REQ_PROXY_BINDINGS | AscReq.ASC_REQ_ALLOW_MISSING_BINDINGS
-        with pytest.raises((errors.SecurityQosFailed, errors.UnsupportedFunction)):
-            Acceptor(inbound(), int(both)).step(None)
-
     @pytest.mark.requirement("SSPI-ISC-DIGEST-33", "SSPI-ASC-25", "SSPI-ISC-DIGEST-24", "SSPI-ASC-28")
     def test_stream_connection_and_extended_error_are_taken(self) -> None:
         asked = IscReq.ISC_REQ_STREAM | IscReq.ISC_REQ_CONNECTION | IscReq.ISC_REQ_EXTENDED_ERROR

@@ -420,7 +420,7 @@ def proof_with_integrity(bench: Bench) -> Seen:
 @against_server("RFC2831-2.1.3-11", "RFC4422-5-04", accept=REFUSAL)
 def words_after_the_proof(bench: Bench) -> Seen:
     """Where the rspauth comes as a challenge, anything but an empty response fails."""
-    client = DigestClient(bench)
+    client = DigestClient(bench, Setting(last_data_apart=bench.target.local))
     client.begin()
     answer = client.connection.respond(client.write())
     if answer.outcome is not Outcome.CHALLENGE:

@@ -14,7 +14,7 @@ from saslsspi.sasl.registry import MECHANISMS
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
 from saslsspi_conformance.case import Outcome
 
-__all__ = ["OTHER", "OWN", "UNUSUAL", "MemoryClientTarget", "MemoryServerTarget"]
+__all__ = ["OTHER", "OWN", "UNUSUAL", "MemoryClientTarget", "MemoryServerTarget", "own_accounts"]
 
 OWN: Final = Account("chris", "secret", "example.org")
 OTHER: Final = Account("dana", "another secret", "example.org")
@@ -27,7 +27,7 @@ _NAMES: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "ANONYMOUS", "SCRAM-SHA-1", 
                  "SCRAM-SHA-256-PLUS")  # fmt: skip
 
 
-def _accounts() -> list[saslsspi.Account]:
+def own_accounts() -> list[saslsspi.Account]:
     passwords = {OWN.user: OWN.password, OTHER.user: OTHER.password, **UNUSUAL}
     return [
         saslsspi.Account(username=user, password=password, may_act_as=frozenset({OTHER.user} if user == OWN.user else ()))
@@ -64,7 +64,7 @@ class MemoryServerTarget(_Memory):
     """Our server; what it is told under the layer it says back."""
 
     def __init__(self) -> None:
-        self._authority = saslsspi.MemoryAuthority(_accounts())
+        self._authority = saslsspi.MemoryAuthority(own_accounts())
         self._nonces = saslsspi.MemoryNonceStore()
         self._clock = [0.0]
 
@@ -84,6 +84,7 @@ class MemoryServerTarget(_Memory):
                 bindings=bindings,
                 external_ssf=setting.external_ssf or (256 if bindings or mechanism == "PLAIN" else 0),
                 external_identity=setting.external_identity or None,
+                success_data=not setting.last_data_apart,
             )
 
         return MemoryServerConversation(serve, transcript)

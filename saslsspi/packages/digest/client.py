@@ -21,6 +21,7 @@ from saslsspi.errors import (
 from saslsspi.packages.digest.charset import decode, encode, secret_hashes
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import ClientSession, DigestCredential, SessionKey
+from saslsspi.packages.digest.http_client import HttpDigestClient
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.protection import DigestProtection
@@ -37,6 +38,7 @@ _CNONCE_SIZE: Final = 18  # octets of randomness; section 2.1.2 asks for at leas
 # RFC 3986: the characters of a URI, percent signs included.
 _URI: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+").fullmatch
 _SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+_HTTP: Final = int(IscReq.ISC_REQ_HTTP)
 
 
 class _Position(enum.Enum):
@@ -46,6 +48,7 @@ class _Position(enum.Enum):
     CHALLENGE = enum.auto()
     ANSWER_TO_INITIAL_RESPONSE = enum.auto()
     PROOF = enum.auto()
+    HTTP = enum.auto()  # another protocol, in a room of its own
 
     __hash__ = object.__hash__  # as for sspi.package.Side
 
@@ -53,7 +56,17 @@ class _Position(enum.Enum):
 class DigestClient(Exchange):
     """One client's exchange; ends in an outcome only when the server's rspauth has been verified."""
 
-    __slots__ = ("_credential", "_environment", "_expected", "_key", "_position", "_session", "_size", "outcome")
+    __slots__ = (
+        "_credential",
+        "_environment",
+        "_expected",
+        "_http",
+        "_key",
+        "_position",
+        "_session",
+        "_size",
+        "outcome",
+    )
 
     def __init__(self, credential: DigestCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
@@ -66,6 +79,10 @@ class DigestClient(Exchange):
         return _LEGS[self._position](self, token, request)
 
     def _begin(self, token: bytes, request: Request) -> Leg:
+        if request.wished & _HTTP:
+            self._position = _Position.HTTP
+            self._http = HttpDigestClient(self._credential, self._environment)
+            return self._continue_http(token, request)
         if token:
             return self._answer(token, request)
         self._position = _Position.CHALLENGE
@@ -78,6 +95,11 @@ class DigestClient(Exchange):
         # Section 2.2.1: "it uses the values of the previous authentication, with the nonce count one greater".
         self._position = _Position.ANSWER_TO_INITIAL_RESPONSE
         return Leg(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
+
+    def _continue_http(self, token: bytes, request: Request) -> Leg:
+        leg = self._http.step(token, request)
+        self.outcome = self._http.outcome
+        return leg
 
     def _answer_or_proof(self, token: bytes, request: Request) -> Leg:
         """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
@@ -239,4 +261,5 @@ _LEGS: Final[Mapping[_Position, Callable[[DigestClient, bytes, Request], Leg]]] 
     _Position.CHALLENGE: DigestClient._answer,
     _Position.ANSWER_TO_INITIAL_RESPONSE: DigestClient._answer_or_proof,
     _Position.PROOF: DigestClient._finish,
+    _Position.HTTP: DigestClient._continue_http,
 }

@@ -103,6 +103,7 @@ class DigestCredential(Credential):
         sessions: Outbound: sessions to take up again.
         offers: Inbound: prepared challenges by flags.
         permissions: Outbound: what may be chosen, by flags.
+        http: Inbound, HTTP: what its contexts share, made with the first.
     """
 
     username: str = ""
@@ -113,6 +114,7 @@ class DigestCredential(Credential):
     sessions: SessionCache = field(default_factory=SessionCache)
     offers: dict[tuple[int, int], Offer] = field(default_factory=dict)
     permissions: dict[tuple[int, int], Permitted] = field(default_factory=dict)
+    http: object = None
 
     def permits(self, required: int, wished: int, policy: Policy) -> Permitted:
         """Return what an initiator's flags and the handle's policy permit."""

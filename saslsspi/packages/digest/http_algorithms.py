@@ -107,6 +107,6 @@ def entity_hash(algorithm: Algorithm, given: bytes) -> bytes:
     value = given.lower()
     if len(value) != algorithm.hex_size or value.strip(b"0123456789abcdef"):
         raise InvalidToken(
-            f"H(entity-body) is {len(given)} octets, and {algorithm.name.decode()} makes {algorithm.hex_size} hex digits"
+            f"H(entity-body) is {len(given)} octets; {algorithm.name.decode()} makes {algorithm.hex_size} hex digits"
         )
     return value

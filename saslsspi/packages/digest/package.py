@@ -38,7 +38,7 @@ _INFO: Final = SecPkgInfo(
     rpcid=21,  # RPC_C_AUTHN_DIGEST
     max_token=MAX_TOKEN,
     name="WDigest",
-    comment="Digest Authentication (RFC 2831)",
+    comment="Digest Authentication (RFC 2831, RFC 7616)",
 )
 _REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_DELEGATE | IscReq.ISC_REQ_PROMPT_FOR_CREDS)
 _KNOWN_ACCEPTING: Final = int(
@@ -52,7 +52,10 @@ _KNOWN_ACCEPTING: Final = int(
     | AscReq.ASC_REQ_STREAM
     | AscReq.ASC_REQ_INTEGRITY
 )
-_HTTP: Final = int(IscReq.ISC_REQ_HTTP)  # the same bit on both sides
+_HTTP: Final = int(IscReq.ISC_REQ_HTTP)  # the same bit on both sides; ALLOW_MISSING_BINDINGS to other packages
+_HTTP_ACCEPTING: Final = int(AscReq.ASC_REQ_HTTP | AscReq.ASC_REQ_PROXY_BINDINGS)
+_CONFIDENTIALITY: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # the same bit on both sides
+_SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
 
 
 class DigestPackage(Package):
@@ -93,16 +96,24 @@ class DigestPackage(Package):
     def check_flags(self, side: Side, flags: int) -> None:
         """Refuse what the pages of InitializeSecurityContext and AcceptSecurityContext (Digest) refuse."""
         if flags & _HTTP:
-            raise UnsupportedFunction(
-                "Digest for HTTP is not offered by this version; leave the HTTP flag out for SASL"
-            )
+            _check_http_flags(side, flags)
         if side is Side.INITIATE and flags & _REFUSED_INITIATING:
             raise UnsupportedFunction("Digest cannot delegate credentials and does not prompt for them")
-        if side is Side.ACCEPT and flags & ~_KNOWN_ACCEPTING:
-            unknown = AscReq(flags & ~_KNOWN_ACCEPTING)
+        known = _KNOWN_ACCEPTING | _HTTP_ACCEPTING if flags & _HTTP else _KNOWN_ACCEPTING
+        if side is Side.ACCEPT and flags & ~known:
+            unknown = AscReq(flags & ~known)
             raise SecurityQosFailed(f"AcceptSecurityContext (Digest) does not know {unknown!r}")
 
     def reauthenticate(self, side: Side) -> None:
         """A client may begin anew; a server's context is finished (AcceptSecurityContext (Digest), Return value)."""
         if side is Side.ACCEPT:
             raise LogonFailure("the context is established; begin a new one for the next logon")
+
+
+def _check_http_flags(side: Side, flags: int) -> None:
+    # "Because this flag is not valid for HTTP authentication, it cannot be used with the ISC_REQ_HTTP flag."
+    if flags & _CONFIDENTIALITY:
+        refusal = SecurityQosFailed if side is Side.ACCEPT else UnsupportedFunction
+        raise refusal("Digest encrypts messages in SASL use only; HTTP has TLS for it")
+    if side is Side.INITIATE and flags & _SUPPLIED:
+        raise UnsupportedFunction("in HTTP use the SECBUFFER_PKG_PARAMS buffers hold the request, not credentials")

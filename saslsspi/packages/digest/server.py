@@ -24,13 +24,15 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.digest.charset import decode, secret_hashes
 from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.http_server import HttpDigestServer
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.messages import Response, ResponseAuth
 from saslsspi.packages.digest.protection import DigestProtection
 from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
 from saslsspi.sspi.authorization import authorize
 from saslsspi.sspi.environment import Account, Environment, NonceRecord, Question, Secret
-from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.sspi.flags import AscReq
+from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Request, Side
 from saslsspi.sspi.policy import Tolerances, tolerance_names
 
 __all__ = ["DigestServer"]
@@ -43,6 +45,7 @@ _NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least
 _BARE_BACKSLASH: Final = int(Tolerances.BARE_BACKSLASH)
 _UTF8_WITHOUT_CHARSET: Final = int(Tolerances.UTF8_WITHOUT_CHARSET)
 _SECRETS: Final = (Secret.HA1, Secret.PASSWORD)
+_HTTP: Final = int(AscReq.ASC_REQ_HTTP)  # in this package the bit is this one, not ALLOW_MISSING_BINDINGS
 
 
 class _Position(enum.Enum):
@@ -51,6 +54,7 @@ class _Position(enum.Enum):
     BEGINNING = enum.auto()
     RESPONSE = enum.auto()
     ANSWER = enum.auto()  # the authority's, not the peer's
+    HTTP = enum.auto()  # another protocol, in a room of its own
 
     __hash__ = object.__hash__  # as for sspi.package.Side
 
@@ -77,7 +81,17 @@ class _Session(NamedTuple):
 class DigestServer(Exchange):
     """One server's exchange."""
 
-    __slots__ = ("_credential", "_environment", "_nonce", "_offer", "_position", "_response", "_usernames", "outcome")
+    __slots__ = (
+        "_credential",
+        "_environment",
+        "_http",
+        "_nonce",
+        "_offer",
+        "_position",
+        "_response",
+        "_usernames",
+        "outcome",
+    )
 
     def __init__(self, credential: DigestCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
@@ -89,8 +103,12 @@ class DigestServer(Exchange):
         """Take the client's message; see Exchange.step."""
         return _LEGS[self._position](self, token, request)
 
-    def _begin(self, token: bytes, request: Request) -> Leg:
+    def _begin(self, token: bytes, request: Request) -> Leg | Question:
         """Answer with a digest-challenge, or take a session up again."""
+        if request.wished & _HTTP:
+            self._position = _Position.HTTP
+            self._http = HttpDigestServer(self._credential, self._environment)
+            return self._continue_http(token, request)
         self._offer = self._credential.offer(request.required, request.wished, self._environment.policy)
         stale = False
         if token and self._environment.nonce_store is not None:
@@ -102,6 +120,23 @@ class DigestServer(Exchange):
         if stale:
             return Leg(Event.CONTINUE, self._offer.challenge._replace(nonce=self._nonce, stale=True).to_bytes())
         return Leg(Event.CONTINUE, self._offer.head + self._nonce + self._offer.tail)
+
+    def _continue_http(self, token: bytes, request: Request) -> Leg | Question:
+        reply = self._http.step(token, request)
+        self.outcome = self._http.outcome
+        return reply
+
+    def complete(self, token: bytes) -> Leg:
+        """See Exchange.complete; only HTTP use of Digest has it."""
+        if self._position is not _Position.HTTP:
+            return super().complete(token)
+        leg = self._http.complete(token)
+        self.outcome = self._http.outcome
+        return leg
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """See Exchange.attribute."""
+        return self._http.attribute(kind) if self._position is _Position.HTTP else None
 
     def _take_up(self, token: bytes) -> tuple[Leg | None, bool]:
         """Subsequent authentication (section 2.2): return success, or whether the session is merely too old.
@@ -172,6 +207,10 @@ class DigestServer(Exchange):
 
     def resume(self, account: Account | None) -> Leg | Question:
         """Verify the response with what the authority knows of the user."""
+        if self._position is _Position.HTTP:
+            reply = self._http.resume(account)
+            self.outcome = self._http.outcome
+            return reply
         response = self._response
         username = self._usernames.pop(0)
         realm = decode(response.realm or b"", response.utf8)
@@ -293,4 +332,5 @@ _LEGS: Final[Mapping[_Position, Callable[[DigestServer, bytes, Request], Leg | Q
     _Position.BEGINNING: DigestServer._begin,
     _Position.RESPONSE: DigestServer._receive,
     _Position.ANSWER: _out_of_turn,
+    _Position.HTTP: DigestServer._continue_http,
 }

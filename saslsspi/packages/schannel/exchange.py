@@ -125,6 +125,11 @@ class TlsExchange(Exchange):
         at = 0
         while True:
             size = 0 if at >= whole else 5 + (token[at + 3] << 8 | token[at + 4])
+            if size > 5 and token[at] == 22 and token[at + 5] == 13:
+                # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it.
+                connection.certificate_request = token[at + 5 : at + size]
+                self._told = True
+                return Leg(Event.ASK_CREDENTIALS, None, len(token) - at)
             self._incoming.write(token[at : at + size])
             at += size
             leg = self._shake(connection, len(token) - at, request)

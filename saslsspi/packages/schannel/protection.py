@@ -77,18 +77,17 @@ class TlsProtection(Protection):
     def open_record(self, octets: Octets) -> Opened:
         """See Protection.open_record."""
         if len(octets) < HEADER_SIZE:
-            raise IncompleteMessage("the header of a record is not whole", missing=whole_records(octets)[1])
+            raise IncompleteMessage("the header of a record is not whole", missing=HEADER_SIZE - len(octets))
         size = record_size(octets)
         if len(octets) < size:
             raise IncompleteMessage("a record is not whole", missing=size - len(octets))
         self._incoming.write(octets[:size] if len(octets) > size else octets)
         try:
-            return Opened(self._connection.read(size), size)
+            text = self._connection.read(size)
+            return Opened(text, size, closed=not text)  # Python reads nothing at close_notify
         except ssl.SSLWantReadError:
             self._on_silence()
             return Opened(b"", size)
-        except ssl.SSLZeroReturnError:
-            return Opened(b"", size, closed=True)
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
 
@@ -127,18 +126,19 @@ class TlsProtection(Protection):
         incoming.write(octets)
         texts: list[bytes] = []
         try:
-            text = read(size)
-            if not incoming.pending:
-                return text
-            texts.append(text)
-            while incoming.pending:
-                texts.append(read(size))
+            while text := read(size):
+                if not incoming.pending:
+                    if not texts:
+                        return text
+                    texts.append(text)
+                    return b"".join(texts)
+                texts.append(text)
         except ssl.SSLWantReadError:
             self._on_silence()
-        except ssl.SSLZeroReturnError:
-            raise ContextExpired("the peer has closed its direction") from None
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
+        else:
+            raise ContextExpired("the peer has closed its direction")  # Python reads nothing at close_notify
         return b"".join(texts)
 
 

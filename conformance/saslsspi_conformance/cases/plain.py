@@ -1,0 +1,206 @@
+"""RFC 4616, RFC 4505 and RFC 4422 appendix A: PLAIN, ANONYMOUS and EXTERNAL."""
+
+from __future__ import annotations
+
+from saslsspi_conformance.bench import Answer, Bench, Setting
+from saslsspi_conformance.case import (
+    REFUSAL,
+    SUCCESS,
+    CaseFunction,
+    NotApplicable,
+    Outcome,
+    Seen,
+    against_client,
+    against_server,
+    holds,
+)
+
+
+def _plain(bench: Bench, authzid: bytes = b"", user: bytes | None = None, password: bytes | None = None) -> Answer:
+    bench.need("PLAIN")
+    account = bench.target.account
+    name = account.user.encode() if user is None else user
+    secret = account.password.encode() if password is None else password
+    return _begin(bench, "PLAIN", b"\0".join((authzid, name, secret)))
+
+
+def _begin(bench: Bench, mechanism: str, message: bytes, setting: Setting | None = None) -> Answer:
+    connection = bench.connect(setting or Setting())
+    if bench.target.initial_response:
+        return connection.begin(mechanism, message)
+    answer = connection.begin(mechanism)
+    return connection.respond(message) if answer.outcome is Outcome.CHALLENGE else answer
+
+
+@against_server("RFC4616-2-01", "RFC4616-2-04", "RFC4616-2-06", "RFC4422-3.4.1-02", "RFC4422-3.4.1-03", "RFC4422-3-02",
+                accept=SUCCESS)  # fmt: skip
+def plain(bench: Bench) -> Seen:
+    """NUL, name, NUL, password authenticate, as one's own identity."""
+    return _plain(bench).seen
+
+
+@against_server("RFC4422-3-03", "RFC4422-5-01")
+def empty_challenge(bench: Bench) -> Seen:
+    """Without an initial response PLAIN begins with an empty challenge."""
+    bench.need("PLAIN")
+    answer = bench.connect().begin("PLAIN")
+    return holds(answer.outcome is Outcome.CHALLENGE and not answer.data, f"{answer.outcome} {answer.text}")
+
+
+@against_server("RFC4422-3-03", "RFC4422-5-01", accept=SUCCESS)
+def plain_without_initial_response(bench: Bench) -> Seen:
+    """The response to the empty challenge authenticates."""
+    bench.need("PLAIN")
+    connection = bench.connect()
+    connection.begin("PLAIN")
+    account = bench.target.account
+    return connection.respond(f"\0{account.user}\0{account.password}".encode()).seen
+
+
+def _refused(name: str, title: str, *requirements: str, **given: bytes) -> CaseFunction:
+    def case(bench: Bench) -> Seen:
+        return _plain(bench, **given).seen
+
+    case.__name__ = name
+    case.__doc__ = title
+    return against_server(*requirements, accept=REFUSAL)(case)
+
+
+_refused("plain_wrong_password", "A wrong password does not authenticate.", "RFC4616-2-06", password=b"wrong one")
+_refused("plain_four_parts", "A NUL within a field does not authenticate.", "RFC4616-2-02", password=b"a\0b")
+_refused("plain_no_name", "An empty name does not authenticate.", "RFC4616-2-05", user=b"")
+_refused("plain_no_password", "An empty password does not authenticate.", "RFC4616-2-05", password=b"")
+_refused("plain_not_utf8", "A message that is not UTF-8 does not authenticate.", "RFC4616-2-11", password=b"\xff\xfe")
+_refused("plain_forbidden_authzid", "An identity that the user may not assume does not authenticate.", "RFC4616-2-06",
+         "RFC4422-2-02", authzid=b"nobody-at-all")  # fmt: skip
+_refused("plain_prepared_to_nothing", "A password of which SASLprep leaves nothing does not authenticate.",
+         "RFC4616-2-09", password="\u00ad".encode())  # fmt: skip
+
+
+@against_server("RFC4616-2-02", accept=REFUSAL)
+def plain_one_part(bench: Bench) -> Seen:
+    """A message without a NUL does not authenticate."""
+    bench.need("PLAIN")
+    return _begin(bench, "PLAIN", b"nobody-at-all").seen
+
+
+@against_server("RFC4616-2-03", accept=frozenset({Outcome.FAILURE}))
+def plain_long_fields(bench: Bench) -> Seen:
+    """Fields of 255 octets are processed: the answer is that of a wrong password."""
+    return _plain(bench, user=b"u" * 255, password=b"p" * 255).seen
+
+
+@against_server("RFC4616-2-07", accept=SUCCESS)
+def plain_prepared_name(bench: Bench) -> Seen:
+    """A name that SASLprep maps to the account's authenticates."""
+    name = bench.target.account.user
+    return _plain(bench, user=(name[:1] + "\u00ad" + name[1:]).encode()).seen
+
+
+@against_server("RFC4616-2-12", accept=REFUSAL)
+def plain_in_clear(bench: Bench) -> Seen:
+    """A password is not taken where nothing encrypts the channel."""
+    bench.need("PLAIN")
+    if not bench.target.local:
+        raise NotApplicable("what the server's configuration permits is not known")
+    return bench.connect(Setting(external_ssf=1)).begin("PLAIN", b"\0chris\0secret").seen
+
+
+@against_client("RFC4616-2-01")
+def client_message(bench: Bench) -> Seen:
+    """The client sends identity, NUL, name, NUL, password in UTF-8."""
+    bench.need("PLAIN")
+    setting = Setting(user="josé", password="пароль", authzid="dana")
+    return holds(bench.meet("PLAIN", setting).start().data == "dana\0josé\0пароль".encode())
+
+
+@against_client("RFC4616-2-12", accept=REFUSAL)
+def client_in_clear(bench: Bench) -> Seen:
+    """The client does not send a password where nothing encrypts the channel."""
+    bench.need("PLAIN")
+    from saslsspi.errors import SaslError
+
+    try:
+        return bench.meet("PLAIN", Setting(external_ssf=1)).start().seen
+    except SaslError as error:
+        return Seen(Outcome.FAILURE, str(error))
+
+
+@against_client("RFC4616-2-02", accept=REFUSAL)
+def client_nul(bench: Bench) -> Seen:
+    """The client does not send a NUL within a field."""
+    bench.need("PLAIN")
+    from saslsspi.errors import SaslError
+
+    try:
+        return bench.meet("PLAIN", Setting(password="a\0b")).start().seen
+    except SaslError as error:
+        return Seen(Outcome.FAILURE, str(error))
+
+
+@against_client("RFC4505-2-01")
+def anonymous_trace(bench: Bench) -> Seen:
+    """ANONYMOUS is one message, the trace."""
+    bench.need("ANONYMOUS")
+    return holds(bench.meet("ANONYMOUS", Setting(user="sirhc")).start().data == b"sirhc")
+
+
+@against_client("RFC4505-2-01", accept=REFUSAL)
+def anonymous_trace_too_long(bench: Bench) -> Seen:
+    """A trace of 256 characters is not sent."""
+    bench.need("ANONYMOUS")
+    from saslsspi.errors import SaslError
+
+    try:
+        return bench.meet("ANONYMOUS", Setting(user="x" * 256)).start().seen
+    except SaslError as error:
+        return Seen(Outcome.FAILURE, str(error))
+
+
+_KNOWN = Setting(external_identity="chris", external_ssf=128)
+
+
+@against_server("RFC4422-EXT-A.1-04", "RFC4422-EXT-A.1-06")
+def external(bench: Bench) -> Seen:
+    """An empty message asks for the identity that the channel knows; no data come with success."""
+    bench.need("EXTERNAL")
+    answer = bench.connect(_KNOWN).begin("EXTERNAL", b"")
+    return holds(answer.outcome is Outcome.SUCCESS and answer.data is None, f"{answer.outcome}, data {answer.data!r}")
+
+
+@against_server("RFC4422-EXT-A.1-03", "RFC4422-5-01")
+def external_empty_challenge(bench: Bench) -> Seen:
+    """Without an initial response EXTERNAL begins with an empty challenge."""
+    bench.need("EXTERNAL")
+    connection = bench.connect(_KNOWN)
+    answer = connection.begin("EXTERNAL")
+    return holds(answer.data == b"" and connection.respond(b"").outcome is Outcome.SUCCESS)
+
+
+def _external_refused(name: str, title: str, *requirements: str, message: bytes, known: str = "chris") -> CaseFunction:
+    def case(bench: Bench) -> Seen:
+        bench.need("EXTERNAL")
+        return bench.connect(Setting(external_identity=known, external_ssf=128)).begin("EXTERNAL", message).seen
+
+    case.__name__ = name
+    case.__doc__ = title
+    return against_server(*requirements, accept=REFUSAL)(case)
+
+
+_external_refused("external_unknown_channel", "A channel that knows nobody does not authenticate.",
+                  "RFC4422-EXT-A.1-07", "RFC4422-EXT-A.3-01", message=b"", known="")  # fmt: skip
+_external_refused("external_unmapped", "An identity without an account does not authenticate.", "RFC4422-EXT-A.1-09",
+                  "RFC4422-3.6-04", message=b"", known="stranger")  # fmt: skip
+_external_refused("external_nul", "A NUL in the identity does not authenticate.", "RFC4422-EXT-A.1-05", message=b"a\0b")
+_external_refused("external_not_utf8", "An identity that is not UTF-8 does not authenticate.", "RFC4422-EXT-A.1-05",
+                  message=b"\xff")  # fmt: skip
+_external_refused("external_forbidden", "Another's identity does not authenticate.", "RFC4422-EXT-A.1-11",
+                  message=b"somebody-else")  # fmt: skip
+
+
+@against_client("RFC4422-EXT-A.1-02", "RFC4422-EXT-A.1-01")
+def external_client(bench: Bench) -> Seen:
+    """The client begins with the identity in UTF-8, or with an empty message."""
+    bench.need("EXTERNAL")
+    named = bench.meet("EXTERNAL", Setting(authzid="josé")).start().data
+    return holds(named == "josé".encode() and bench.meet("EXTERNAL").start().data == b"")

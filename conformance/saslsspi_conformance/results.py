@@ -1,0 +1,96 @@
+"""What a run found: one Result a case, and what they amount to."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from saslsspi_conformance.bench import Step
+from saslsspi_conformance.case import Case, Seen
+
+__all__ = ["Report", "Result", "Verdict", "exit_status", "judge"]
+
+
+class Verdict(enum.StrEnum):
+    """What a case says about its target."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    WARNING = "warning"
+    """A SHOULD, or a rule that is not in the text itself, is not kept."""
+    KNOWN = "known failure"
+    """It fails, as the file of --expect says."""
+    UNEXPECTED_PASS = "unexpected pass"
+    """It passes, though the file of --expect says that it fails."""
+    NOT_APPLICABLE = "not applicable"
+    NOT_RUN = "not run"
+    """To spare the account."""
+    ERROR = "could not test"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One case on one target.
+
+    Attributes:
+        detail: What was seen, or why there was nothing to see.
+        steps: What crossed the wire, secrets masked.
+        seconds: How long it took.
+    """
+
+    case: Case
+    verdict: Verdict
+    detail: str
+    seen: Seen | None = None
+    steps: tuple[Step, ...] = ()
+    seconds: float = 0.0
+
+    def explain(self) -> str:
+        """What a person needs to know of a case that did not pass."""
+        rules = "\n".join(
+            f"  {rule.id} ({rule.level}, section {rule.section})\n    {rule.text}" for rule in self.case.rules
+        )
+        right = " or ".join(sorted(self.case.accept))
+        wire = "\n".join(f"    {'->' if step.sender == 'tester' else '<-'} {step.text}" for step in self.steps)
+        seen = f"{self.seen.outcome}{': ' + self.seen.detail if self.seen.detail else ''}" if self.seen else self.detail
+        return (
+            f"{self.verdict.upper()} {self.case.name}\n  {self.case.title}\n{rules}\n  seen: {seen}\n  right: {right}"
+            + (f"\n  exchange:\n{wire}" if wire else "")
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """All results of one run."""
+
+    target: str
+    results: list[Result] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many results of each verdict."""
+        return Counter(result.verdict for result in self.results)
+
+    def summary(self) -> str:
+        """One line."""
+        counts = self.counts
+        parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts.get(verdict)]
+        return f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
+
+
+def judge(case: Case, seen: Seen, *, strict: bool) -> Verdict:
+    """Compare an outcome with the accepted ones."""
+    if seen.outcome in case.accept:
+        return Verdict.PASS
+    return Verdict.FAIL if case.binding or (strict and case.recommended) else Verdict.WARNING
+
+
+def exit_status(results: Sequence[Result]) -> int:
+    """0 conformant, 1 not, 3 could not test; nothing at all is 3."""
+    verdicts = {result.verdict for result in results}
+    if verdicts & {Verdict.FAIL, Verdict.UNEXPECTED_PASS}:
+        return 1
+    return 3 if Verdict.ERROR in verdicts or not verdicts & {Verdict.PASS, Verdict.WARNING, Verdict.KNOWN} else 0

@@ -1,0 +1,216 @@
+"""An IMAP, SMTP or POP3 server somewhere (RFC 3501 and 9051, RFC 4954, RFC 5034)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final, NamedTuple
+
+from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
+from saslsspi_conformance.case import CaseError, Outcome
+from saslsspi_conformance.targets.wire import Address, Wire, check_setting
+
+__all__ = ["MailConversation", "MailServerTarget", "Reply"]
+
+
+class _Words(NamedTuple):
+    """The words of one protocol."""
+
+    service: str
+    greeting: re.Pattern[bytes]
+    authenticate: bytes
+    capabilities: bytes
+    starttls: bytes
+    challenge: re.Pattern[bytes]
+    success: re.Pattern[bytes]
+    probe: bytes
+    answer: re.Pattern[bytes]
+    listed: re.Pattern[bytes]
+
+
+_PROTOCOLS: Final = {
+    "imap": _Words("imap", re.compile(rb"\* OK"), b"a AUTHENTICATE", b"a CAPABILITY", b"a STARTTLS",
+                   re.compile(rb"\+(?: |\Z)"), re.compile(rb"a OK"), b"p NOOP\r\n", re.compile(rb"^p (OK|NO|BAD)", re.M),
+                   re.compile(rb"AUTH=([A-Z0-9_-]+)", re.I)),
+    "smtp": _Words("smtp", re.compile(rb"220"), b"AUTH", b"EHLO tester.example", b"STARTTLS", re.compile(rb"334(?: |\Z)"),
+                   re.compile(rb"235"), b"EHLO tester.example\r\n", re.compile(rb"^\d{3} ", re.M),
+                   re.compile(rb"^250[- ]AUTH[ =](.*)$", re.I | re.M)),
+    "pop3": _Words("pop", re.compile(rb"\+OK"), b"AUTH", b"CAPA", b"STLS", re.compile(rb"\+(?: |\Z)"),
+                   re.compile(rb"\+OK"), b"NOOP\r\n", re.compile(rb"^(\+OK|-ERR)", re.M),
+                   re.compile(rb"^SASL (.*)$", re.I | re.M)),
+}  # fmt: skip
+
+
+class Reply(NamedTuple):
+    """The lines of one reply; empty when the server has closed."""
+
+    lines: tuple[bytes, ...]
+
+    @property
+    def last(self) -> bytes:
+        """The line that decides."""
+        return self.lines[-1] if self.lines else b""
+
+    @property
+    def code(self) -> str:
+        """The word that decides: an SMTP code, OK, NO, BAD, +OK, -ERR, or "" when the server has closed."""
+        words = self.last.split(b" ")
+        found = words[1] if words[0] == b"a" and len(words) > 1 else words[0]
+        return found.decode(errors="replace").upper()[:10]
+
+
+class MailServerTarget:
+    """A server behind one of the mail URLs."""
+
+    success_data = False
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.words = _PROTOCOLS[address.protocol]
+        self.service = self.words.service
+        self.name = f"{address.protocol}{'s' if address.secure else ''}://{address.host}:{address.port}"
+        self.host = address.name or address.host
+        self.account: Account = address.account
+        self.local = address.local
+        self.initial_response = address.protocol != "imap" or b"SASL-IR" in self._capabilities()
+
+    def _capabilities(self) -> bytes:
+        try:
+            connection = MailConversation(self.address, self.words, Transcript())
+        except OSError:
+            return b""
+        try:
+            return connection.capabilities()
+        finally:
+            connection.close()
+
+    def mechanisms(self) -> tuple[str, ...]:
+        """Read the list of the capabilities."""
+        connection = self.connect(Setting(), Transcript())
+        try:
+            return connection.supported()
+        finally:
+            connection.close()
+
+    def connect(self, setting: Setting, transcript: Transcript) -> MailConversation:
+        """Open a connection."""
+        check_setting(setting)
+        return MailConversation(self.address, self.words, transcript)
+
+
+class MailConversation:
+    """One connection."""
+
+    def __init__(self, address: Address, words: _Words, transcript: Transcript) -> None:
+        self.protocol = address.protocol
+        self.words = words
+        self.transcript = transcript
+        self.wire = Wire(address)
+        self.probe = self.large_probe = words.probe
+        greeting = self.reply()
+        if not words.greeting.match(greeting.lines[0] if greeting.lines else b""):
+            raise CaseError(f"no greeting, but {greeting.last!r}")
+        if self.protocol == "smtp":
+            self.command(b"EHLO tester.example")
+        if address.starttls and not address.secure:
+            self.command(words.starttls)
+            self.wire.start_tls()
+            if self.protocol == "smtp":
+                self.command(b"EHLO tester.example")
+
+    def reply(self) -> Reply:
+        """Read one reply: up to the tagged line, the line without a hyphen, or the status line."""
+        lines: list[bytes] = []
+        while True:
+            line = self.wire.line()
+            if not line and not lines:
+                self.transcript.received("closes")
+                return Reply(())
+            lines.append(line)
+            self.transcript.received("", line)
+            if self.protocol == "imap" and line.startswith(b"* ") and len(lines) < 50 and self.transcript_started:
+                continue
+            if self.protocol == "smtp" and line[3:4] == b"-":
+                continue
+            self.transcript_started = True
+            return Reply(tuple(lines))
+
+    transcript_started = False
+
+    def command(self, line: bytes) -> Reply:
+        """Send a line and read the reply."""
+        self.transcript.sent("", line)
+        self.wire.send(line + b"\r\n")
+        return self.reply()
+
+    def capabilities(self) -> bytes:
+        """The text of the capabilities."""
+        reply = self.command(self.words.capabilities)
+        lines = list(reply.lines)
+        while self.protocol == "pop3" and lines[0].startswith(b"+OK") and lines[-1] != b".":
+            line = self.wire.line()
+            if not line:
+                break
+            lines.append(line)
+        return b"\n".join(lines)
+
+    def supported(self) -> tuple[str, ...]:
+        """The mechanisms that are listed."""
+        found = self.words.listed.findall(self.capabilities())
+        return tuple(dict.fromkeys(name for line in found for name in line.decode(errors="replace").upper().split()))
+
+    def begin(self, mechanism: str, initial: bytes | None = None) -> Answer:
+        """Ask for a mechanism."""
+        line = self.words.authenticate + b" " + mechanism.encode()
+        if initial is not None:
+            line += b" " + (base64.b64encode(initial) or b"=")
+        self.transcript.sent(f"{mechanism}, initial response" if initial is not None else mechanism, initial)
+        self.wire.send(line + b"\r\n")
+        return self.answer(self.reply())
+
+    def respond(self, response: bytes) -> Answer:
+        """Answer a challenge."""
+        self.transcript.sent("response", response)
+        self.wire.send(base64.b64encode(response) + b"\r\n")
+        return self.answer(self.reply())
+
+    def cancel(self) -> Answer:
+        """Cancel."""
+        return self.answer(self.command(b"*"))
+
+    def answer(self, reply: Reply) -> Answer:
+        """A reply in the terms of cases."""
+        line = reply.last
+        if not reply.lines:
+            return Answer(Outcome.CLOSED)
+        if self.words.success.match(line):
+            return Answer(Outcome.SUCCESS, None, line.decode(errors="replace"))
+        if (found := self.words.challenge.match(line)) is not None:
+            try:
+                data = base64.b64decode(line[found.end() :], validate=True)
+            except binascii.Error:
+                return Answer(Outcome.CHALLENGE, line[found.end() :], "the challenge is no base64")
+            if data:
+                self.transcript.received("challenge", data)
+            return Answer(Outcome.CHALLENGE, data)
+        return Answer(Outcome.FAILURE, None, line.decode(errors="replace"))
+
+    def send(self, octets: bytes) -> None:
+        """Send octets."""
+        self.transcript.sent("octets", octets)
+        self.wire.send(octets)
+
+    def receive(self) -> bytes:
+        """Return octets."""
+        octets = self.wire.receive()
+        self.transcript.received("octets" if octets else "closes", octets or None)
+        return octets
+
+    def answers(self, text: bytes) -> bool:
+        """Whether the answer to a probe is there."""
+        return text.endswith(b"\n") and self.words.answer.search(text) is not None
+
+    def close(self) -> None:
+        """Close."""
+        self.wire.close()

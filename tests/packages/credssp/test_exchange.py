@@ -1,0 +1,555 @@
+"""CredSSP between our two sides: versions, both orders of the last legs, what goes over, statuses and flags."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from packages.credssp.ours import (
+    DELEGATE,
+    DOMAIN,
+    PASSWORD,
+    TARGET,
+    TOLD,
+    USER,
+    client_sends,
+    client_side,
+    logged_on,
+    server_side,
+    watch,
+)  # fmt: skip
+from packages.schannel.stream import EMPTY, TOKEN, Side, connect, inbound, outbound
+from saslsspi import errors, sspi
+from saslsspi.packages.credssp.credentials import (
+    PackageCredential,
+    PasswordCredentials,
+    RemoteGuardCredentials,
+    SmartCardCredentials,
+)
+from saslsspi.packages.credssp.messages import TSRequest
+from saslsspi.sspi import (
+    AscRet,
+    CredentialKind,
+    CredsspCred,
+    CredSspPolicy,
+    Environment,
+    IscReq,
+    IscRet,
+    Policy,
+    SchannelProtocol,
+    SchCredentials,
+    SecBuffer,
+    SecBufferDesc,
+    SecBufferType,
+    SecurityStatus,
+    WinNTAuthIdentity,
+)
+from saslsspi.sspi.policy import PublicKeyLeg
+from saslsspi.testbed.certificates import make_certificates
+
+AFTER = PublicKeyLeg.AFTER_NEGOTIATE
+VERSIONS = range(2, 7)
+PROTOCOLS = [SchannelProtocol.SP_PROT_TLS1_2, SchannelProtocol.SP_PROT_TLS1_3]
+
+
+@pytest.mark.requirement("MSCSSP-1.5-02", "MSCSSP-1.5-03", "MSCSSP-2.2-03", "MSCSSP-3.1.5-04", "MSCSSP-3.1.5-29",
+    "SSPI-ISC-CREDSSP-01", "SSPI-ISC-CREDSSP-02", "SSPI-ISC-CREDSSP-03", "SSPI-ISC-CREDSSP-04", "SSPI-ISC-CREDSSP-05",
+    "SSPI-ISC-CREDSSP-09", "SSPI-ISC-CREDSSP-11", "SSPI-ISC-CREDSSP-12", "SSPI-ISC-CREDSSP-14", "SSPI-ISC-CREDSSP-15",
+    "SSPI-ISC-CREDSSP-73", "SSPI-ISC-CREDSSP-97", "SSPI-ISC-CREDSSP-98", "SSPI-ISC-CREDSSP-99", "SSPI-ISC-CREDSSP-100",
+    "SSPI-ISC-CREDSSP-101", "SSPI-ISC-CREDSSP-102", "SSPI-ISC-CREDSSP-104", "SSPI-ISC-CREDSSP-37",
+    "SSPI-ISC-CREDSSP-53", "SSPI-ISC-CREDSSP-54", "SSPI-ISC-CREDSSP-113", "SSPI-ISC-CREDSSP-114",
+    "SSPI-ISC-CREDSSP-115")  # fmt: skip
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=["TLS 1.2", "TLS 1.3"])
+def test_credentials_are_delegated_and_data_flow_under_tls(protocol: SchannelProtocol) -> None:
+    identity = CredsspCred(
+        schannel=SchCredentials(protocols=protocol), spnego=WinNTAuthIdentity(USER, DOMAIN, PASSWORD)
+    )
+    client, server = logged_on(client_side(TOLD | DELEGATE, identity=identity))
+    held = server.query(sspi.SecPkgContextClientCreds).credentials
+    assert held == PasswordCredentials(DOMAIN, USER, PASSWORD)
+    assert PASSWORD not in repr(server.query(sspi.SecPkgContextClientCreds))
+    assert server.query(sspi.SecPkgContextNames).username == USER
+    assert server.query(sspi.SecPkgContextNegotiationPackage).package_info.name == "NTLM"
+    assert client.query(sspi.SecPkgContextNegotiationPackage).package_info.name == "NTLM"
+    assert client.query(sspi.SecPkgContextConnectionInfo).protocol == protocol
+    assert client.query(sspi.SecPkgContextPackageInfo).name == "CREDSSP"
+    assert client.query(sspi.SecPkgContextServerAuthFlags).flags & IscRet.ISC_RET_CONFIDENTIALITY
+    assert client.attributes & IscRet.ISC_RET_DELEGATE
+    assert server.attributes & AscRet.ASC_RET_DELEGATE
+    for text in (b"", b"hello", bytes(100_000)):
+        assert server.read(client.encrypt(text)) == text
+        assert client.read(server.encrypt(text)) == text
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-10", "MSCSSP-2.2.1-04", "MSCSSP-3.1.5-21", "MSCSSP-3.1.5-16", "MSCSSP-3.1.5-17",
+    "MSCSSP-CVE20180886-CVE-2018-0886-01")  # fmt: skip
+@pytest.mark.parametrize(("ours", "theirs", "leg"), list(itertools.product(VERSIONS, VERSIONS, PublicKeyLeg)))
+def test_every_two_versions_work_together_in_both_orders(
+    monkeypatch: pytest.MonkeyPatch, ours: int, theirs: int, leg: PublicKeyLeg
+) -> None:
+    sent, received = watch(monkeypatch)
+    _, server = logged_on(
+        client_side(policy=CredSspPolicy(minimum_version=2, version=ours, public_key_leg=leg)),
+        server_side(policy=CredSspPolicy(minimum_version=2, version=theirs)),
+    )
+    assert server.query(sspi.SecPkgContextNames).username == USER
+    assert {message.version for message in sent} == {ours}
+    assert {message.version for message in received} == {theirs}
+    proof = next(message for message in sent if message.pub_key_auth)
+    hashed = min(ours, theirs) >= 5
+    assert (proof.client_nonce is not None) == hashed
+    assert (len(proof.pub_key_auth or b"") == 16 + 32) == hashed
+
+
+@pytest.mark.requirement("MSCSSP-3.1.5-05", "MSCSSP-3.1.5-06", "MSCSSP-3.1.5-07", "MSCSSP-3.1.5-08", "MSCSSP-3.1.5-28",
+    "MSCSSP-2.2.1-07", "MSCSSP-2.2.1-08", "MSCSSP-2.2.1-14", "MSCSSP-2.2.1.2.1-02", "SSPI-ISC-CREDSSP-38",
+    "SSPI-ISC-CREDSSP-105")  # fmt: skip
+def test_the_messages_are_those_of_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, received = watch(monkeypatch)
+    _, server = logged_on()
+    assert [_fields(message) for message in sent] == [
+        ["nego_token"],
+        ["nego_token", "pub_key_auth", "client_nonce"],
+        ["auth_info"],
+    ]
+    # A named departure of step 4: the negoToken that SPNEGO owes goes with the server's proof.
+    assert [_fields(message) for message in received] == [["nego_token"], ["nego_token", "pub_key_auth"]]
+    empty = PasswordCredentials("", "", "")
+    assert server.query(sspi.SecPkgContextClientCreds).credentials == empty
+    assert sent[2].auth_info is not None
+    assert len(sent[2].auth_info) == 16 + len(empty.to_bytes())
+    assert empty.to_bytes() not in sent[2].auth_info
+
+
+def test_the_messages_are_those_of_the_steps_with_the_key_in_a_leg_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, received = watch(monkeypatch)
+    logged_on(client_side(policy=CredSspPolicy(public_key_leg=AFTER)))
+    assert [_fields(message) for message in sent] == [
+        ["nego_token"],
+        ["nego_token"],
+        ["pub_key_auth", "client_nonce"],
+        ["auth_info"],
+    ]
+    assert [_fields(message) for message in received] == [["nego_token"], ["nego_token"], ["pub_key_auth"]]
+
+
+def _fields(message: TSRequest) -> list[str]:
+    return [name for name, value in message._asdict().items() if value is not None and name != "version"]
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-09")
+@pytest.mark.parametrize("leg", list(PublicKeyLeg))
+def test_sequence_numbers_go_on_through_the_exchange(monkeypatch: pytest.MonkeyPatch, leg: PublicKeyLeg) -> None:
+    sent, received = watch(monkeypatch)
+    logged_on(client_side(policy=CredSspPolicy(public_key_leg=leg)))
+
+    def number(octets: bytes | None) -> int:
+        assert octets is not None
+        return int.from_bytes(octets[12:16], "little")  # of NTLM's signature
+
+    # With NTLM's MIC the list of mechanisms is signed with number 0 on both sides.
+    assert number(next(m.pub_key_auth for m in sent if m.pub_key_auth)) == 1
+    assert number(sent[-1].auth_info) == 2
+    assert number(received[-1].pub_key_auth) == 1
+
+
+@pytest.mark.requirement("MSCSSP-3.1.5-12")
+def test_every_exchange_has_a_nonce_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, _ = watch(monkeypatch)
+    logged_on()
+    logged_on()
+    nonces = [message.client_nonce for message in sent if message.client_nonce]
+    assert len(set(nonces)) == 2
+    assert {len(nonce) for nonce in nonces} == {32}
+
+
+@pytest.mark.requirement("MSCSSP-1.5-01")
+def test_the_nonce_comes_from_the_source_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent, _ = watch(monkeypatch)
+    logged_on(client_side(random=lambda size: b"\x07" * size))
+    assert bytes(32 * [7]) in [message.client_nonce for message in sent]
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-03")
+@pytest.mark.parametrize("version", [7, 100, 255])
+def test_a_higher_version_is_our_highest(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    client_sends(monkeypatch, lambda message: [message._replace(version=version)])
+    _, server = logged_on()
+    assert server.done
+
+
+def _certificate(folder: Path, key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    made = make_certificates(folder, "x")
+    old = x509.load_pem_x509_certificate(made.server.read_bytes())
+    name = old.subject
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(5)
+    builder = builder.not_valid_before(old.not_valid_before_utc).not_valid_after(old.not_valid_after_utc)
+    algorithm = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    certificate = builder.public_key(key.public_key()).sign(key, algorithm)
+    file = folder / "own.pem"
+    encoding = serialization.Encoding.PEM
+    file.write_bytes(
+        certificate.public_bytes(encoding)
+        + key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(file)
+
+
+@pytest.mark.requirement("MSCSSP-3.1.5-15")
+@pytest.mark.parametrize("kind", ["RSA", "P-384", "Ed25519"])
+def test_any_kind_of_key_can_be_bound(tmp_path: Path, kind: str) -> None:
+    from saslsspi.packages.credssp.binding import subject_public_key
+
+    key = {
+        "RSA": lambda: rsa.generate_private_key(65537, 2048),
+        "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
+        "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    }[kind]()
+    file = _certificate(tmp_path, key)
+    client, _ = logged_on(server=server_side(identity=CredsspCred(schannel=SchCredentials(certificate=file))))
+    bits = subject_public_key(client.query(sspi.SecPkgContextRemoteCert).certificate)
+    encoding, form = serialization.Encoding, serialization.PublicFormat
+    expected = {
+        "RSA": (encoding.DER, form.PKCS1),
+        "P-384": (encoding.X962, form.UncompressedPoint),
+        "Ed25519": (encoding.Raw, form.Raw),
+    }[kind]
+    assert bits == key.public_key().public_bytes(*expected)
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-15", "SSPI-ISC-CREDSSP-35", "SSPI-ISC-CREDSSP-78")
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_tokens_may_be_split_anywhere(size: int) -> None:
+    def pieces(token: bytes) -> list[bytes]:
+        return [token[at : at + size] for at in range(0, len(token), size)] or [b""]
+
+    client, server = client_side(), server_side()
+    connect(client, server, pieces, pieces)
+    assert server.done
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-15")
+def test_a_message_is_one_record_and_may_come_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_pieces(message: TSRequest) -> list[bytes]:
+        octets = message.to_bytes()
+        return [octets[:1], octets[1:3], octets[3:40], octets[40:]]
+
+    client_sends(monkeypatch, in_pieces)
+    _, server = logged_on()
+    assert server.done
+
+
+@pytest.mark.requirement("MSCSSP-3.1.5-02", "MSCSSP-3.1.5-03")
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=["TLS 1.2", "TLS 1.3"])
+def test_tls_takes_up_no_session_sends_no_ticket_and_asks_for_no_certificate(protocol: SchannelProtocol) -> None:
+    identity = CredsspCred(
+        schannel=SchCredentials(protocols=protocol), spnego=WinNTAuthIdentity(USER, DOMAIN, PASSWORD)
+    )
+    first, server = client_side(identity=identity), server_side()
+    for _ in range(2):
+        client = Side(first.credential, first.flags, TARGET)
+        acceptor = Side(server.credential, server.flags)
+        hello = client.step()
+        flight = acceptor.step(hello)
+        reply = client.step(flight)
+        if protocol is SchannelProtocol.SP_PROT_TLS1_2:
+            kinds = {flight[at + 5] for at in _records(flight) if flight[at] == 22}
+            assert kinds == {2, 11, 12, 14}  # ServerHello, Certificate, ServerKeyExchange, ServerHelloDone
+            flight = acceptor.step(reply)
+            assert 4 not in {flight[at + 5] for at in _records(flight) if flight[at] == 22}  # NewSessionTicket
+        else:
+            answer = acceptor.step(reply)
+            assert len(list(_records(answer))) == 1  # the TSRequest alone
+
+
+def _records(octets: bytes) -> list[int]:
+    starts, at = [], 0
+    while at < len(octets):
+        starts.append(at)
+        at += 5 + int.from_bytes(octets[at + 3 : at + 5])
+    return starts
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-32", "SSPI-ISC-CREDSSP-33", "SSPI-ISC-CREDSSP-43", "SSPI-ISC-CREDSSP-60",
+    "SSPI-ISC-CREDSSP-62", "SSPI-ISC-CREDSSP-63", "SSPI-ISC-CREDSSP-64", "SSPI-ISC-CREDSSP-65", "SSPI-ISC-CREDSSP-107",
+    "SSPI-ISC-CREDSSP-108", "SSPI-ISC-CREDSSP-94", "SSPI-ISC-CREDSSP-95", "SSPI-ISC-CREDSSP-24",
+    "SSPI-ISC-CREDSSP-25", "SSPI-ISC-CREDSSP-27", "SSPI-ISC-CREDSSP-28", "SSPI-ISC-CREDSSP-30",
+    "SSPI-ISC-CREDSSP-58", "SSPI-ISC-CREDSSP-59", "SSPI-ISC-CREDSSP-106")  # fmt: skip
+def test_flags_say_what_was_granted_at_the_end_and_nothing_before() -> None:
+    flags = TOLD | IscReq.ISC_REQ_STREAM | IscReq.ISC_REQ_CONNECTION | IscReq.ISC_REQ_ALLOCATE_MEMORY
+    client, server = client_side(flags), server_side()
+    client.step()
+    assert client.attributes == IscRet.ISC_RET_ALLOCATED_MEMORY
+    client, server = logged_on(client_side(flags))
+    granted = IscRet(client.attributes)
+    for flag in ("MANUAL_CRED_VALIDATION", "STREAM", "CONNECTION", "EXTENDED_ERROR", "CONFIDENTIALITY",
+                 "SEQUENCE_DETECT", "ALLOCATED_MEMORY"):  # fmt: skip
+        assert granted & IscRet["ISC_RET_" + flag], flag
+    assert not granted & (IscRet.ISC_RET_DELEGATE | IscRet.ISC_RET_MUTUAL_AUTH)
+    assert AscRet(server.attributes) & AscRet.ASC_RET_EXTENDED_ERROR
+    assert not AscRet(server.attributes) & AscRet.ASC_RET_DELEGATE
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-89")
+@pytest.mark.parametrize("flag", ["PROMPT_FOR_CREDS", "DATAGRAM", "USE_DCE_STYLE", "NULL_SESSION"])
+def test_flags_that_it_cannot_take_are_an_unsupported_function(flag: str) -> None:
+    with pytest.raises(errors.UnsupportedFunction):
+        client_side(int(IscReq["ISC_REQ_" + flag])).step()
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-47", "SSPI-ISC-CREDSSP-48", "SSPI-ISC-CREDSSP-49", "SSPI-ISC-CREDSSP-50",
+    "SSPI-ISC-CREDSSP-51", "SSPI-ISC-CREDSSP-46", "SSPI-ISC-CREDSSP-56")  # fmt: skip
+def test_after_the_first_call_there_are_a_token_and_an_empty_buffer() -> None:
+    for kinds in ([TOKEN], [EMPTY, TOKEN], [TOKEN, TOKEN], [TOKEN, "filled"]):
+        client, server = client_side(), server_side()
+        reply = server.step(client.step())
+        buffers = [
+            SecBuffer(bytearray(b"x"), EMPTY) if kind == "filled"
+            else SecBuffer(bytearray(reply) if kind is TOKEN else None, kind)
+            for kind in kinds
+        ]  # fmt: skip
+        with pytest.raises(errors.InvalidToken):
+            sspi.initialize_security_context(
+                client.credential, client.handle, TARGET, 0, 16, SecBufferDesc(buffers), None
+            )
+        client.step(reply)
+    with pytest.raises(errors.InvalidToken):
+        sspi.initialize_security_context(
+            client_side().credential, None, TARGET, 0, 16, SecBufferDesc([SecBuffer(b"x", TOKEN)]), None
+        )
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-69", "SSPI-ISC-CREDSSP-70", "SSPI-ISC-CREDSSP-71")
+def test_half_a_record_consumes_nothing() -> None:
+    client, server = client_side(), server_side()
+    reply = server.step(client.step())
+    inputs = SecBufferDesc([SecBuffer(reply[:50], TOKEN), SecBuffer(None, EMPTY)])
+    with pytest.raises(errors.IncompleteMessage):
+        sspi.initialize_security_context(client.credential, client.handle, TARGET, 0, 16, inputs, None)
+    assert inputs[1].buffer_type is SecBufferType.SECBUFFER_MISSING
+    assert inputs[1].count == 5 + int.from_bytes(reply[3:5]) - 50
+    token = client.step(reply)
+    while not server.done:
+        token = client.step(server.step(token)) if not client.done else server.step(token)
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-74", "SSPI-ISC-CREDSSP-77")
+def test_the_last_token_goes_with_success() -> None:
+    client, server = client_side(), server_side()
+    token = client.step()
+    while not client.done:
+        assert client.status is SecurityStatus.SEC_I_CONTINUE_NEEDED
+        assert token
+        token = client.step(server.step(token))
+    assert token
+    assert not server.done
+    assert server.step(token) == b""
+    assert server.done
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-36", "SSPI-ISC-CREDSSP-109", "SSPI-ISC-CREDSSP-110")
+def test_supplied_credentials_are_taken_from_the_buffer() -> None:
+    credentials = SmartCardCredentials("1234", 1, csp_name="csp")
+    client = client_side(TOLD | DELEGATE | IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+    client.extra = [SecBuffer(credentials.to_bytes(), SecBufferType.SECBUFFER_PKG_PARAMS)]
+    _, server = logged_on(client)
+    assert server.query(sspi.SecPkgContextClientCreds).credentials == credentials
+    assert client.attributes & IscRet.ISC_RET_USED_SUPPLIED_CREDS
+    client = client_side(TOLD | DELEGATE | IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+    client.extra = [SecBuffer(b"nonsense", SecBufferType.SECBUFFER_PKG_PARAMS)]
+    with pytest.raises(errors.InvalidParameter):
+        client.step()
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [SmartCardCredentials("1", 1), RemoteGuardCredentials(PackageCredential("Kerberos", b"x"))],
+    ids=["smart card", "remote guard"],
+)
+def test_other_credentials_than_the_password_can_be_handed_over(
+    credentials: SmartCardCredentials | RemoteGuardCredentials,
+) -> None:
+    identity = CredsspCred(
+        spnego=WinNTAuthIdentity(USER, DOMAIN, PASSWORD),
+        delegated=credentials.to_bytes(),
+        kind=CredentialKind.SAVED,
+    )
+    policy = CredSspPolicy(allow_saved_ntlm_only=(TARGET,))
+    _, server = logged_on(client_side(TOLD | DELEGATE, policy, identity=identity))
+    assert server.query(sspi.SecPkgContextClientCreds).credentials == credentials
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-34")
+def test_signatures_are_those_of_the_context_inside() -> None:
+    client, server = logged_on()
+    signed = [SecBuffer(None, TOKEN), SecBuffer(b"text", SecBufferType.SECBUFFER_DATA)]
+    sspi.make_signature(client.handle, 0, SecBufferDesc(signed), 0)
+    assert signed[0].data[12:16] == b"\x03\0\0\0"  # behind MIC, proof and credentials
+    sspi.verify_signature(server.handle, SecBufferDesc(signed), 0)
+    with pytest.raises(errors.OutOfSequence):
+        sspi.verify_signature(server.handle, SecBufferDesc(signed), 0)
+    assert client.query(sspi.SecPkgContextSizes).max_signature == 16
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-08", "SSPI-ISC-CREDSSP-10", "SSPI-ISC-CREDSSP-13", "SSPI-ISC-CREDSSP-82",
+    "SSPI-ISC-CREDSSP-119")  # fmt: skip
+def test_handles_of_another_kind_or_state_are_refused() -> None:
+    client, server = logged_on()
+    for handle in (server.handle, sspi.CtxtHandle()):
+        with pytest.raises((errors.ContextMisuse, errors.NoCredentials)):
+            sspi.initialize_security_context(server.credential, handle, TARGET, 0, 16, None, None)
+    with pytest.raises(errors.ContextMisuse):  # reauthentication: a new connection is needed
+        client.step(b"\x17\x03\x03\x00\x00")
+    sspi.delete_security_context(client.handle)
+    with pytest.raises(errors.ContextMisuse):
+        client.step()
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-44", "SSPI-ISC-CREDSSP-45", "SSPI-ISC-CREDSSP-52", "SSPI-ISC-CREDSSP-06",
+    "SSPI-ISC-CREDSSP-07", "SSPI-ISC-CREDSSP-55")  # fmt: skip
+def test_the_data_representation_is_one_of_two() -> None:
+    credential = client_side().credential
+    for drep in (0, 16):
+        taken = SecBufferDesc([SecBuffer(None, TOKEN)])
+        sspi.initialize_security_context(credential, None, TARGET, 0, drep, None, taken)
+    with pytest.raises(errors.InvalidParameter):
+        sspi.initialize_security_context(credential, None, TARGET, 0, 7, None, None)
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-87", "MSCSSP-1.5-04")
+def test_without_credentials_or_a_package_inside_nothing_begins() -> None:
+    nothing = Environment(policy=Policy(negotiate=sspi.NegotiatePolicy(packages="!ntlm,!kerberos")))
+    with pytest.raises(errors.NoCredentials):
+        outbound("CREDSSP", WinNTAuthIdentity(USER, DOMAIN, PASSWORD), environment=nothing)
+    with pytest.raises(errors.NoCredentials):
+        inbound("CREDSSP", environment=Environment(policy=Policy(negotiate=sspi.NegotiatePolicy(packages="ntlm"))))
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-88")
+@pytest.mark.parametrize("target", ["", "HTTP/bad..name"])
+def test_a_target_that_names_nobody_is_unknown(target: str) -> None:
+    with pytest.raises(errors.TargetUnknown):
+        client_side(target=target).step()
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-85", "MSCSSP-3.1.5-10", "MSCSSP-2.2.1-11", "SSPI-ISC-CREDSSP-31",
+    "MSCSSP-3.1.5-11")  # fmt: skip
+@pytest.mark.parametrize("version", [3, 4, 6])
+def test_a_wrong_password_is_told_with_an_error_code(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    policy = CredSspPolicy(minimum_version=2, version=version)
+    sent, _ = watch(monkeypatch)
+    client, server = client_side(policy=policy, password="wrong"), server_side(policy=policy)
+    token = client.step(server.step(client.step()))
+    token = client.step(server.step(token))
+    with pytest.raises(errors.LogonDenied) as caught:
+        server.step(token)
+    assert caught.value.token
+    count = len(sent)
+    with pytest.raises(errors.LogonDenied) as told:
+        client.step(caught.value.token)
+    assert told.value.ntstatus == sspi.NTSTATUS.STATUS_LOGON_FAILURE
+    assert told.value.token is None
+    assert len(sent) == count
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-13", "MSCSSP-2.2.1-11")
+@pytest.mark.parametrize("version", [2, 5])
+def test_versions_without_error_code_get_an_alert(version: int) -> None:
+    policy = CredSspPolicy(minimum_version=2, version=version)
+    client, server = client_side(policy=policy, password="wrong"), server_side(policy=policy)
+    token = client.step(server.step(client.step(server.step(client.step()))))
+    with pytest.raises(errors.LogonDenied) as caught:
+        server.step(token)
+    with pytest.raises(errors.ContextExpired):
+        client.step(caught.value.token or b"")
+
+
+def test_without_extended_error_nothing_is_told() -> None:
+    client, server = client_side(password="wrong"), server_side(0)
+    token = client.step(server.step(client.step(server.step(client.step()))))
+    with pytest.raises(errors.LogonDenied) as caught:
+        server.step(token)
+    assert caught.value.token is None
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-86")
+def test_an_authority_that_cannot_be_reached_is_told() -> None:
+    class Away:
+        def lookup(self, question: sspi.Question) -> None:
+            raise OSError("no route")
+
+    client, server = client_side(), server_side(authority=Away())
+    token = client.step(server.step(client.step(server.step(client.step()))))
+    with pytest.raises(errors.NoAuthenticatingAuthority):
+        server.step(token)
+
+
+@pytest.mark.requirement("MSCSSP-2.2.1-06")
+def test_raw_ntlm_without_spnego_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from saslsspi.packages.credssp import credential as module
+
+    sent, received = watch(monkeypatch)
+    monkeypatch.setattr(module, "_INNER", "NTLM")
+    client = client_side()
+    monkeypatch.undo()
+    sent, received = watch(monkeypatch)
+    _, server = logged_on(client)
+    assert (sent[0].nego_token or b"").startswith(b"NTLMSSP\0")
+    assert [_fields(message) for message in received] == [["nego_token"], ["pub_key_auth"]]
+    assert server.query(sspi.SecPkgContextNames).username == USER
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-66", "SSPI-ISC-CREDSSP-68")
+def test_contexts_do_not_expire() -> None:
+    client, server = logged_on()
+    assert client.query(sspi.SecPkgContextLifespan).expiry == sspi.NEVER
+    assert server.query(sspi.SecPkgContextLifespan).expiry == sspi.NEVER
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-26", "SSPI-ISC-CREDSSP-61", "SSPI-ISC-CREDSSP-129")
+def test_the_names_are_those_of_the_page() -> None:
+    page = "ALLOCATE_MEMORY CONNECTION EXTENDED_ERROR MANUAL_CRED_VALIDATION SEQUENCE_DETECT STREAM USE_SUPPLIED_CREDS"
+    for name in (*page.split(), "DELEGATE", "MUTUAL_AUTH"):
+        assert "ISC_REQ_" + name in IscReq.__members__
+    for name in ("accept_security_context", "acquire_credentials_handle", "complete_auth_token",
+                 "delete_security_context", "free_context_buffer", "SecBuffer", "SecBufferDesc"):  # fmt: skip
+        assert hasattr(sspi, name)
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-80", "SSPI-ISC-CREDSSP-81")
+@pytest.mark.parametrize(
+    ("raised", "error"), [(MemoryError, errors.InsufficientMemory), (ZeroDivisionError, errors.InternalError)]
+)
+def test_foreign_failures_have_a_status(
+    monkeypatch: pytest.MonkeyPatch, raised: type[Exception], error: type[Exception]
+) -> None:
+    def fail(message: TSRequest) -> list[TSRequest]:
+        raise raised
+
+    client_sends(monkeypatch, fail)
+    client, server = client_side(), server_side()
+    reply = server.step(client.step())
+    with pytest.raises(error):
+        client.step(reply)
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-29", "SSPI-ISC-CREDSSP-111", "SSPI-ISC-CREDSSP-96", "SSPI-ISC-CREDSSP-118")
+def test_a_context_can_be_deleted_in_every_state_and_buffers_freed() -> None:
+    for steps in range(6):
+        client, server = client_side(), server_side()
+        token = client.step()
+        for _ in range(steps):
+            if not client.done:
+                token = client.step(server.step(token))
+        sspi.delete_security_context(client.handle)
+        with pytest.raises(errors.ContextMisuse):
+            client.query(sspi.SecPkgContextPackageInfo)
+    buffer = SecBuffer(None, TOKEN)
+    sspi.initialize_security_context(client_side().credential, None, TARGET, 0, 16, None, SecBufferDesc([buffer]))
+    sspi.free_context_buffer(buffer)
+    assert buffer.count == 0
