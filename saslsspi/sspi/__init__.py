@@ -47,6 +47,7 @@ from saslsspi.sspi.channel_attributes import (
     SecPkgContextUniqueBindings,
 )
 from saslsspi.sspi.environment import Account, Authority, Environment, NonceStore, Question, Secret
+from saslsspi.sspi.export import export_security_context, import_security_context
 from saslsspi.sspi.flags import (
     AscReq,
     AscRet,
@@ -110,6 +111,15 @@ from saslsspi.sspi.policy import (
     Property,
     Tolerances,
 )
+from saslsspi.sspi.tokens import (
+    ImpersonationLevel,
+    SecurityToken,
+    current_token,
+    impersonate_security_context,
+    impersonated,
+    query_security_context_token,
+    revert_security_context,
+)
 from saslsspi.status import NTSTATUS, SecurityStatus
 
 NtStatus = SecurityStatus
@@ -144,6 +154,7 @@ __all__ = [
     "Environment",
     "ExportFlags",
     "HttpDigestPolicy",
+    "ImpersonationLevel",
     "InitializeContextResult",
     "IscReq",
     "IscRet",
@@ -196,6 +207,7 @@ __all__ = [
     "Secret",
     "SecurityPackageCapability",
     "SecurityStatus",
+    "SecurityToken",
     "TargetDataRep",
     "Tolerances",
     "WinNTAuthCredentialType",
@@ -207,17 +219,24 @@ __all__ = [
     "acquire_credentials_handle",
     "apply_control_token",
     "complete_auth_token",
+    "current_token",
     "decrypt_message",
     "delete_security_context",
     "encrypt_message",
     "enumerate_security_packages",
+    "export_security_context",
     "free_context_buffer",
     "free_credentials_handle",
+    "impersonate_security_context",
+    "impersonated",
+    "import_security_context",
     "initialize_security_context",
     "make_signature",
     "query_context_attributes",
     "query_credentials_attributes",
+    "query_security_context_token",
     "query_security_package_info",
+    "revert_security_context",
     "set_context_attributes",
     "set_credentials_attributes",
     "verify_signature",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from saslsspi.errors import (
     ContextMisuse,
@@ -33,7 +33,7 @@ from saslsspi.sspi.attributes import (
     SecPkgContextStreamSizes,
     SecPkgContextTarget,
 )
-from saslsspi.sspi.environment import Account, Environment, Question
+from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Account, Environment, Question
 from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.sspi.package import Credential, Event, Exchange, Leg, Outcome, Package, Protection, Request, Side
 
@@ -124,14 +124,27 @@ class SecurityContext:
         self.side = side
         self.state = State.NEW
         self.outcome: Outcome | None = None
-        self._credential = credential
+        self._credential: Credential | None = credential
         self._environment = environment
         self._awaited: Question | None = None
         self._asks_credential = self._controlled = False
         self._wished = 0
         self._exchange = self._begin()
 
+    @classmethod
+    def imported(cls, package: Package, side: Side, exchange: Exchange, wished: int) -> Self:
+        """Return an established context whose exchange another process has completed."""
+        context = cls.__new__(cls)
+        context.package, context.side, context.state = package, side, State.ESTABLISHED
+        context.outcome, context._exchange = exchange.outcome, exchange
+        context._credential, context._environment = None, DEFAULT_ENVIRONMENT
+        context._awaited, context._wished = None, wished
+        context._asks_credential = context._controlled = False
+        return context
+
     def _begin(self) -> Exchange | None:
+        if self._credential is None:
+            raise UnsupportedFunction("an imported context is not authenticated anew")
         begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
         return begin(self._credential, self._environment)
 
@@ -154,8 +167,9 @@ class SecurityContext:
                 self._controlled = False
                 return Leg(Event.COMPLETE, self._exchange.controlled())
             self.package.reauthenticate(self.side)
+            begun = self._begin()
             self.state = next_state(state, Event.REAUTHENTICATE)
-            self._exchange = self._begin()
+            self._exchange = begun
         exchange = self._exchange
         if exchange is None or self._awaited is not None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no token now")

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import ldap3
 import pytest
 
+from cli.driver import Process, cross, encoded
 from pair import Message, To, authenticate, carry, flip, tampered
 from saslsspi import (
     Account,
     Client,
     CredSspPolicy,
     MemoryAuthority,
+    NegotiatePolicy,
     Password,
     Policy,
     Property,
     Server,
     errors,
 )
+from saslsspi.__main__ import main
+from saslsspi.adapters.ldap import Connection
 from saslsspi.packages.credssp.credentials import PasswordCredentials
 from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sspi.policy import PublicKeyLeg
+from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.loopback import running
 
 PEOPLE = MemoryAuthority([Account(username="alice", password="wonderland", may_act_as=frozenset({"bob"}))])
 LAYERS = [
@@ -30,18 +38,23 @@ LAYERS = [
 ]
 
 
+def _inside(policy: Policy | None) -> Policy:
+    """NTLM alone inside: what Kerberos finds on a machine is not for this file."""
+    return replace(policy or Policy(), negotiate=NegotiatePolicy(packages="ntlm"))
+
+
 def client(
     policy: Policy | None = None, *, password: str = "wonderland", authzid: str = "", max_message: int = 0
 ) -> Client:
     return Client(
-        "CREDSSP", service="ldap", host="h.example", credentials=Password("alice", password), policy=policy,
+        "CREDSSP", service="ldap", host="h.example", credentials=Password("alice", password), policy=_inside(policy),
         authzid=authzid, max_message=max_message,
     )  # fmt: skip
 
 
 def server(policy: Policy | None = None, *, max_message: int = 0, success_data: bool = True) -> Server:
     return Server(
-        "CREDSSP", service="ldap", host="h.example", authority=PEOPLE, policy=policy, max_message=max_message,
+        "CREDSSP", service="ldap", host="h.example", authority=PEOPLE, policy=_inside(policy), max_message=max_message,
         success_data=success_data,
     )  # fmt: skip
 
@@ -252,3 +265,58 @@ def test_again_shares_the_credential() -> None:
         first, second = first.again(), second.again()
         authenticate(first, second)
         assert second.done
+
+
+# In LDAP. ldap3 2.9.1 calls ssl.match_hostname on Python 3.11.
+
+
+@pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
+@pytest.mark.parametrize(("policy", "qop", "ssf"), LAYERS, ids=[qop for _, qop, _ in LAYERS])
+def test_a_search_of_megabytes_under_every_layer(policy: Policy, qop: str, ssf: int) -> None:
+    server = LdapServer(authority=PEOPLE, policy=_inside(None), entries=6000, anonymous_search=True)
+    with running(server):
+        connection = Connection(
+            ldap3.Server("127.0.0.1", server.port, get_info=ldap3.NONE),
+            mechanism="CREDSSP",
+            credentials=Password("alice", "wonderland"),
+            policy=_inside(policy),
+            host="localhost",
+            receive_timeout=20,
+        )
+        assert connection.bind(read_server_info=False)
+        assert connection.security is not None
+        assert (connection.security.qop, connection.security.ssf) == (qop, ssf)
+        for _ in range(2):
+            connection.search(f"ou=many,{server.suffix}", "(uid=*)", attributes=["*"])
+            assert len(connection.response) == 6000
+        assert connection.extend.standard.who_am_i() == "u:alice"
+        connection.unbind()
+
+
+@pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
+def test_the_command_line_logs_on(capsys: pytest.CaptureFixture[str]) -> None:
+    server = LdapServer(authority=PEOPLE, policy=_inside(None))
+    with running(server):
+        command = ["auth", f"ldap://localhost:{server.port}", "--mechanism", "CREDSSP", "--user", "alice", "--delegate"]
+        assert main([*command, "--password", "wonderland", "--min-ssf", "128"]) == 0
+        printed = capsys.readouterr().out
+        assert "CREDSSP" in printed
+        assert "wonderland" not in printed
+        assert main([*command, "--password", "wrong"]) == 1
+
+
+@pytest.mark.parametrize("what", [("CREDSSP",), ("--package", "CREDSSP")])
+def test_the_line_protocol_speaks_it(what: tuple[str, ...]) -> None:
+    common = (*what, "--service", "ldap", "--host", "h.example")
+    with (
+        Process("client", *common, "--user", "alice", "--delegate") as ours,
+        Process("server", *common, "--account", "alice:wonderland") as theirs,
+    ):
+        first, second = cross(ours, theirs, ours.read())
+        if len(what) == 1:
+            first = ours.say("-")  # the carrier's success
+        assert (first.word, second.word) == ("done", "done")
+        assert first.record["authcid"] == second.record["authcid"] == "alice"
+        assert first.record["ssf"] == 256
+        assert theirs.say("unwrap " + ours.say("wrap " + encoded(b"hello")).token).token == encoded(b"hello")
+        assert ours.say("again").word == "more"

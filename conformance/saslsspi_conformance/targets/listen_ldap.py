@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from saslsspi.der import Lengths, Reader, element, enumerated, integer, octet_string, sequence
 from saslsspi.errors import SaslError
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.case import NotApplicable, Outcome
+from saslsspi_conformance.case import CaseError, NotApplicable, Outcome
 from saslsspi_conformance.players import ldap_messages as ldap
 from saslsspi_conformance.selection import Targets
 from saslsspi_conformance.targets.wire import check_setting
@@ -63,7 +63,7 @@ class LdapClientTarget:
         try:
             connection, _ = self._listener.accept()
         except TimeoutError:
-            raise TimeoutError("no client has connected") from None
+            raise CaseError("no client has connected") from None
         connection.settimeout(self._timeout / 4)
         return LdapClientConversation(connection, mechanism, transcript)
 

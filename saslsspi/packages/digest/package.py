@@ -13,13 +13,15 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.digest.client import DigestClient
 from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.export import export_layer, import_layer
 from saslsspi.packages.digest.protection import MAX_TOKEN
 from saslsspi.packages.digest.server import DigestServer
 from saslsspi.sspi.attributes import SecPkgInfo
 from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
 from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
+from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
 
 __all__ = ["DigestPackage"]
 
@@ -58,7 +60,7 @@ _CONFIDENTIALITY: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # the same bit on
 _SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
 
 
-class DigestPackage(Package):
+class DigestPackage(Package, ProtectionTraveller):
     """WDigest."""
 
     info = _INFO
@@ -108,6 +110,14 @@ class DigestPackage(Package):
         """A client may begin anew; a server's context is finished (AcceptSecurityContext (Digest), Return value)."""
         if side is Side.ACCEPT:
             raise LogonFailure("the context is established; begin a new one for the next logon")
+
+    def export_protection(self, protection: Protection, *, reset: bool, last: bool) -> ProtectionState | None:
+        """See ProtectionTraveller.export_protection."""
+        return export_layer(protection, reset=reset)
+
+    def import_protection(self, state: ProtectionState) -> Protection:
+        """See ProtectionTraveller.import_protection."""
+        return import_layer(state)
 
 
 def _check_http_flags(side: Side, flags: int) -> None:

@@ -19,6 +19,7 @@ from typing import Final
 
 from saslsspi.crypto.md5 import LONG, HmacMd5
 from saslsspi.errors import InvalidToken, MessageAltered, OutOfSequence
+from saslsspi.packages.digest.cipher_state import LayerState, Probe, begun
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.keys import LayerKeys
 from saslsspi.sspi.attributes import SecPkgContextSizes
@@ -38,6 +39,7 @@ _PADDING: Final = tuple(bytes([size]) * size for size in range(9))
 
 Sealer = Callable[[Octets], tuple[Octets, ...]]
 Opener = Callable[[Octets], bytes]
+StateOf = Callable[[Probe], tuple[int, bytes]]
 
 
 class DigestProtection(Protection):
@@ -50,6 +52,7 @@ class DigestProtection(Protection):
         max_send: The peer's maxbuf, in octets; what is added counts within it.
         max_receive: Our own maxbuf.
         first_number: Sequence number of the first message either way; the protocol's is 0.
+        resumed: Where the layer of another process stood, which this one goes on from.
 
     Raises:
         InvalidToken: the peer's maxbuf leaves no room for a message.
@@ -67,6 +70,7 @@ class DigestProtection(Protection):
         max_receive: int,
         *,
         first_number: int = 0,
+        resumed: LayerState | None = None,
     ) -> None:
         block = 1 if cipher is None else cipher.block_size
         self.encrypts = cipher is not None
@@ -81,14 +85,17 @@ class DigestProtection(Protection):
         self.max_payload = enciphered - _MAC_SIZE - (block > 1)
         if self.max_payload < 1:
             raise InvalidToken(f"the peer's maxbuf of {max_send} octets leaves no room for a message")
+        self.recipe = (keys, cipher, max_send)
+        to, back = (first_number, first_number) if resumed is None else (resumed.sent, resumed.received)
         if cipher is None:
-            self.seal, self._sign = _sender(keys.send_signing, first_number)
-            self.unseal, self._verify = _receiver(keys.receive_signing, first_number)
+            self.seal, self._sign, self.sender_state = _sender(keys.send_signing, to)
+            self.unseal, self._verify, self.receiver_state = _receiver(keys.receive_signing, back)
         else:
-            encipher = cipher.begin(keys.send_sealing, True)
-            decipher = cipher.begin(keys.receive_sealing, False)
-            self.seal, self._sign = _enciphering_sender(keys.send_signing, encipher, block, first_number)
-            self.unseal, self._verify = _deciphering_receiver(keys.receive_signing, decipher, block, first_number)
+            encipher, decipher = begun(cipher, keys, resumed)
+            self.seal, self._sign, self.sender_state = _enciphering_sender(keys.send_signing, encipher, block, to)
+            self.unseal, self._verify, self.receiver_state = _deciphering_receiver(
+                keys.receive_signing, decipher, block, back
+            )
 
     @property
     def sizes(self) -> SecPkgContextSizes:  # type: ignore[override]  # computed when asked for, which is seldom
@@ -110,7 +117,7 @@ class DigestProtection(Protection):
         self._verify(message, signature)
 
 
-def _sender(key: bytes, number: int) -> tuple[Sealer, Callable[[bytes], bytes]]:
+def _sender(key: bytes, number: int) -> tuple[Sealer, Callable[[bytes], bytes], StateOf]:
     mac = HmacMd5(key)
     begin, finish = mac.inner.copy, mac.outer.copy
 
@@ -128,10 +135,13 @@ def _sender(key: bytes, number: int) -> tuple[Sealer, Callable[[bytes], bytes]]:
     def sign(message: bytes) -> bytes:
         return bytes(seal(message)[1])
 
-    return seal, sign
+    def state(probe: Probe) -> tuple[int, bytes]:
+        return number, b""
+
+    return seal, sign, state
 
 
-def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes], None]]:
+def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes], None], StateOf]:
     mac = HmacMd5(key)
     begin, finish = mac.inner.copy, mac.outer.copy
 
@@ -156,12 +166,15 @@ def _receiver(key: bytes, number: int) -> tuple[Opener, Callable[[bytes, bytes],
             raise MessageAltered(f"a signature of {len(signature)} octets, expected {_TRAILER_SIZE}")
         unseal(message + signature)
 
-    return unseal, verify
+    def state(probe: Probe) -> tuple[int, bytes]:
+        return number, b""
+
+    return unseal, verify, state
 
 
 def _enciphering_sender(
     key: bytes, encipher: Callable[[Octets], bytes], block: int, number: int
-) -> tuple[Sealer, Callable[[bytes], bytes]]:
+) -> tuple[Sealer, Callable[[bytes], bytes], StateOf]:
     mac = HmacMd5(key)
     begin, finish = mac.inner.copy, mac.outer.copy
 
@@ -185,12 +198,17 @@ def _enciphering_sender(
         number = (number + 1) & 0xFFFFFFFF
         return mac.digest(counter, message)[:10] + _TYPE + counter
 
-    return seal, sign
+    def state(probe: Probe) -> tuple[int, bytes]:
+        nonlocal encipher
+        position, encipher = probe(encipher)
+        return number, position
+
+    return seal, sign, state
 
 
 def _deciphering_receiver(
     key: bytes, decipher: Callable[[Octets], bytes], block: int, number: int
-) -> tuple[Opener, Callable[[bytes, bytes], None]]:
+) -> tuple[Opener, Callable[[bytes, bytes], None], StateOf]:
     mac = HmacMd5(key)
     begin, finish = mac.inner.copy, mac.outer.copy
     least = _TRAILER_SIZE if block == 1 else 16 + _CLEAR_SIZE
@@ -226,7 +244,12 @@ def _deciphering_receiver(
             raise MessageAltered("a signature does not verify", requirement="RFC2831-2.4-15")
         number = (number + 1) & 0xFFFFFFFF
 
-    return unseal, verify
+    def state(probe: Probe) -> tuple[int, bytes]:
+        nonlocal decipher
+        position, decipher = probe(decipher)
+        return number, position
+
+    return unseal, verify, state
 
 
 def _end_of_text(plain: bytes) -> int:

@@ -7,13 +7,15 @@ from typing import Final
 from saslsspi.errors import PackageNotFound, SaslError, UnknownCredentials, UnsupportedFunction
 from saslsspi.packages.kerberos.credential import KerberosCredential, acquire
 from saslsspi.packages.kerberos.exchange import KerberosClient, KerberosServer
+from saslsspi.packages.kerberos.export import export_layer, import_layer
 from saslsspi.packages.kerberos.gss import library
 from saslsspi.packages.kerberos.protection import MAX_TOKEN
 from saslsspi.sspi.attributes import SecPkgInfo
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
 from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
+from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
 
 __all__ = ["KerberosPackage"]
 
@@ -51,7 +53,7 @@ _REFUSED_ACCEPTING: Final = {
 }
 
 
-class KerberosPackage(Package):
+class KerberosPackage(Package, ProtectionTraveller):
     """Kerberos."""
 
     info = _INFO
@@ -106,3 +108,11 @@ class KerberosPackage(Package):
         for flag, why in refused.items():
             if flags & flag:
                 raise UnsupportedFunction(f"{flag.name}: {why}")
+
+    def export_protection(self, protection: Protection, *, reset: bool, last: bool) -> ProtectionState | None:
+        """See ProtectionTraveller.export_protection."""
+        return export_layer(protection, reset=reset, last=last)
+
+    def import_protection(self, state: ProtectionState) -> Protection:
+        """See ProtectionTraveller.import_protection."""
+        return import_layer(state)

@@ -96,8 +96,8 @@ class KerberosProtection(_GssProtection):
             security_trailer=header,
         )
         self.seal = self._seal
-        self._by_parts = dce and encrypts
-        self.unseal = self._unseal_parts if self._by_parts else self._unseal
+        self.context, self.by_parts = context, dce and encrypts
+        self.unseal = self._unseal_parts if self.by_parts else self._unseal
 
     def _seal(self, message: Octets) -> tuple[bytes, bytes, bytes]:
         return self._apart(bytes(message), self.encrypts)
@@ -142,7 +142,7 @@ class KerberosProtection(_GssProtection):
 
     def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
         """See Protection.unseal_with_qop; each message tells itself whether it was encrypted."""
-        if self._by_parts:
+        if self.by_parts:
             return self._unseal_parts(protected), 0
         return self._open(protected)
 

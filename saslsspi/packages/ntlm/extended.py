@@ -71,6 +71,17 @@ class _Direction:
     def _first_update(self, data: Octets) -> bytes:
         return self._cipher.update(data)
 
+    def place(self) -> tuple[int, int]:
+        """Return the next number, and where the key stream stands."""
+        keys = self._keys
+        return self._number, keys.position if isinstance(keys, Rc4) else 0
+
+    def go_to(self, number: int, position: int) -> None:
+        """Go on from where another one stood."""
+        self._number = number
+        if position:
+            self._cipher.restore(position)
+
     def _twin(self) -> Self:
         """Return another one that stands where this one stands, for a signature that must not move the cipher."""
         assert not isinstance(self._keys, Rc4), "mechListMIC comes before every message"

@@ -7,13 +7,15 @@ from typing import Final
 from saslsspi.errors import ContextMisuse, NoCredentials, UnknownCredentials, UnsupportedFunction
 from saslsspi.packages.ntlm.client import NtlmClient
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of, split_name
+from saslsspi.packages.ntlm.export import export_layer, import_layer
 from saslsspi.packages.ntlm.messages import MAX_TOKEN
 from saslsspi.packages.ntlm.server import NtlmServer
 from saslsspi.sspi.attributes import SecPkgInfo
 from saslsspi.sspi.environment import Environment
+from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
 from saslsspi.sspi.flags import IscReq, SecurityPackageCapability
 from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
+from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
 
 __all__ = ["NtlmPackage"]
 
@@ -38,7 +40,7 @@ _INFO: Final = SecPkgInfo(
 _REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)
 
 
-class NtlmPackage(Package):
+class NtlmPackage(Package, ProtectionTraveller):
     """NTLM."""
 
     info = _INFO
@@ -81,3 +83,11 @@ class NtlmPackage(Package):
     def reauthenticate(self, side: Side) -> None:
         """An established NTLM context takes no token; a new logon is a new context."""
         raise ContextMisuse("the context is established; begin a new one for the next logon")
+
+    def export_protection(self, protection: Protection, *, reset: bool, last: bool) -> ProtectionState | None:
+        """See ProtectionTraveller.export_protection."""
+        return export_layer(protection, reset=reset)
+
+    def import_protection(self, state: ProtectionState) -> Protection:
+        """See ProtectionTraveller.import_protection."""
+        return import_layer(state)

@@ -118,3 +118,12 @@ class PlainLayer:
     def restore(self, position: int) -> None:
         """Put the cipher back (MS-SPNG section 3.2.5.1); the number stays."""
         self._cipher.restore(position)
+
+    def place(self) -> tuple[int, int]:
+        """Return the next number, and where the key stream stands."""
+        return self._number, self._cipher.position
+
+    def go_to(self, number: int, position: int) -> None:
+        """Go on from where another one stood."""
+        self._number = number
+        self._cipher.restore(position)

@@ -37,6 +37,8 @@ class NtlmProtection(Protection):
     sizes = _SIZES
     signature_algorithm = "HMAC-MD5"
     encryption_algorithm = "RC4"
+    recipe: tuple[int, bool, bool] | None = None
+    """Flags, side, and whether messages are always sealed; None for the dummy."""
 
     def __init__(self, flags: int, session_key: bytes, seals: bool) -> None:
         self.session_key = session_key
@@ -49,6 +51,13 @@ class NtlmProtection(Protection):
     def overhead(self, size: int) -> int:
         """Return 16, the size of the signature."""
         return SIGNATURE_SIZE
+
+    def places(self) -> tuple[int, ...]:
+        """Return where it stands: the number and the key stream's position of each direction; () without any."""
+        return ()
+
+    def go_to(self, places: tuple[int, ...]) -> None:
+        """Go to where another one stood."""
 
 
 class _Extended(NtlmProtection):
@@ -77,6 +86,16 @@ class _Extended(NtlmProtection):
     def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
         """See Protection.unseal_parts."""
         return self._receiver.unseal_parts(_permitted(parts, self.encrypts), signature)
+
+    def places(self) -> tuple[int, ...]:
+        """See NtlmProtection.places."""
+        return *self._sender.place(), *self._receiver.place()
+
+    def go_to(self, places: tuple[int, ...]) -> None:
+        """See NtlmProtection.go_to."""
+        if places:
+            self._sender.go_to(*places[:2])
+            self._receiver.go_to(*places[2:])
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
         """See Protection.sign_mech_list."""
@@ -115,6 +134,15 @@ class _Plain(NtlmProtection):
     def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
         """See Protection.unseal_parts."""
         return self._layer.unseal_parts(_permitted(parts, self.encrypts), signature, sequence)
+
+    def places(self) -> tuple[int, ...]:
+        """See NtlmProtection.places."""
+        return self._layer.place()
+
+    def go_to(self, places: tuple[int, ...]) -> None:
+        """See NtlmProtection.go_to."""
+        if places:
+            self._layer.go_to(*places[:2])
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
         """See Protection.sign_mech_list."""
@@ -202,11 +230,15 @@ def protect(flags: int, session_key: bytes, *, client: bool, seal_always: bool) 
         seal_always: Whether messages are sealed where only SIGN was negotiated, as LDAP peers do it.
     """
     seals = bool(flags & _SEAL) or seal_always
+    made: NtlmProtection
     if not flags & _ESS:
-        return _Plain(flags, session_key, client, seals)
-    if flags & _DATAGRAM:
-        return _Datagram(flags, session_key, client, seals)
-    return _Extended(flags, session_key, client, seals)
+        made = _Plain(flags, session_key, client, seals)
+    elif flags & _DATAGRAM:
+        made = _Datagram(flags, session_key, client, seals)
+    else:
+        made = _Extended(flags, session_key, client, seals)
+    made.recipe = (flags, client, seal_always)
+    return made
 
 
 def dummy_protection(session_key: bytes) -> NtlmProtection:

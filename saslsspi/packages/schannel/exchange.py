@@ -177,7 +177,7 @@ class TlsExchange(Exchange):
     def _complete(self, connection: ssl.SSLObject, request: Request) -> None:
         if connection.session_reused and not self._credential.identity.resumption:
             raise IllegalMessage("a session was taken up again, and that is not permitted here")
-        self._protection = TlsProtection(connection, self._incoming, self._outgoing, self._keep_session)
+        self._protection = TlsProtection(connection, self._incoming, self._outgoing, self._keeper())
         self._keep_session()
         bits = self._protection.key_bits
         flags = _GRANTED[self._side] | (request.wished & _EXTENDED_ERROR[self._side])
@@ -194,6 +194,10 @@ class TlsExchange(Exchange):
             ssf=bits,
             target=self._target,
         )
+
+    def _keeper(self) -> Callable[[], None] | None:
+        keeps = self._side is Side.INITIATE and self._credential.identity.resumption
+        return self._keep_session if keeps else None
 
     def _keep_session(self) -> None:
         """Remember the client's session: with TLS 1.2 after the handshake, with 1.3 whenever a ticket has come."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Final
 
 from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken, UnsupportedFunction
 from saslsspi.packages.schannel.failures import translated
@@ -25,7 +25,8 @@ class TlsProtection(Protection):
         connection: After the handshake.
         incoming: Where it reads from.
         outgoing: Where it writes to.
-        on_silence: Called after a record without text, such as a session ticket.
+        on_silence: Called after a record without text, such as a session ticket; it may refer back to us, and so it is
+            left out where nobody needs it: a connection in a cycle lives until the collector finds it.
     """
 
     stream = True
@@ -42,7 +43,7 @@ class TlsProtection(Protection):
         connection: ssl.SSLObject,
         incoming: ssl.MemoryBIO,
         outgoing: ssl.MemoryBIO,
-        on_silence: Callable[[], None],
+        on_silence: Callable[[], None] | None,
     ) -> None:
         self._connection = connection
         self._incoming = incoming
@@ -55,8 +56,7 @@ class TlsProtection(Protection):
         self._added = header + trailer
         self._stream = SecPkgContextStreamSizes(header, trailer, MAX_TEXT, buffers=4, block_size=1)
         self.sizes = SecPkgContextSizes(_MAX_TOKEN, 0, 0, self._added)
-        self.seal = self._seal
-        self.unseal = self._unseal
+        self._shut = False
 
     def overhead(self, size: int) -> int:
         """Return how many octets the records add to a message, at most."""
@@ -86,7 +86,8 @@ class TlsProtection(Protection):
             text = self._connection.read(size)
             return Opened(text, size, closed=not text)  # Python reads nothing at close_notify
         except ssl.SSLWantReadError:
-            self._on_silence()
+            if self._on_silence is not None:
+                self._on_silence()
             return Opened(b"", size)
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
@@ -99,10 +100,11 @@ class TlsProtection(Protection):
             pass
         except ssl.SSLError as error:
             raise translated(error) from error
-        self.seal = _closed
+        self._shut = True
         return self._outgoing.read()
 
-    def _seal(self, message: Octets) -> tuple[bytes]:
+    def seal(self, message: Octets) -> tuple[Octets, ...]:
+        """See Protection.seal; a message of any size becomes as many records as it needs."""
         connection = self._connection
         try:
             done = connection.write(message)
@@ -111,11 +113,13 @@ class TlsProtection(Protection):
                 while done < len(view):
                     done += connection.write(view[done:])
         except ssl.SSLError as error:
+            if self._shut:
+                raise ContextExpired("this side has closed its direction of the stream") from None
             raise translated(error) from error
         return (self._outgoing.read(),)
 
-    def _unseal(self, octets: Octets) -> bytes:
-        """Open records that are whole."""
+    def unseal(self, octets: Octets) -> bytes:
+        """See Protection.unseal; the octets are whole records."""
         size = len(octets)
         if size < HEADER_SIZE or record_size(octets) != size:
             if not size:
@@ -134,16 +138,13 @@ class TlsProtection(Protection):
                     return b"".join(texts)
                 texts.append(text)
         except ssl.SSLWantReadError:
-            self._on_silence()
+            if self._on_silence is not None:
+                self._on_silence()
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
         else:
             raise ContextExpired("the peer has closed its direction")  # Python reads nothing at close_notify
         return b"".join(texts)
-
-
-def _closed(message: Octets) -> NoReturn:
-    raise ContextExpired("this side has closed its direction of the stream")
 
 
 def _added(cipher: str, version: str) -> tuple[int, int]:

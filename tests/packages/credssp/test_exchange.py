@@ -489,7 +489,7 @@ def test_an_authority_that_cannot_be_reached_is_told() -> None:
         server.step(token)
 
 
-@pytest.mark.requirement("MSCSSP-2.2.1-06")
+@pytest.mark.requirement("MSCSSP-2.2.1-06", "MSCSSP-3.1.5-24")
 def test_raw_ntlm_without_spnego_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     from saslsspi.packages.credssp import credential as module
 
