@@ -7,7 +7,6 @@ target that cannot be told (somebody's server) refuses every Setting but the def
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -266,5 +265,3 @@ class Bench:
         """Close all connections."""
         for conversation in self._opened:
             conversation.close()
-
-

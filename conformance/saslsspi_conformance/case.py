@@ -76,7 +76,7 @@ def holds(fact: object, detail: str = "") -> Seen:
     return Seen(Outcome.HOLDS if fact else Outcome.BROKEN, detail)
 
 
-class NotApplicable(Exception):  # noqa: N818  # no error: the target has nothing to test here
+class NotApplicable(Exception):  # no error: the target has nothing to test here
     """The target does not offer what the case needs; the text says what."""
 
 
@@ -104,6 +104,7 @@ class Case:
         title: What is right, in a sentence.
         destructive: Whether the target counts it as a failed logon.
         carrier: The protocol that it is about, "ldap" for one; "" is any.
+        lenient: Whether its failure is a warning: the target takes more than it has to, or its configuration decides.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Case:
     title: str
     destructive: bool
     carrier: str
+    lenient: bool
 
     @property
     def rules(self) -> tuple[Requirement, ...]:
@@ -128,7 +130,7 @@ class Case:
     @property
     def binding(self) -> bool:
         """Whether a requirement binds like MUST and stands in the text; the failure of another is a warning."""
-        return any(rule.level in MUST_LEVELS and rule.basis is Basis.TEXT for rule in self.rules)
+        return not self.lenient and any(rule.level in MUST_LEVELS and rule.basis is Basis.TEXT for rule in self.rules)
 
     @property
     def recommended(self) -> bool:
@@ -144,7 +146,12 @@ _CASES: Final[dict[str, Case]] = {}
 
 
 def _register(
-    target: Plays, requirements: tuple[str, ...], accept: frozenset[Outcome], destructive: bool | None, carrier: str
+    target: Plays,
+    requirements: tuple[str, ...],
+    accept: frozenset[Outcome],
+    destructive: bool | None,
+    carrier: str,
+    lenient: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     def add(function: CaseFunction) -> CaseFunction:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
@@ -155,14 +162,18 @@ def _register(
         title = " ".join((function.__doc__ or "").split())
         assert title, f"{name} says nothing about itself"
         costs = target is Plays.SERVER and accept == REFUSAL if destructive is None else destructive
-        _CASES[name] = Case(name, requirements, target, accept, function, title, costs, carrier)
+        _CASES[name] = Case(name, requirements, target, accept, function, title, costs, carrier, lenient)
         return function
 
     return add
 
 
 def against_server(
-    *requirements: str, accept: frozenset[Outcome] = HOLDS, destructive: bool | None = None, carrier: str = ""
+    *requirements: str,
+    accept: frozenset[Outcome] = HOLDS,
+    destructive: bool | None = None,
+    carrier: str = "",
+    lenient: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the client.
 
@@ -171,8 +182,9 @@ def against_server(
         accept: The outcomes that are right.
         destructive: Whether it costs a failed logon; None: where only a refusal is right.
         carrier: The protocol that it is about; "" is any.
+        lenient: Whether its failure is a warning.
     """
-    return _register(Plays.SERVER, requirements, accept, destructive, carrier)
+    return _register(Plays.SERVER, requirements, accept, destructive, carrier, lenient)
 
 
 def against_client(

@@ -46,7 +46,7 @@ class RunOptions:
     known: dict[str, str] = field(default_factory=dict)
 
 
-class _CaseFailed(Exception):  # noqa: N818  # the name that JUnit shows
+class _CaseFailed(Exception):  # the name that JUnit shows
     """A result that pytest counts as a failure; the text explains it."""
 
 

@@ -121,9 +121,7 @@ def _specification(name: str, results: list[Result]) -> str:
 
 def _case(result: Result) -> str:
     case, look = result.case, _LOOKS[result.verdict]
-    rules = "".join(
-        f"<li><code>{rule.id}</code> {escape(rule.level)}: {escape(rule.text)}</li>" for rule in case.rules
-    )
+    rules = "".join(f"<li><code>{rule.id}</code> {escape(rule.level)}: {escape(rule.text)}</li>" for rule in case.rules)
     seen = f"{result.seen.outcome}" if result.seen else str(result.verdict)
     detail = f" ({escape(result.detail)})" if result.detail else ""
     wire = "".join(
@@ -135,5 +133,7 @@ def _case(result: Result) -> str:
         f"<span>{escape(case.title)}</span><code>{case.requirements[0]}</code></summary>"
         f'<div class="body"><ul class="rules">{rules}</ul>'
         f"<p>Seen: {escape(seen)}{detail}. Right: {escape(' or '.join(sorted(case.accept)))}.</p>"
-        f"<p><code>{escape(case.name)}</code></p>" + (f'<ol class="wire">{wire}</ol>' if wire else "") + "</div></details>"
+        f"<p><code>{escape(case.name)}</code></p>"
+        + (f'<ol class="wire">{wire}</ol>' if wire else "")
+        + "</div></details>"
     )

@@ -240,5 +240,3 @@ def _write(arguments: argparse.Namespace, report: Report) -> None:
             arguments.html.write_text(as_page(report), encoding="utf-8")
     except OSError as error:
         raise WrongUsage(f"cannot write the report: {error}") from error
-
-

@@ -7,6 +7,7 @@ from saslsspi_conformance.bench import Bench
 from saslsspi_conformance.case import (
     REFUSAL,
     SUCCESS,
+    CaseError,
     CaseFunction,
     NotApplicable,
     Outcome,
@@ -106,7 +107,9 @@ def no_data_with_success(bench: Bench) -> Seen:
     bench.need("PLAIN")
     account = bench.target.account
     answer = _connect(bench).begin("PLAIN", f"\0{account.user}\0{account.password}".encode())
-    return holds(answer.outcome is Outcome.SUCCESS and answer.data is None, f"{answer.outcome}, data {answer.data!r}")
+    if answer.outcome is not Outcome.SUCCESS:
+        raise CaseError(f"PLAIN does not authenticate: {answer.text}")
+    return holds(answer.data is None, f"data {answer.data!r}")
 
 
 @against_server("LDAP4513-5.2.1.2-07", "LDAP4511-4.2-03", accept=SUCCESS, carrier="ldap")

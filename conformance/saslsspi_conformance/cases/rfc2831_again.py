@@ -10,7 +10,9 @@ from saslsspi_conformance.players.digest_lists import read
 _REMEMBERS = Setting(remembers=True)
 
 
-def _again(bench: Bench, first: DigestClient, nc: bytes, *, right: bool = True, setting: Setting = _REMEMBERS) -> Answer:
+def _again(
+    bench: Bench, first: DigestClient, nc: bytes, *, right: bool = True, setting: Setting = _REMEMBERS
+) -> Answer:
     """Send the initial response of a subsequent authentication."""
     if not bench.target.initial_response:
         raise NotApplicable("the protocol has no initial response")
@@ -111,7 +113,11 @@ def fallback(bench: Bench) -> Seen:
     if not bench.target.initial_response:
         raise NotApplicable("the protocol has no initial response")
     client = DigestClient(bench)
-    old = b'username="x",realm="",nonce="old",nc=00000002,cnonce="c",digest-uri="a/b",response=' + b"0" * 32 + b",qop=auth"
+    old = (
+        b'username="x",realm="",nonce="old",nc=00000002,cnonce="c",digest-uri="a/b",response='
+        + b"0" * 32
+        + b",qop=auth"
+    )
     client.begin(old)
     return client.log_on()
 

@@ -261,7 +261,9 @@ _client_aborts("low_count", "One iteration makes it give up.", "RFC5802-5.1-21",
 _client_aborts("high_count", "Two milliards of iterations make it give up.", "RFC5802-5.1-21", i=b"2147483647")
 _client_aborts("leading_zero", "A count with a leading zero makes it give up.", "RFC5802-7-01", i=b"04096")
 _client_aborts("negative_count", "A negative count makes it give up.", "RFC5802-7-01", i=b"-1")
-_client_aborts("mandatory_extension_of_server", "m= makes it give up.", "RFC5802-5.1-11", "RFC5802-5.1-28", more=b",m=x")
+_client_aborts(
+    "mandatory_extension_of_server", "m= makes it give up.", "RFC5802-5.1-11", "RFC5802-5.1-28", more=b",m=x"
+)
 
 
 @against_client("RFC5802-5.1-15", accept=REFUSAL)

@@ -49,7 +49,10 @@ class DigestClient:
         self.connection = bench.connect(setting) if on is None else on
         self.qop = qop
         self.cipher = cipher
-        self.user = user or (setting.user or bench.target.account.user, setting.password or bench.target.account.password)
+        self.user = user or (
+            setting.user or bench.target.account.user,
+            setting.password or bench.target.account.password,
+        )
         self._wrong_password = wrong_password
         self._given = dict(values)
         if hashed_qop is not None:

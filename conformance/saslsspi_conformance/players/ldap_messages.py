@@ -42,7 +42,9 @@ def message(number: int, operation: bytes) -> bytes:
 
 def sasl(mechanism: str, credentials: bytes | None) -> bytes:
     """The sasl choice."""
-    return element(0xA3, octet_string(mechanism.encode()), *([] if credentials is None else [octet_string(credentials)]))
+    return element(
+        0xA3, octet_string(mechanism.encode()), *([] if credentials is None else [octet_string(credentials)])
+    )
 
 
 def simple(password: str) -> bytes:

@@ -96,7 +96,9 @@ class ScramClient:
         """Write the client's final message, right but for what is given."""
         told = fields(self.server_first)
         said_nonce = told["r"] if nonce is None else nonce
-        said_c = b64encode((self.header if signed_header is None else signed_header) + self._binding) if c is None else c
+        said_c = (
+            b64encode((self.header if signed_header is None else signed_header) + self._binding) if c is None else c
+        )
         without = b"c=" + said_c + b",r=" + said_nonce + extensions
         keys = _Arithmetic(self.mechanism, self._password, b64decode(told["s"]), int(told["i"]))
         auth_message = b",".join((self.bare, self.server_first, without))
@@ -116,9 +118,9 @@ class ScramClient:
         """Send the final message and answer a server-final that comes as a challenge."""
         answer = self.connection.respond(final)
         self.server_final = answer.data
-        if answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"v="):
-            answer = self.connection.respond(b"")
-        elif answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"e="):
+        if (answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"v=")) or (
+            answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"e=")
+        ):
             answer = self.connection.respond(b"")
         return answer.seen
 

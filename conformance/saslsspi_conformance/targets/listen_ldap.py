@@ -104,7 +104,9 @@ class LdapClientConversation:
         self._send(_bind_response(self._bind, _IN_PROGRESS, data))
         found = self._next()
         if found is None or found[1] != _BIND:
-            self._transcript.received("ends the connection" if found is None or found[1] == _UNBIND else "another request")
+            self._transcript.received(
+                "ends the connection" if found is None or found[1] == _UNBIND else "another request"
+            )
             return Answer(Outcome.CLOSED)
         name, credentials = _sasl_bind(found[2])
         self._bind = found[0]
@@ -121,7 +123,9 @@ class LdapClientConversation:
         octets = self._receive()
         self._pending = octets + self._pending
         size = ldap.whole(self._pending)
-        ends = not octets or (size is not None and self._pending[0] == 0x30 and _operation(self._pending[:size]) == _UNBIND)
+        ends = not octets or (
+            size is not None and self._pending[0] == 0x30 and _operation(self._pending[:size]) == _UNBIND
+        )
         self._transcript.received("ends the connection" if ends else "goes on to use the connection")
         return Answer(Outcome.CLOSED if ends else Outcome.SUCCESS)
 

@@ -30,16 +30,43 @@ class _Words(NamedTuple):
 
 
 _PROTOCOLS: Final = {
-    "imap": _Words("imap", re.compile(rb"\* OK"), b"a AUTHENTICATE", b"a CAPABILITY", b"a STARTTLS",
-                   re.compile(rb"\+(?: |\Z)"), re.compile(rb"a OK"), b"p NOOP\r\n", re.compile(rb"^p (OK|NO|BAD)", re.M),
-                   re.compile(rb"AUTH=([A-Z0-9_-]+)", re.I)),
-    "smtp": _Words("smtp", re.compile(rb"220"), b"AUTH", b"EHLO tester.example", b"STARTTLS", re.compile(rb"334(?: |\Z)"),
-                   re.compile(rb"235"), b"EHLO tester.example\r\n", re.compile(rb"^\d{3} ", re.M),
-                   re.compile(rb"^250[- ]AUTH[ =](.*)$", re.I | re.M)),
-    "pop3": _Words("pop", re.compile(rb"\+OK"), b"AUTH", b"CAPA", b"STLS", re.compile(rb"\+(?: |\Z)"),
-                   re.compile(rb"\+OK"), b"NOOP\r\n", re.compile(rb"^(\+OK|-ERR)", re.M),
-                   re.compile(rb"^SASL (.*)$", re.I | re.M)),
-}  # fmt: skip
+    "imap": _Words(
+        service="imap",
+        greeting=re.compile(rb"\* OK"),
+        authenticate=b"a AUTHENTICATE",
+        capabilities=b"a CAPABILITY",
+        starttls=b"a STARTTLS",
+        challenge=re.compile(rb"\+(?: |\Z)"),
+        success=re.compile(rb"a OK"),
+        probe=b"p NOOP\r\n",
+        answer=re.compile(rb"^p (OK|NO|BAD)", re.M),
+        listed=re.compile(rb"AUTH=([A-Z0-9_-]+)", re.I),
+    ),
+    "smtp": _Words(
+        service="smtp",
+        greeting=re.compile(rb"220"),
+        authenticate=b"AUTH",
+        capabilities=b"EHLO tester.example",
+        starttls=b"STARTTLS",
+        challenge=re.compile(rb"334(?: |\Z)"),
+        success=re.compile(rb"235"),
+        probe=b"EHLO tester.example\r\n",
+        answer=re.compile(rb"^\d{3} ", re.M),
+        listed=re.compile(rb"^250[- ]AUTH[ =](.*)$", re.I | re.M),
+    ),
+    "pop3": _Words(
+        service="pop",
+        greeting=re.compile(rb"\+OK"),
+        authenticate=b"AUTH",
+        capabilities=b"CAPA",
+        starttls=b"STLS",
+        challenge=re.compile(rb"\+(?: |\Z)"),
+        success=re.compile(rb"\+OK"),
+        probe=b"NOOP\r\n",
+        answer=re.compile(rb"^(\+OK|-ERR)", re.M),
+        listed=re.compile(rb"^SASL (.*)$", re.I | re.M),
+    ),
+}
 
 
 class Reply(NamedTuple):

@@ -18,7 +18,7 @@ __all__ = ["OTHER", "OWN", "UNUSUAL", "MemoryClientTarget", "MemoryServerTarget"
 
 OWN: Final = Account("chris", "secret", "example.org")
 OTHER: Final = Account("dana", "another secret", "example.org")
-UNUSUAL: Final = {"josé": "grüße", "Ženja": "пароль", 'a\\b"c': "q\\u\"ote", "a,b=c": "pencil"}
+UNUSUAL: Final = {"josé": "grüße", "Ženja": "пароль", 'a\\b"c': 'q\\u"ote', "a,b=c": "pencil"}
 """More accounts of our own server, whose names are worth a case."""
 _SERVICE: Final = "imap"
 _HOST: Final = "mail.example.org"
@@ -28,9 +28,12 @@ _NAMES: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "ANONYMOUS", "SCRAM-SHA-1", 
 
 
 def own_accounts() -> list[saslsspi.Account]:
+    """Return the accounts of our own servers."""
     passwords = {OWN.user: OWN.password, OTHER.user: OTHER.password, **UNUSUAL}
     return [
-        saslsspi.Account(username=user, password=password, may_act_as=frozenset({OTHER.user} if user == OWN.user else ()))
+        saslsspi.Account(
+            username=user, password=password, may_act_as=frozenset({OTHER.user} if user == OWN.user else ())
+        )
         for user, password in passwords.items()
     ]
 
@@ -57,7 +60,9 @@ class _Memory:
 
     def mechanisms(self) -> tuple[str, ...]:
         """Return what is installed of what we have cases for."""
-        return tuple(plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None and plugin.name in _NAMES)
+        return tuple(
+            plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None and plugin.name in _NAMES
+        )
 
 
 class MemoryServerTarget(_Memory):
@@ -164,6 +169,8 @@ class MemoryServerConversation:
     def receive(self) -> bytes:
         """Return the octets that come next."""
         if not self._back:
+            if not self._closed:
+                raise TimeoutError("no answer")
             return b""
         octets = self._back.popleft()
         self._transcript.received("octets", octets)

@@ -60,9 +60,7 @@ def test_mutated_tokens_end_in_our_own_errors() -> None:
 def test_a_challenge_reads_as_it_was_written(
     realm: bytes, nonce: bytes, name: bytes, qop: list[bytes], opaque: bytes | None, stale: bool, utf8: bool, h: bool
 ) -> None:  # fmt: skip
-    made = HttpChallenge(
-        realm, nonce, ALGORITHMS[name], tuple(qop), opaque, stale, (b"/a", b"http://h/b"), utf8, h
-    )
+    made = HttpChallenge(realm, nonce, ALGORITHMS[name], tuple(qop), opaque, stale, (b"/a", b"http://h/b"), utf8, h)
     assert HttpChallenge.from_bytes(made.to_bytes()) == made
 
 
