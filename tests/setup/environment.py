@@ -43,7 +43,7 @@ PURPOSES: Final = {
 
 
 def requirements_of(purpose: Purpose, project: dict[str, Any]) -> list[str]:
-    """Return pip's arguments that install a purpose.
+    """Return pip's arguments that install all that a purpose needs beside the package itself.
 
     The dependency groups are read here, because `pip install --group` is younger (25.1) than the pip of a Python.
     """
@@ -51,9 +51,11 @@ def requirements_of(purpose: Purpose, project: dict[str, Any]) -> list[str]:
     arguments = [requirement for group in purpose.groups for requirement in groups[group]]
     for file in purpose.requirement_files:
         arguments += ["--requirement", str(file)]
-    known = project["project"].get("optional-dependencies", {})
-    extras = ",".join(extra for extra in purpose.extras if extra in known and not what_lacks(extra))
-    return [*arguments, "--editable", f"{_TREE}[{extras}]"]
+    extras: dict[str, list[str]] = project["project"].get("optional-dependencies", {})
+    arguments += project["project"]["dependencies"]
+    for extra in purpose.extras:
+        arguments += [] if what_lacks(extra) else extras[extra]
+    return arguments
 
 
 def what_lacks(extra: str) -> str:
@@ -113,8 +115,9 @@ def _update(folder: Path, name: str) -> None:
     with (_TREE / "pyproject.toml").open("rb") as file:
         project = tomllib.load(file)
     # The build backend lives in the environment: without build isolation a changed plugin table needs no network.
-    _pip(python, [*project["build-system"]["requires"]])
-    _pip(python, ["--no-build-isolation", *requirements_of(purpose, project)])
+    # Dependencies are built isolated all the same: each brings a build system of its own.
+    _pip(python, [*project["build-system"]["requires"], *requirements_of(purpose, project)])
+    _pip(python, ["--no-build-isolation", "--no-deps", "--editable", str(_TREE)])
     stamp.write_text(wanted, encoding="ascii")
 
 
