@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, ClassVar
 
 from saslsspi.adapters.smtp_server import SaslSmtpProtocol
@@ -102,7 +103,9 @@ class SmtpServer(MailServer):
         for connection in list(self.connections):
             transport = connection.transport
             if isinstance(transport, asyncio.Transport):
-                transport.abort()
+                # A TLS transport that was closed twice has nothing left to abort; Python 3.11.2 trips over that.
+                with contextlib.suppress(AttributeError):
+                    transport.abort()
         while self.connections:
             await asyncio.sleep(0)
         self._listeners.clear()

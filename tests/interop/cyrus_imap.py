@@ -8,6 +8,7 @@ cyrus-common, is installed. As root the processes run as Debian's user cyrus, ot
 import contextlib
 import os
 import pwd
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -123,6 +124,7 @@ class CyrusImap:
             self.folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-cyrus-")))
             self._certificate = make_server_certificate(self.folder)
             self.ca_file = self._certificate.ca_file
+            imapd = Path(shutil.copy(imapd, self.folder))  # the user cyrus may not be allowed into the tree's folder
             for name in ("config", "config/socket", "config/proc", "config/lock", "config/db", "config/log", "mail"):
                 (self.folder / name).mkdir()
             make_sasldb(self.folder / "sasldb2", self.realm)
