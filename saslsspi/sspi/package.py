@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple, TypeAlias, TypeVar
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import QopNotSupported, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, QopNotSupported, UnsupportedFunction
 from saslsspi.sspi.attributes import SecPkgContext, SecPkgContextSizes, SecPkgContextStreamSizes, SecPkgInfo
 from saslsspi.sspi.environment import Account, Environment, Question
-from saslsspi.sspi.flags import QopFlags
+from saslsspi.sspi.flags import AscReq, IscReq, QopFlags
 from saslsspi.sspi.identity import AuthIdentity, Delegated
 
 __all__ = [
@@ -349,11 +350,13 @@ class Package(ABC):
         aliases: Other names of the package, compared without regard to case.
         takes_records: Whether its tokens are cut anywhere out of a byte stream: the buffers EMPTY, EXTRA, MISSING and
             ALERT are for it.
+        refused: Flags of each side (ISC_REQ or ASC_REQ bits) that the package can never take.
     """
 
     info: SecPkgInfo
     aliases: ClassVar[tuple[str, ...]] = ()
     takes_records: ClassVar[bool] = False
+    refused: ClassVar[Mapping[Side, int]] = MappingProxyType({})
 
     def problem(self) -> str | None:
         """Why the package is listed and cannot be used on this machine, and what to install; None when it can."""
@@ -382,10 +385,12 @@ class Package(ABC):
     def accept(self, credential: Credential, environment: Environment) -> Exchange:
         """Begin the server's side of an exchange."""
 
-    @abstractmethod
     def check_flags(self, side: Side, flags: int) -> None:
         """Raise UnsupportedFunction or SecurityQosFailed where the package cannot take a flag."""
+        if unwelcome := flags & self.refused.get(side, 0):
+            named = IscReq(unwelcome) if side is Side.INITIATE else AscReq(unwelcome)
+            raise UnsupportedFunction(f"{self.info.name} does not take {named!r}")
 
     def reauthenticate(self, side: Side) -> None:
         """Raise where an established context takes no further token; return where a new exchange may begin."""
-        raise UnsupportedFunction(f"{self.info.name} contexts are not authenticated anew")
+        raise ContextMisuse(f"the {self.info.name} context is established; begin a new one for the next logon")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.errors import ContextMisuse, PackageNotFound, UnsupportedFunction
+from saslsspi.errors import PackageNotFound
 from saslsspi.packages.credssp.credential import CredsspCredential, acquire
 from saslsspi.sspi.attributes import SecPkgInfo
 from saslsspi.sspi.environment import Environment
@@ -50,6 +50,7 @@ class CredsspPackage(Package):
     """CredSSP."""
 
     info = _INFO
+    refused = _REFUSED
     takes_records = True
 
     def problem(self) -> str | None:
@@ -78,12 +79,3 @@ class CredsspPackage(Package):
 
         assert isinstance(credential, CredsspCredential)
         return CredsspServer(credential, environment)
-
-    def check_flags(self, side: Side, flags: int) -> None:
-        """Refuse what CredSSP cannot do; with the other flags the outcome says what there is."""
-        if flags & _REFUSED[side]:
-            raise UnsupportedFunction(f"CredSSP does not take the flags {flags & _REFUSED[side]:#x}")
-
-    def reauthenticate(self, side: Side) -> None:
-        """The exchange is at the beginning of a connection; a new logon is a new connection."""
-        raise ContextMisuse("the context is established; begin a new one for the next logon")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.errors import ContextMisuse, UnsupportedFunction
 from saslsspi.packages.negotiate.client import NegotiateClient
 from saslsspi.packages.negotiate.credential import NegotiateCredential, acquire
 from saslsspi.packages.negotiate.messages import MAX_TOKEN
@@ -37,13 +36,14 @@ _INFO: Final = SecPkgInfo(
     name="Negotiate",
     comment="Microsoft Package Negotiator (SPNEGO, RFC 4178)",
 )
-_REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)
+_REFUSED: Final = {Side.INITIATE: int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)}
 
 
 class NegotiatePackage(Package):
     """Negotiate."""
 
     info = _INFO
+    refused = _REFUSED
     aliases = ("SPNEGO",)
 
     def acquire(
@@ -61,12 +61,3 @@ class NegotiatePackage(Package):
         """See Package.accept."""
         assert isinstance(credential, NegotiateCredential)
         return NegotiateServer(credential, environment)
-
-    def check_flags(self, side: Side, flags: int) -> None:
-        """Refuse what no package can do."""
-        if side is Side.INITIATE and flags & _REFUSED_INITIATING:
-            raise UnsupportedFunction("Negotiate does not prompt for credentials")
-
-    def reauthenticate(self, side: Side) -> None:
-        """An established context takes no token; a new logon is a new context."""
-        raise ContextMisuse("the context is established; begin a new one for the next logon")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.errors import ContextMisuse, NoCredentials, UnknownCredentials, UnsupportedFunction
+from saslsspi.errors import NoCredentials, UnknownCredentials
 from saslsspi.packages.ntlm.client import NtlmClient
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of, split_name
 from saslsspi.packages.ntlm.export import export_layer, import_layer
@@ -37,13 +37,14 @@ _INFO: Final = SecPkgInfo(
     name="NTLM",
     comment="NTLM Security Package",
 )
-_REFUSED_INITIATING: Final = int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)
+_REFUSED: Final = {Side.INITIATE: int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)}
 
 
 class NtlmPackage(Package, ProtectionTraveller):
     """NTLM."""
 
     info = _INFO
+    refused = _REFUSED
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
@@ -74,15 +75,6 @@ class NtlmPackage(Package, ProtectionTraveller):
         """See Package.accept."""
         assert isinstance(credential, NtlmCredential)
         return NtlmServer(credential, environment)
-
-    def check_flags(self, side: Side, flags: int) -> None:
-        """Refuse what NTLM can never do; flags that it does not know have no effect, as on Windows."""
-        if side is Side.INITIATE and flags & _REFUSED_INITIATING:
-            raise UnsupportedFunction("NTLM does not prompt for credentials")
-
-    def reauthenticate(self, side: Side) -> None:
-        """An established NTLM context takes no token; a new logon is a new context."""
-        raise ContextMisuse("the context is established; begin a new one for the next logon")
 
     def export_protection(self, protection: Protection, *, reset: bool, last: bool) -> ProtectionState | None:
         """See ProtectionTraveller.export_protection."""

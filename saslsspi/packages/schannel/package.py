@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from saslsspi.errors import ContextMisuse, NoCredentials, UnknownCredentials, UnsupportedFunction
+from saslsspi.errors import NoCredentials, UnknownCredentials
 from saslsspi.sspi.attributes import SecPkgInfo
 from saslsspi.sspi.environment import Environment
 from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
@@ -44,6 +44,7 @@ class SchannelPackage(Package):
     """Schannel."""
 
     info = _INFO
+    refused = _REFUSED
     aliases = ("Microsoft Unified Security Protocol Provider",)
     takes_records = True
 
@@ -67,15 +68,6 @@ class SchannelPackage(Package):
     def accept(self, credential: Credential, environment: Environment) -> Exchange:
         """See Package.accept."""
         return _exchange(Side.ACCEPT, credential, environment)
-
-    def check_flags(self, side: Side, flags: int) -> None:
-        """Refuse what TLS cannot do: nobody's credentials travel in it."""
-        if flags & _REFUSED[side]:
-            raise UnsupportedFunction("Schannel takes neither DELEGATE nor PROMPT_FOR_CREDS")
-
-    def reauthenticate(self, side: Side) -> None:
-        """TLS 1.3 has no renegotiation, and that of TLS 1.2 is off: a new logon is a new connection."""
-        raise ContextMisuse("the connection is established; begin a new one for the next handshake")
 
 
 def _exchange(side: Side, credential: Credential, environment: Environment) -> Exchange:
