@@ -43,6 +43,7 @@ _REASONS: Final[dict[str, type[SaslError]]] = {
     "NO_SHARED_CIPHER": AlgorithmMismatch,
     "NO_PROTOCOLS_AVAILABLE": AlgorithmMismatch,
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": IncompleteCredentials,
+    "RECORD_LAYER_FAILURE": MessageAltered,  # what OpenSSL says from 3.6 on, of a MAC too
     "SSLV3_ALERT_BAD_CERTIFICATE": CertificateUnknown,
     "SSLV3_ALERT_BAD_RECORD_MAC": MessageAltered,
     "SSLV3_ALERT_CERTIFICATE_EXPIRED": CertificateExpired,
