@@ -32,6 +32,8 @@ _PASSED: Final = frozenset(
     | {"gettimeout", "proto", "setblocking", "setsockopt", "settimeout", "timeout", "type"}
     | {"cipher", "context", "get_channel_binding", "getpeercert", "server_hostname", "version"}  # of TLS
 )
+_ANSWERED_WITHIN: Final = frozenset({"cipher", "getpeercert", "gettimeout", "settimeout", "version"})
+"""Those of them that TlsDuplex answers, where there is one."""
 
 
 class LayeredSocket:
@@ -196,7 +198,7 @@ class LayeredSocket:
 
     def __getattr__(self, name: str) -> Any:
         if name in _PASSED:
-            return getattr(self._io if name in {"gettimeout", "settimeout"} else self.transport, name)
+            return getattr(self._io if name in _ANSWERED_WITHIN else self.transport, name)
         raise AttributeError(f"a socket with a layer has no {name!r}")
 
     def __repr__(self) -> str:

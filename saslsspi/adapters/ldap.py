@@ -324,7 +324,7 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         stream = self._stream
         if stream is None or self.sasl_in_progress:
             raise ContextMisuse("the connection is closed, or another bind is in progress")
-        channel = channel_of(stream.transport, logon.effective_policy, layer_in_tls=logon.layer_in_tls)
+        channel = channel_of(stream, logon.effective_policy, layer_in_tls=logon.layer_in_tls)
         self.sasl_in_progress = True  # ldap3 sends nothing but bind requests meanwhile (RFC 4511 section 4.2.1)
         try:
             client = logon.run(

@@ -6,6 +6,7 @@ import ssl
 from dataclasses import replace
 from typing import NamedTuple
 
+from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import SecurityQosFailed
 from saslsspi.sspi.policy import Policy
@@ -27,8 +28,8 @@ class Channel(NamedTuple):
     external_ssf: int
 
 
-def channel_of(transport: object, policy: Policy, *, layer_in_tls: bool) -> Channel:
-    """Describe the channel that a socket is.
+def channel_of(stream: LayeredSocket, policy: Policy, *, layer_in_tls: bool) -> Channel:
+    """Describe the channel that a stream runs over.
 
     Windows and Samba refuse a layer inside TLS, so none is negotiated there unless it is asked for; what the policy
     demands of a layer is demanded of TLS then.
@@ -36,12 +37,12 @@ def channel_of(transport: object, policy: Policy, *, layer_in_tls: bool) -> Chan
     Raises:
         SecurityQosFailed: TLS does not give what the policy demands.
     """
-    if not isinstance(transport, ssl.SSLSocket):
+    if not isinstance(stream.transport, ssl.SSLSocket):
         return Channel(policy, None, 0)
-    certificate = transport.getpeercert(binary_form=True)
+    certificate = stream.getpeercert(binary_form=True)
     bindings = ChannelBindings.tls_server_end_point(certificate) if certificate else None
-    cipher = transport.cipher()
-    verified = transport.context.verify_mode is ssl.CERT_REQUIRED  # ldap3 then compares the name by itself
+    cipher = stream.cipher()
+    verified = stream.context.verify_mode is ssl.CERT_REQUIRED  # ldap3 then compares the name by itself
     strength = cipher[2] if cipher and verified else 0
     if layer_in_tls:
         return Channel(policy, bindings, strength)

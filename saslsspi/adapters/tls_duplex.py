@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -29,12 +29,19 @@ _T = TypeVar("_T")
 class TlsDuplex:
     """Takes a TLS socket over; its time-out stays, but only here.
 
+    What the handshake has settled is read at once: while a thread reads a ticket of TLS 1.3, which comes after the
+    handshake, OpenSSL counts the handshake as unfinished and tells nobody about it.
+
     Args:
-        tls: The socket; from now on it does not block by itself.
+        tls: The socket, its handshake done; from now on it does not block by itself.
     """
 
     def __init__(self, tls: ssl.SSLSocket) -> None:
         self._tls = tls
+        self._certificate = tls.getpeercert(binary_form=True)
+        self._certificate_fields = tls.getpeercert()
+        self._cipher = tls.cipher()
+        self._version = tls.version()
         self._timeout = tls.gettimeout()
         self._lock = threading.Lock()
         tls.settimeout(0)
@@ -49,6 +56,18 @@ class TlsDuplex:
         while view:
             sent = self._run(partial(self._tls.send, view[:_RECORD]), selectors.EVENT_WRITE)
             view = view[sent:]
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        """Return the peer's certificate, as ssl.SSLSocket does."""
+        return self._certificate if binary_form else self._certificate_fields
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Return the cipher suite's name, its protocol, and its secret bits."""
+        return self._cipher
+
+    def version(self) -> str | None:
+        """Return the version of TLS."""
+        return self._version
 
     def gettimeout(self) -> float | None:
         """Return the time-out of one wait, in seconds; None waits without end."""

@@ -46,6 +46,7 @@ autocreate_post: yes
 autocreate_quota: 0
 autocreate_users: anyone
 allowplaintext: no
+failedloginpause: 0
 maxmessagesize: 0
 maxliteral: 0
 syslog_prefix: saslsspi-tests

@@ -9,6 +9,7 @@ import grp
 import os
 import pwd
 import socket
+import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -33,27 +34,15 @@ default_internal_user = {internal_user}
 default_internal_group = {internal_group}
 default_login_user = {login_user}
 ssl = yes
-ssl_cert = <{tls.certificate_file}
-ssl_key = <{tls.key_file}
-disable_plaintext_auth = yes
 auth_mechanisms = {mechanisms}
 auth_realms = {realm}
 auth_username_chars =
 auth_failure_delay = 0
-mail_location = maildir:{folder}/mail/%n
 mail_max_userip_connections = 100
 first_valid_uid = 1
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay_port}
 submission_relay_trusted = no
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%n {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%n
-}}
 service imap-login {{
   chroot =
   inet_listener imap {{
@@ -88,6 +77,44 @@ service anvil {{
 }}
 service stats {{
   chroot =
+}}
+"""
+# What has other names since 2.4, which wants to be told the version before anything else.
+_CONFIGURATION_2_3: Final = """\
+ssl_cert = <{tls.certificate_file}
+ssl_key = <{tls.key_file}
+disable_plaintext_auth = yes
+mail_location = maildir:{folder}/mail/%n
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%n {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%n
+}}
+"""
+_VERSION_2_4: Final = """\
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+"""
+_CONFIGURATION_2_4: Final = """\
+ssl_server_cert_file = {tls.certificate_file}
+ssl_server_key_file = {tls.key_file}
+auth_allow_cleartext = no
+mail_driver = maildir
+mail_path = {folder}/mail/%{{user | username}}
+passdb passwd-file {{
+  passwd_file_path = {folder}/users
+  auth_username_format = %{{user | username}}
+  default_password_scheme = PLAIN
+}}
+userdb static {{
+  fields {{
+    uid = {mail_uid}
+    gid = {mail_gid}
+    home = {folder}/mail/%{{user | username}}
+  }}
 }}
 """
 
@@ -164,8 +191,11 @@ class Dovecot:
         is_root = os.geteuid() == 0
         mail_uid, mail_gid = _mail_owner()
         path = self.folder / "dovecot.conf"
+        template = (
+            _CONFIGURATION + _CONFIGURATION_2_3 if _is_old() else _VERSION_2_4 + _CONFIGURATION + _CONFIGURATION_2_4
+        )
         path.write_text(
-            _CONFIGURATION.format(
+            template.format(
                 folder=self.folder,
                 tls=self._certificate,
                 internal_user="dovecot" if is_root else me,
@@ -192,6 +222,11 @@ class Dovecot:
                 if not connection.recv(100).startswith((b"* OK", b"+OK", b"220")):
                     return False
         return True
+
+
+def _is_old() -> bool:
+    told = subprocess.run([program("dovecot"), "--version"], capture_output=True, text=True, check=True, timeout=30)
+    return told.stdout.startswith("2.3.")
 
 
 def _mail_owner() -> tuple[int, int]:
