@@ -59,6 +59,7 @@ sasl_maximum_layer: {max_ssf}
 tls_server_cert: {tls.certificate_file}
 tls_server_key: {tls.key_file}
 tls_session_timeout: 0
+allowstarttls: yes
 """
 
 _SERVICES: Final = """\
@@ -84,9 +85,7 @@ def imapd_program() -> Path:
 
 def _fetch() -> None:
     """Download the package and unpack it; its version has to be that of the libraries that are installed."""
-    version = subprocess.run(
-        ["dpkg-query", "--show", "--showformat=${Version}", "cyrus-common"], capture_output=True, text=True, check=False
-    ).stdout
+    version = _version_of_common()
     with tempfile.TemporaryDirectory(prefix="saslsspi-fetch-") as folder:
         command = ["apt-get", "download", "--quiet", f"cyrus-imapd={version}"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
@@ -98,6 +97,11 @@ def _fetch() -> None:
             pytest.skip(reason)
         _CACHE.mkdir(parents=True, exist_ok=True)
         subprocess.run(["dpkg-deb", "--extract", str(packages[0]), str(_CACHE)], check=True, timeout=120)
+
+
+def _version_of_common() -> str:
+    query = ["dpkg-query", "--show", "--showformat=${Version}", "cyrus-common"]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout
 
 
 class CyrusImap:
@@ -177,6 +181,16 @@ class CyrusImap:
     def _answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             return connection.recv(1000).startswith(b"* OK")
+
+
+def expect_a_layer_in_time() -> None:
+    """Mark the running test as one that this Cyrus cannot pass: 3.10 has its tagged OK under the layer already.
+
+    RFC 3501 section 6.2.2: the layer "takes effect immediately following the CRLF [...] of the tagged OK response for
+    the server".
+    """
+    if _version_of_common().startswith("3.10."):
+        pytest.xfail("Cyrus IMAP 3.10 sends the tagged OK of AUTHENTICATE under the layer that begins behind it")
 
 
 def make_sasldb(path: Path, realm: str) -> None:

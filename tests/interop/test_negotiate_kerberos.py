@@ -115,6 +115,11 @@ def test_a_server_that_prefers_ntlm_makes_kerberos_protect_the_list() -> None:
 
 @pytest.mark.parametrize("packages", ["", "ntlm,kerberos"])
 def test_mits_client_and_our_server(packages: str) -> None:
+    if (
+        packages
+        and " 1.21" in subprocess.run([program("klist"), "-V"], capture_output=True, text=True, check=True).stdout
+    ):
+        pytest.xfail("MIT 1.21 looks for the MIC of a NegTokenResp at tag 4, where RFC 4178 section 4.2.2 has 3")
     theirs, ours = Mit(True), our_server(ACCEPT_SEAL, packages)
     run(theirs, ours)
     assert ours.complete
