@@ -6,16 +6,15 @@ and SCRAM takes its type and data apart.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from saslsspi.crypto.certificate_hash import signature_hash
 from saslsspi.crypto.md5 import md5
-from saslsspi.errors import InvalidParameter
+from saslsspi.errors import InvalidParameter, InvalidToken
 
 __all__ = ["ChannelBindings"]
 
@@ -163,29 +162,11 @@ def _slice(data: bytes, at: int, size: int) -> bytes:
 
 def _certificate_hash(certificate_der: bytes) -> bytes:
     try:
-        name = _signature_hash()(certificate_der)
-    except ValueError as error:
+        name = signature_hash(certificate_der)
+    except InvalidToken as error:
         raise InvalidParameter(f"{len(certificate_der)} octets are not a DER X.509 certificate") from error
     # RFC 5929 section 4.1: SHA-256 where the signature's hash is MD5 or SHA-1. Signatures without a hash of their own
     # (Ed25519, ML-DSA) are left undefined there: SHA-256 too, for want of a rule.
     if name in (None, "md5", "sha1"):
         name = "sha256"
-    return hashlib.new(name.replace("-", "_"), certificate_der).digest()
-
-
-@functools.cache
-def _signature_hash() -> Callable[[bytes], str | None]:
-    # Imported with the first certificate: `cryptography` costs more than all of this library's own start.
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.x509 import load_der_x509_certificate
-
-    def name_of(certificate_der: bytes) -> str | None:
-        certificate = load_der_x509_certificate(certificate_der)
-        try:
-            # For RSA-PSS this is the hash that its parameters name.
-            algorithm = certificate.signature_hash_algorithm
-        except UnsupportedAlgorithm:
-            return None
-        return algorithm.name if algorithm else None
-
-    return name_of
+    return hashlib.new(name, certificate_der).digest()

@@ -93,6 +93,13 @@ def test_end_point_of_an_unknown_signature_is_its_sha256(rsa_key: rsa.RSAPrivate
     assert ChannelBindings.tls_server_end_point(der).type_data == hashlib.sha256(der).digest()
 
 
+def test_end_point_of_a_certificate_that_x509_libraries_refuse_is_taken(rsa_key: rsa.RSAPrivateKey) -> None:
+    der = certificate(rsa_key, hashes.SHA256())
+    zero_serial = der.replace(b"\x02\x01\x01\x30", b"\x02\x01\x00\x30", 1)  # as Samba's own certificate has it
+    assert zero_serial != der
+    assert ChannelBindings.tls_server_end_point(zero_serial).type_data == hashlib.sha256(zero_serial).digest()
+
+
 @pytest.mark.parametrize("data", [b"", b"0\x03\x02\x01\x00", b"-----BEGIN CERTIFICATE-----"])
 def test_end_point_of_something_else_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidParameter, match="certificate"):
