@@ -53,6 +53,12 @@ _DATA_HINTS: Final[Mapping[str, str]] = {
 _PHRASE_HINTS: Final[tuple[tuple[str, type[SaslError], str], ...]] = (
     ("00002028", SecurityQosFailed, _INTEGRITY),
     ("80090346", BadBindings, _DATA_HINTS["80090346"]),
+    # Samba, and inside TLS too unless its `ldap server require strong auth` permits SASL there.
+    (
+        "Sign or Seal are required",
+        SecurityQosFailed,
+        "the server demands a layer: allow one, Policy(min_ssf=1); where it demands that inside TLS, leave TLS away",
+    ),
     ("digest-uri does not match", WrongPrincipal, "give the server's full name as host=; no alias will do"),
     ("incorrect digest-uri", WrongPrincipal, "give the server's full name as host="),
     ("unable to canonify user", LogonDenied, "the server knows no such user in this realm"),
