@@ -28,6 +28,7 @@ from saslsspi_conformance import catalogue
 
 COMPLETE: Final[tuple[str, ...]] = (
     "gssapi-plain-anonymous-prep",
+    "ms-cssp",
     "ms-dpsp-rfc6331",
     "ms-nlmp",
     "profile-ldap",
@@ -37,6 +38,7 @@ COMPLETE: Final[tuple[str, ...]] = (
     "rfc4422",
     "scram-channel-binding",
     "sspi-asc-general",
+    "sspi-isc-credssp",
     "sspi-isc-digest",
 )
 """The catalogue files in which every applicable requirement is claimed, or listed with a reason."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from saslsspi_conformance.case import NotApplicable, Outcome, Plays, Seen
+from saslsspi_conformance.outcome import NotApplicable, Outcome, Plays, Seen
 
 __all__ = [
     "DEFAULT",
@@ -55,6 +55,11 @@ class Setting:
         external_ssf: The strength of that channel.
         external_identity: Server: whom that channel has authenticated.
         last_data_apart: Server: whether the last data go as one more challenge, as where the carrier has no room.
+        credssp_version: The version of CredSSP to speak; 0 leaves it to the target.
+        credssp_minimum: The least version of CredSSP to take; 0 leaves it to the target.
+        delegates: Client: whether CredSSP hands the credentials over.
+        initial_responses: Client: whether the server announces that it takes them.
+        guarded: Server: whether passwords are not taken in clear without TLS, its usual configuration.
     """
 
     user: str = ""
@@ -73,6 +78,11 @@ class Setting:
     external_ssf: int = 0
     external_identity: str = ""
     last_data_apart: bool = False
+    credssp_version: int = 0
+    credssp_minimum: int = 0
+    delegates: bool = False
+    initial_responses: bool = True
+    guarded: bool = False
 
 
 DEFAULT: Final = Setting()

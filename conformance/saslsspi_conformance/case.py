@@ -11,20 +11,30 @@ outcome is right when it is in the accepted set. A case that has nothing to test
 
 from __future__ import annotations
 
-import enum
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
 from saslsspi_conformance import catalogue
+from saslsspi_conformance.bench import Bench
 from saslsspi_conformance.catalogue import Basis, Level, Requirement
-
-if TYPE_CHECKING:
-    from saslsspi_conformance.bench import Bench
+from saslsspi_conformance.outcome import (
+    DELIVERED,
+    HOLDS,
+    REFUSAL,
+    SUCCESS,
+    CaseError,
+    NotApplicable,
+    Outcome,
+    Plays,
+    Seen,
+    holds,
+)
 
 __all__ = [
+    "DELIVERED",
     "HOLDS",
     "REFUSAL",
     "SUCCESS",
@@ -39,56 +49,6 @@ __all__ = [
     "all_cases",
     "holds",
 ]
-
-
-class Outcome(enum.StrEnum):
-    """What a target did."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    """It ended the exchange with its protocol's failure, or cancelled it."""
-    CLOSED = "connection closed"
-    CHALLENGE = "challenge"
-    """A server asked for one more response."""
-    RESPONSE = "response"
-    """A client answered a challenge."""
-    DELIVERED = "text delivered"
-    """A protected buffer was taken."""
-    SILENCE = "no answer"
-    HOLDS = "as required"
-    BROKEN = "not as required"
-
-
-class Seen(NamedTuple):
-    """What a case has seen."""
-
-    outcome: Outcome
-    detail: str = ""
-
-
-SUCCESS: Final = frozenset({Outcome.SUCCESS})
-REFUSAL: Final = frozenset({Outcome.FAILURE, Outcome.CLOSED})
-HOLDS: Final = frozenset({Outcome.HOLDS})
-
-
-def holds(fact: object, detail: str = "") -> Seen:
-    """Return HOLDS where a fact about what was received is true, BROKEN with the detail where it is not."""
-    return Seen(Outcome.HOLDS if fact else Outcome.BROKEN, detail)
-
-
-class NotApplicable(Exception):  # no error: the target has nothing to test here
-    """The target does not offer what the case needs; the text says what."""
-
-
-class CaseError(Exception):
-    """The case could not be carried through: the target cannot be reached, or does not get as far as the test."""
-
-
-class Plays(enum.StrEnum):
-    """Which side the target is."""
-
-    SERVER = "server"
-    CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +101,7 @@ class Case:
 MUST_LEVELS: Final = frozenset({Level.MUST, Level.MUST_NOT, Level.DEF})
 SHOULD_LEVELS: Final = frozenset({Level.SHOULD, Level.SHOULD_NOT})
 
-CaseFunction = Callable[["Bench"], Seen]
+CaseFunction = Callable[[Bench], Seen]
 _CASES: Final[dict[str, Case]] = {}
 
 
@@ -188,10 +148,10 @@ def against_server(
 
 
 def against_client(
-    *requirements: str, accept: frozenset[Outcome] = HOLDS, carrier: str = ""
+    *requirements: str, accept: frozenset[Outcome] = HOLDS, carrier: str = "", lenient: bool = False
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the server; the arguments are those of against_server."""
-    return _register(Plays.CLIENT, requirements, accept, False, carrier)
+    return _register(Plays.CLIENT, requirements, accept, False, carrier, lenient)
 
 
 def all_cases() -> Mapping[str, Case]:

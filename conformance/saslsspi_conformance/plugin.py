@@ -138,12 +138,11 @@ class ConformancePlugin:
             seen = case.run(bench)
         except NotApplicable as reason:
             return Result(case, Verdict.NOT_APPLICABLE, str(reason))
-        except CaseError as error:
-            return Result(case, Verdict.ERROR, str(error))
         except TimeoutError as error:
             seen = Seen(Outcome.SILENCE, str(error))
-        except OSError as error:
-            return Result(case, Verdict.ERROR, f"{type(error).__name__}: {error}")
+        except (CaseError, OSError) as error:
+            text = str(error) if isinstance(error, CaseError) else f"{type(error).__name__}: {error}"
+            return self._expected(case, Result(case, Verdict.ERROR, text))
         except Exception as error:  # whatever a peer makes of a case must not end the run
             return Result(case, Verdict.ERROR, f"the case itself failed: {type(error).__name__}: {error}")
         finally:

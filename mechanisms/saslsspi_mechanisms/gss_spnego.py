@@ -5,8 +5,8 @@ No layer negotiation follows the context: its flags say whether messages are sea
 without integrity; MIT's Kerberos asserts integrity unless it is told not to. Active Directory refuses a layer
 inside TLS: say Policy(max_ssf=0) there, and pass the channel's bindings.
 
-Which package won is SecPkgContextNegotiationInfo of the context; Policy(negotiate=NegotiatePolicy(packages=...)) says
-which may.
+Which package won is Security.negotiated; Policy(negotiate=NegotiatePolicy(packages=...)) says which may. Nothing is
+said about sizes: Policy.max_unannounced bounds what is taken.
 """
 
 from __future__ import annotations

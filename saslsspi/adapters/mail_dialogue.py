@@ -30,6 +30,7 @@ __all__ = [
     "CANCEL",
     "EMPTY_INITIAL_RESPONSE",
     "MAX_LINE",
+    "MAX_MESSAGE",
     "Profile",
     "Refused",
     "Reply",
@@ -42,6 +43,9 @@ __all__ = [
 
 MAX_LINE: Final = 1 << 16
 """Longest challenge or response line that is read, in octets; RFC 4954 section 4 names 12,288 as sufficient."""
+
+MAX_MESSAGE: Final = 12288 * 3 // 4
+"""Longest message of a mechanism that can cut them, in octets before base64; RFC 4954 section 4: a line of 12,288."""
 
 CANCEL: Final = b"*"
 EMPTY_INITIAL_RESPONSE: Final = b"="

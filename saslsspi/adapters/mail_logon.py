@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self, TypeAlias, TypedDict
 
-from saslsspi.adapters.mail_dialogue import Profile, Refused, Reply, ReplyKind, converse
+from saslsspi.adapters.mail_dialogue import MAX_MESSAGE, Profile, Refused, Reply, ReplyKind, converse
 from saslsspi.adapters.mail_lines import strength_of
 from saslsspi.adapters.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
@@ -160,6 +160,7 @@ class Logon:
             bindings=self.plus_bindings if mechanism.endswith(_PLUS) else self.bindings,
             external_ssf=self.external_ssf,
             environment=self.environment,
+            max_message=MAX_MESSAGE,
         )
 
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from saslsspi.adapters.mail_dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, decode_line
+from saslsspi.adapters.mail_dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail_identity import MailAuthority
 from saslsspi.adapters.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
@@ -206,6 +206,7 @@ class _Channel:
             external_identity=self.external_identity,
             # None of the line protocols can send data with success (RFC 4954 section 4, RFC 5034 section 4).
             success_data=False,
+            max_message=MAX_MESSAGE,
         )
 
 

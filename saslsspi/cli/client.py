@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         end = _end(arguments)
     except NoCredentials as error:
-        raise WrongUsage("who authenticates? give --user NAME, and the password") from error
+        who = "who authenticates? give --user NAME, and the password"
+        raise WrongUsage(who if arguments.user is None else error.text) from error
     except SaslError as error:
         raise WrongUsage(error.text) from error
     return converse(end, sys.stdin.buffer, sys.stdout.buffer)

@@ -16,6 +16,7 @@ from saslsspi.cli.options import password_from
 from saslsspi.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
+    from saslsspi_conformance.bench import Account
     from saslsspi_conformance.results import Report, Result
     from saslsspi_conformance.selection import Selection, Targets
 
@@ -24,14 +25,17 @@ __all__ = ["configure", "run"]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.usage = "saslsspi conformance self | URL | listen ldap  [OPTION ...]"
+    parser.usage = "saslsspi conformance self | URL | listen ldap|imap|smtp|pop3  [OPTION ...]"
     parser.description = "Run the specifications as tests, against this library, a server, or clients that connect."
     parser.epilog = (
         "exit status: 0 conformant, 1 not conformant, 2 wrong usage or nothing matched, 3 it could not be tested"
     )
     parser.add_argument("target", nargs="?", default="",
-        help="self; ldap:// ldaps:// imap:// imaps:// smtp:// smtps:// pop3:// or pop3s://HOST[:PORT]; or listen")  # fmt: skip
-    parser.add_argument("protocol", nargs="?", choices=("ldap",), help="with listen: what to serve")
+        help="self; HOST[:PORT] behind ldap:// ldaps:// imap:// imaps:// smtp:// smtps:// pop3:// pop3s://; or listen",
+    )  # fmt: skip
+    parser.add_argument(
+        "protocol", nargs="?", choices=("ldap", "imap", "smtp", "pop3"), help="with listen: what to serve"
+    )
     which = parser.add_argument_group("which cases")
     which.add_argument("--list", action="store_true", help="list the cases and end")
     which.add_argument("--dry-run", action="store_true", help="tell what would run, and touch nothing")
@@ -62,6 +66,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--starttls", action="store_true", help="begin TLS before authenticating")
     where.add_argument("--ca", type=Path, metavar="FILE", help="the authorities to trust, in PEM; else the system's")
     where.add_argument("--port", type=int, default=0, metavar="N", help="listen: where (0 takes a free one)")
+    where.add_argument("--mechanism", action="append", default=[], metavar="NAME",
+        help="listen: which the client is asked for (DIGEST-MD5); repeatable")  # fmt: skip
+    where.add_argument("--client", default="", metavar="COMMAND",
+        help="listen: run this for each case; {port} and {mechanism} in it are replaced")  # fmt: skip
     reports = parser.add_argument_group("reports")
     reports.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     reports.add_argument("--json", type=Path, metavar="FILE", help="write JSON; - is standard output, alone")
@@ -87,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.target:
         raise WrongUsage("what is to be tested? self, or a URL")
     if (arguments.target == "listen") != (arguments.protocol is not None):
-        raise WrongUsage("`listen ldap` waits for clients; nothing else takes a protocol")
+        raise WrongUsage("`listen ldap` waits for clients, as do imap, smtp and pop3; nothing else takes a protocol")
     with _targets(arguments) as targets:
         return _perform(arguments, selection, targets)
 
@@ -98,7 +106,7 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
     cases = selected(selection, None)
     target = arguments.target
     if target and target != "self":
-        protocol = "ldap" if target == "listen" else target.partition(":")[0].removesuffix("s")
+        protocol = arguments.protocol if target == "listen" else target.partition(":")[0].removesuffix("s")
         side = "client" if target == "listen" else "server"
         cases = [case for case in cases if case.target == side and case.carrier in ("", protocol)]
     if arguments.json:
@@ -133,9 +141,7 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
         raise WrongUsage("--user NAME: an account of the target, which the cases log on with")
     account = Account(arguments.user, password_from(arguments), arguments.realm)
     if arguments.target == "listen":
-        from saslsspi_conformance.targets.listen_ldap import listening
-
-        with listening(account, arguments.port, arguments.host or "localhost", arguments.timeout) as targets:
+        with _listening(arguments, account) as targets:
             yield targets
         return
     try:
@@ -151,6 +157,18 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
         raise WrongUsage(str(error)) from error
     target = LdapServerTarget(address) if address.protocol == "ldap" else MailServerTarget(address)
     yield Targets(name=target.name, servers={"": target, address.protocol: target})
+
+
+def _listening(arguments: argparse.Namespace, account: Account) -> contextlib.AbstractContextManager[Targets]:
+    from saslsspi_conformance.targets.listening import Meeting, listening
+
+    meeting = Meeting(
+        account=account,
+        host=arguments.host or "localhost",
+        timeout=arguments.timeout,
+        mechanisms=tuple(name.upper() for name in arguments.mechanism) or ("DIGEST-MD5",),
+    )
+    return listening(arguments.protocol, meeting, port=arguments.port, command=arguments.client)
 
 
 def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targets) -> int:

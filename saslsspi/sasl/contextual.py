@@ -28,8 +28,9 @@ from saslsspi.sspi.identity import WinNTAuthIdentity
 from saslsspi.sspi.package import Credential, Event, Leg, Outcome, Package, Request, Side
 from saslsspi.sspi.policy import Policy
 from saslsspi.sspi.registry import find_package
+from saslsspi.sspi.sasl_profiles import SaslExchange
 
-__all__ = ["prepare_client", "prepare_server"]
+__all__ = ["converse", "prepare_client", "prepare_server"]
 
 _CLIENT_SIGNS: Final = int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT)
 _SERVER_SIGNS: Final = int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT)
@@ -62,12 +63,12 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
     if parameters.server_name and parameters.server_name.lower() != parameters.host.lower():
         target += f"/{parameters.server_name}"
-    limit = 0
+    limits = None
     if mechanism.layer is LayerChoice.WITH_CONTEXT:
-        limit = environment.policy.max_buffer
+        limits = environment.policy
         wished |= _NO_LAYER if environment.policy.max_ssf == 0 else 0
     request = Request(target, required, wished, parameters.bindings, (), parameters.authzid)
-    return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request, limit)
+    return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request, limits)
 
 
 def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callable[[], ServerExchange]:
@@ -87,10 +88,10 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
     else:
         required, wished = _flags(environment.policy, _SERVER_SIGNS)
     request = Request("", required, wished, parameters.bindings)
-    limit = environment.policy.max_buffer if mechanism.layer is LayerChoice.WITH_CONTEXT else 0
+    limits = environment.policy if mechanism.layer is LayerChoice.WITH_CONTEXT else None
     client_first = mechanism.first is First.CLIENT
     return lambda: _ContextualServer(
-        SecurityContext(package, credential, Side.ACCEPT, environment), request, limit, client_first
+        SecurityContext(package, credential, Side.ACCEPT, environment), request, limits, client_first
     )
 
 
@@ -137,6 +138,24 @@ def _channel_server(
     )
 
 
+def converse(mechanism: Mechanism, context: SecurityContext, request: Request, policy: Policy) -> SaslExchange:
+    """Begin an exchange over a context whose flags the caller has chosen; see SaslProfile.converse."""
+    side = context.side
+    client = side is Side.INITIATE
+    if mechanism.layer is LayerChoice.AFTER_CONTEXT:
+        request = request._replace(required=0, wished=request.wished | gssapi_layer.context_flags(side, policy))
+        negotiating = gssapi_layer.LayerNegotiatingClient if client else gssapi_layer.LayerNegotiatingServer
+        return negotiating(context, request, policy)
+    if mechanism.layer is LayerChoice.IN_CHANNEL:
+        request = request._replace(required=0, wished=request.wished | credssp_layer.context_flags(side, policy))
+        channel = credssp_layer.ChannelClient if client else credssp_layer.ChannelServer
+        return channel(context, request, policy, 0)
+    policy_of_sizes = policy if mechanism.layer is LayerChoice.WITH_CONTEXT else None
+    if client:
+        return _ContextualClient(context, request, policy_of_sizes)
+    return _ContextualServer(context, request, policy_of_sizes, mechanism.first is First.CLIENT)
+
+
 def _flags(policy: Policy, signs: int) -> tuple[int, int]:
     """Return what a policy requires and what it wishes for."""
     required = _MUTUAL
@@ -153,15 +172,15 @@ def _flags(policy: Policy, signs: int) -> tuple[int, int]:
 
 
 class _ContextualClient(ClientExchange):
-    __slots__ = ("_context", "_limit", "_request", "_untaken", "done", "outcome")
+    __slots__ = ("_context", "_limits", "_request", "_untaken", "done", "outcome")
 
-    def __init__(self, context: SecurityContext, request: Request, limit: int) -> None:
+    def __init__(self, context: SecurityContext, request: Request, limits: Policy | None) -> None:
         self.done = False
         self._untaken = b""
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
-        self._limit = limit
+        self._limits = limits
 
     def step(self, challenge: bytes | None) -> bytes | None:
         token = self._untaken + (challenge or b"")
@@ -169,19 +188,19 @@ class _ContextualClient(ClientExchange):
         self._untaken = token[len(token) - leg.extra :] if leg.extra else b""
         if leg.event is Event.COMPLETE:
             self.done = True
-            self.outcome = _limited(self._context.outcome, self._limit)
+            self.outcome = _limited(self._context.outcome, self._limits)
         return leg.token
 
 
 class _ContextualServer(ServerExchange):
-    __slots__ = ("_awaits_first", "_context", "_limit", "_request", "done", "outcome")
+    __slots__ = ("_awaits_first", "_context", "_limits", "_request", "done", "outcome")
 
-    def __init__(self, context: SecurityContext, request: Request, limit: int, client_first: bool) -> None:
+    def __init__(self, context: SecurityContext, request: Request, limits: Policy | None, client_first: bool) -> None:
         self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
-        self._limit = limit
+        self._limits = limits
         self._awaits_first = client_first
 
     def step(self, response: bytes | None) -> bytes | Question | None:
@@ -200,14 +219,16 @@ class _ContextualServer(ServerExchange):
             return reply
         if reply.event is Event.COMPLETE:
             self.done = True
-            self.outcome = _limited(self._context.outcome, self._limit)
+            self.outcome = _limited(self._context.outcome, self._limits)
         return reply.token
 
 
-def _limited(outcome: Outcome | None, limit: int) -> Outcome | None:
-    """Where nothing is said about sizes, send no buffer that is larger than our own policy would take."""
+def _limited(outcome: Outcome | None, limits: Policy | None) -> Outcome | None:
+    """Where nothing is said about sizes: send no buffer that our own policy would not take, take what it tolerates."""
     protection = outcome.protection if outcome is not None else None
-    if limit and protection is not None:
-        largest = limit - protection.overhead(limit)
-        protection.max_payload = max(1, min(protection.max_payload, largest))
-    return outcome
+    if limits is None or outcome is None or protection is None:
+        return outcome
+    largest = limits.max_buffer - protection.overhead(limits.max_buffer)
+    protection.max_payload = max(1, min(protection.max_payload, largest))
+    protection.max_receive = min(protection.max_receive, max(limits.max_buffer, limits.max_unannounced))
+    return outcome._replace(max_receive=protection.max_receive)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -17,9 +17,11 @@ from typing import Final
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
 from saslsspi.sasl.credentials import Credentials
+from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.environment import Account, Environment, Question
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
+from saslsspi.sspi.package import Outcome, Request
+from saslsspi.sspi.policy import Policy, Property
+from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
 __all__ = [
     "Binding",
@@ -109,7 +111,7 @@ class ServerParameters:
     max_message: int = 0
 
 
-class ClientExchange(ABC):
+class ClientExchange(SaslExchange):
     """A client's side of one exchange.
 
     Attributes:
@@ -131,7 +133,7 @@ class ClientExchange(ABC):
         return
 
 
-class ServerExchange(ABC):
+class ServerExchange(SaslExchange):
     """A server's side of one exchange.
 
     Attributes:
@@ -154,7 +156,7 @@ class ServerExchange(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanism:
+class Mechanism(SaslProfile):
     """A SASL mechanism.
 
     Attributes:
@@ -187,6 +189,12 @@ class Mechanism:
     def __post_init__(self) -> None:
         if not _NAME(self.name):
             raise InvalidParameter(f"{self.name!r} is no mechanism name: 1 to 20 of A-Z, 0-9, hyphen and underscore")
+
+    def converse(self, context: SecurityContext, request: Request, policy: Policy) -> SaslExchange:
+        """See SaslProfile.converse."""
+        from saslsspi.sasl import contextual  # it knows this contract, and not the other way round
+
+        return contextual.converse(self, context, request, policy)
 
 
 # RFC 4422 section 3.1

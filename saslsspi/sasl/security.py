@@ -17,6 +17,9 @@ class Security:
     """What an exchange ended in.
 
     Attributes:
+        mechanism: Its name.
+        package: The security package underneath, "" without one.
+        negotiated: With GSS-SPNEGO and CREDSSP, the package that Negotiate chose; "" elsewhere.
         authcid: The authenticated user.
         authzid: The authorization identity in force, "" for the user's own.
         qop: auth, auth-int or auth-conf.
@@ -46,6 +49,7 @@ class Security:
     account: Account | None = field(default=None, repr=False)
     trace: str = ""
     delegated: Delegated | None = field(default=None, repr=False)
+    negotiated: str = ""
 
 
 def security_of(mechanism: Mechanism, outcome: Outcome) -> Security:
@@ -67,4 +71,5 @@ def security_of(mechanism: Mechanism, outcome: Outcome) -> Security:
         account=outcome.account,
         trace=outcome.trace,
         delegated=outcome.delegated,
+        negotiated=outcome.negotiated,
     )

@@ -224,7 +224,8 @@ class Server(_Session):
     Args:
         mechanism: Name of an installed mechanism, or a Mechanism.
         service: The GSSAPI service name of the protocol.
-        host: The name or names under which clients know this server; others are refused.
+        host: The name or names under which clients know this server; others are refused. A replicated service has a
+            second one with serv-name behind it (RFC 2831 section 2.1.2): ("h.example", "h.example/service.example").
         authority: Who may log on; overrides the environment's.
         realm: The realm or realms to offer; None offers none.
         policy: What to offer and accept; overrides the environment's.

@@ -36,7 +36,7 @@ _LEAST_KEY: Final = 16
 _LARGEST: Final = 1 << 20
 _RESET: Final = int(ExportFlags.SECPKG_CONTEXT_EXPORT_RESET_NEW)
 _DELETE: Final = int(ExportFlags.SECPKG_CONTEXT_EXPORT_DELETE_OLD)
-_TEXTS: Final = ("username", "realm", "authzid", "qop", "cipher", "target", "channel_binding", "trace")
+_TEXTS: Final = ("username", "realm", "authzid", "qop", "cipher", "target", "channel_binding", "trace", "negotiated")
 _NUMBERS: Final = ("flags", "ssf", "max_send", "max_receive")
 
 

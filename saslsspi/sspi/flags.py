@@ -20,6 +20,8 @@ __all__ = [
     "KdcProxySettingsFlags",
     "NegotiationState",
     "QopFlags",
+    "SaslAuthzidState",
+    "SaslOption",
     "SchannelProtocol",
     "SecBufferFlags",
     "SecBufferType",
@@ -198,6 +200,22 @@ class ExportFlags(enum.IntFlag):
     SECPKG_CONTEXT_EXPORT_RESET_NEW = 0x00000001
     SECPKG_CONTEXT_EXPORT_DELETE_OLD = 0x00000002
     SECPKG_CONTEXT_EXPORT_TO_KERNEL = 0x00000004
+
+
+class SaslOption(enum.IntEnum):
+    """The options of a SASL context."""
+
+    SASL_OPTION_SEND_SIZE = 1
+    SASL_OPTION_RECV_SIZE = 2
+    SASL_OPTION_AUTHZ_STRING = 3
+    SASL_OPTION_AUTHZ_PROCESSING = 4
+
+
+class SaslAuthzidState(enum.IntEnum):
+    """What an acceptor does with a client that asks to act as somebody: SASL_OPTION_AUTHZ_PROCESSING."""
+
+    Sasl_AuthZIDForbidden = 0
+    Sasl_AuthZIDProcessed = 1
 
 
 class KdcProxySettingsFlags(enum.IntFlag):

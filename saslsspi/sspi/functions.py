@@ -68,6 +68,7 @@ __all__ = [
 ContextAttribute = TypeVar("ContextAttribute", bound=SecPkgContext)
 CredentialAttribute = TypeVar("CredentialAttribute", bound=SecPkgCred)
 
+_ALLOCATE = int(IscReq.ISC_REQ_ALLOCATE_MEMORY)  # the same bit on both sides
 _FRAGMENTS = {Side.INITIATE: int(IscReq.ISC_REQ_FRAGMENT_TO_FIT), Side.ACCEPT: int(AscReq.ASC_REQ_FRAGMENT_TO_FIT)}
 _LEAST_FRAGMENT = 5
 _SIDES = {Side.ACCEPT: CredentialUse.SECPKG_CRED_INBOUND, Side.INITIATE: CredentialUse.SECPKG_CRED_OUTBOUND}
@@ -143,7 +144,8 @@ def initialize_security_context(
         context_req: What to ask for. Outcomes may be less: look at the attributes of the last call.
         target_data_rep: NATIVE or NETWORK; no package here looks at it.
         input_buffers: The peer's TOKEN and what else the package takes; None when there is none.
-        output_buffers: Gets the TOKEN for the peer.
+        output_buffers: Gets the TOKEN for the peer: in the caller's memory, which the token must fit, or in memory that
+            is found for it where the buffer has none, or context_req has ALLOCATE_MEMORY.
 
     Raises:
         ContextMisuse: a handle is empty, deleted, or of the other side.
@@ -187,8 +189,7 @@ def _advance(
     inputs: SecBufferDesc | None,
     outputs: SecBufferDesc | None,
 ) -> tuple[CtxtHandle, Leg, bool]:
-    if int(target_data_rep) not in (TargetDataRep.SECURITY_NETWORK_DREP, TargetDataRep.SECURITY_NATIVE_DREP):
-        raise InvalidParameter(f"target_data_rep {int(target_data_rep):#x} is neither NETWORK nor NATIVE")
+    check_data_rep(target_data_rep)
     handle = CtxtHandle() if handle is None else handle
     context = handle._context
     first = context is None
@@ -196,14 +197,14 @@ def _advance(
         if credential is None:
             raise ContextMisuse("the first call needs a credential handle")
         context = credential._open_context(side)
-    elif context.side is not side or context.state is State.DELETED:
-        raise ContextMisuse(f"the handle is deleted, or is not one of this side ({side.value})")
+    elif context.side is not side or context.state is State.DELETED or handle._sasl is not None:
+        raise ContextMisuse(f"the handle is deleted, one of SASL, or not one of this side ({side.value})")
     if first or context.state is State.ESTABLISHED:
         context.package.check_flags(side, flags)
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
     leg = handle._undelivered
     if leg is None:
-        request = _request(side, target or "", flags, inputs)
+        request = request_of(side, target or "", flags, inputs)
         if context.package.takes_records:
             if not first and credential is not None and credential._credential is not None:
                 context.renew(credential._credential)
@@ -211,13 +212,21 @@ def _advance(
         else:
             leg = context.advance(_token(inputs), request)
     handle._context = context
+    if flags & _ALLOCATE and output is not None:
+        output.release()
     if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
         leg = _fragment(handle, leg, output)
         if leg.event is Event.CONTINUE and handle._undelivered is not None:
             assert output is not None
             output.fill(leg.token or b"")
             return handle, leg, False
-    return handle, leg, _deliver(handle, leg, output)
+    return handle, leg, deliver(handle, leg, output)
+
+
+def check_data_rep(target_data_rep: int) -> None:
+    """Raise InvalidParameter for another data representation than the two that there are."""
+    if int(target_data_rep) not in (TargetDataRep.SECURITY_NETWORK_DREP, TargetDataRep.SECURITY_NATIVE_DREP):
+        raise InvalidParameter(f"target_data_rep {int(target_data_rep):#x} is neither NETWORK nor NATIVE")
 
 
 def _token(inputs: SecBufferDesc | None) -> bytes:
@@ -225,7 +234,8 @@ def _token(inputs: SecBufferDesc | None) -> bytes:
     return b"" if token is None else token.data
 
 
-def _request(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) -> Request:
+def request_of(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) -> Request:
+    """Return what the arguments of a call ask of a context."""
     bindings = None
     parameters: tuple[bytes, ...] = ()
     protocols = target_host = b""
@@ -259,7 +269,7 @@ def _fragment(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> Leg:
     return Leg(Event.CONTINUE, token[: output.count])
 
 
-def _deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:
+def deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:
     """Put the token where the caller wants it; keep it for the next call when it does not fit."""
     handle._undelivered = leg
     if output is None:
@@ -275,7 +285,7 @@ def _deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:
 
 def _granted(handle: CtxtHandle) -> int:
     # "Do not check for security-related attributes until the final function call returns successfully."
-    return handle._opened().flags
+    return handle._opened(unfinished=True).flags
 
 
 def _expiry(handle: CtxtHandle) -> int:
@@ -309,7 +319,7 @@ def apply_control_token(context: CtxtHandle, input_buffers: SecBufferDesc) -> No
 
 def delete_security_context(context: CtxtHandle) -> None:
     """End a context, whatever its state; every later use of the handle is SEC_E_INVALID_HANDLE."""
-    _opened(context).delete()
+    context._opened(unfinished=True).delete()
 
 
 def free_context_buffer(buffer: SecBuffer) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from saslsspi.errors import ContextMisuse, NoCredentials
 from saslsspi.sspi.context import SecurityContext, State
 from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.sspi.flags import AscRet, IscRet
+from saslsspi.sspi.flags import AscRet, IscRet, SaslOption
 from saslsspi.sspi.package import Credential, Event, Leg, Package, Side
+from saslsspi.sspi.sasl_profiles import SaslExchange
 from saslsspi.status import SecurityStatus
 
 __all__ = [
@@ -36,14 +39,17 @@ class CredHandle:
         self._sides = sides
         self._environment = environment
 
-    def _open_context(self, side: Side) -> SecurityContext:
-        """Begin a context with this credential."""
+    def _open_context(self, side: Side, environment: Environment | None = None) -> SecurityContext:
+        """Begin a context with this credential, in its own environment unless there is another."""
         if self._package is None or self._credential is None:
-            raise ContextMisuse("the credential handle is empty or was freed; acquire one")
+            text = "the credential handle is empty or was freed; acquire one"
+            # AcceptSecurityContext (General): "SEC_E_NO_CREDENTIALS: The handle specified in the phCredential parameter
+            # is not valid."
+            raise NoCredentials(text) if side is Side.ACCEPT else ContextMisuse(text)
         if side not in self._sides:
             wanted = "OUTBOUND" if side is Side.INITIATE else "INBOUND"
             raise NoCredentials(f"the credential was not acquired with SECPKG_CRED_{wanted} or SECPKG_CRED_BOTH")
-        return SecurityContext(self._package, self._credential, side, self._environment)
+        return SecurityContext(self._package, self._credential, side, environment or self._environment)
 
     def _held(self) -> tuple[Package, Credential]:
         if self._package is None or self._credential is None:
@@ -61,12 +67,16 @@ class CtxtHandle:
 
     _context: SecurityContext | None = None
     _undelivered: Leg | None = None
+    _sasl: SaslExchange | None = None
+    _sasl_options: Mapping[SaslOption, int | str] = MappingProxyType({})
 
-    def _opened(self) -> SecurityContext:
-        """The context behind the handle, unless it is empty or deleted."""
+    def _opened(self, *, unfinished: bool = False) -> SecurityContext:
+        """The context behind the handle, unless it is empty, deleted, or in a SASL exchange that must be over first."""
         context = self._context
         if context is None or context.state is State.DELETED:
             raise ContextMisuse("the context handle is empty or was deleted")
+        if self._sasl is not None and not (self._sasl.done or unfinished):
+            raise ContextMisuse("the SASL exchange of this context is not over")
         return context
 
 

@@ -36,8 +36,9 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
     With SECQOP_WRAP_NO_ENCRYPT it is only signed all the same, where the package can.
 
     The DATA buffer is overwritten. What stands before the message on the wire goes into the TOKEN buffer, what
-    stands behind it into PADDING, STREAM_TRAILER, a second DATA buffer or TOKEN, whichever is found first. Send
-    the buffers in the order of their octets on the wire, each by its count.
+    stands behind it into PADDING, STREAM_TRAILER, a second DATA buffer or TOKEN, whichever is found first. A TOKEN or
+    STREAM_HEADER for which there is nothing ends empty. Send the buffers in the order of their octets on the wire,
+    each by its count.
 
     Raises:
         BufferTooSmall: a buffer for the added octets is too small; nothing was consumed.
@@ -72,6 +73,9 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
         header.fill(before)
     if trailer is not None:
         trailer.fill(after)
+    for unused in (message.first(_TOKEN), message.first(SecBufferType.SECBUFFER_STREAM_HEADER)):
+        if unused is not None and unused is not header and unused is not trailer:
+            unused.point_at(unused.dangerous_get_view()[:0])
 
 
 def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:

@@ -256,6 +256,7 @@ class Outcome(NamedTuple):
         account: Accepting: what the authority knew of the user.
         trace: Accepting: what an anonymous client says of itself; anybody may say anything.
         delegated: Accepting: the credentials that the client has handed over, or None.
+        negotiated: The package that Negotiate chose, "" where nothing was negotiated.
     """
 
     flags: int = 0
@@ -275,6 +276,7 @@ class Outcome(NamedTuple):
     account: Account | None = None
     trace: str = ""
     delegated: Delegated | None = None
+    negotiated: str = ""
 
 
 class Exchange(ABC):

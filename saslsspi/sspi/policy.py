@@ -218,6 +218,8 @@ class Policy:
             that the bits of the cipher.
         max_ssf: Greatest factor; 0 forbids a layer, 1 forbids encryption.
         max_buffer: Largest protected buffer that we take, in octets, 17 to 16,777,215.
+        max_unannounced: Largest protected buffer that we take where the exchange says nothing about sizes (GSS-SPNEGO,
+            NTLM), in octets up to 16,777,215; max_buffer where that is larger.
         properties: What a mechanism must have.
         channel_binding: Whether bindings are used, and whether their absence is fatal.
         ciphers: The DIGEST-MD5 ciphers that may be used, the preferred first. The weak ones (des, rc4-56,
@@ -238,6 +240,7 @@ class Policy:
     min_ssf: int = 0
     max_ssf: int = SSF_UNLIMITED
     max_buffer: int = 65536
+    max_unannounced: int = 0xFFFFFF
     properties: Property = Property.NONE
     channel_binding: ChannelBindingPolicy = ChannelBindingPolicy.ALLOW
     ciphers: tuple[str, ...] = ("rc4", "3des")
@@ -258,6 +261,8 @@ class Policy:
             raise InvalidParameter(f"min_ssf {self.min_ssf} must lie between 0 and max_ssf {self.max_ssf}")
         if not 16 < self.max_buffer <= 0xFFFFFF:
             raise InvalidParameter(f"max_buffer {self.max_buffer} must lie between 17 and 16777215 octets")
+        if not 0 <= self.max_unannounced <= 0xFFFFFF:
+            raise InvalidParameter(f"max_unannounced {self.max_unannounced} must lie between 0 and 16777215 octets")
         if not 0 < self.min_iterations <= self.max_iterations:
             raise InvalidParameter(
                 f"min_iterations {self.min_iterations} must lie between 1 and max_iterations {self.max_iterations}"

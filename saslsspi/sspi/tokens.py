@@ -49,7 +49,7 @@ class SecurityToken:
         username: Who was authenticated, as the package names it.
         realm: The realm or domain that vouched for it.
         authzid: Whom the client acts as, where that is another.
-        package: The package that authenticated it.
+        package: The package that authenticated it; with Negotiate, the one that it chose.
         groups: The groups that the authority knows.
         level: What may be done as this client.
         delegated: The credentials that the client has handed over, or None.
@@ -97,7 +97,7 @@ def _token(context: SecurityContext) -> SecurityToken:
         username=context.query(SecPkgContextNames).username,
         realm=outcome.realm,
         authzid=outcome.authzid,
-        package=context.package.info.name,
+        package=outcome.negotiated or context.package.info.name,
         groups=outcome.account.groups if outcome.account is not None else (),
         level=level,
         delegated=outcome.delegated,

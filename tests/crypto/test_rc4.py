@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from saslsspi.crypto.rc4 import Rc4
 from saslsspi.errors import InvalidParameter, StrongCryptoNotSupported
 
-# RFC 6229 section 2: key, offset, 16 octets of key stream there.
+# RFC 6229 section 2: key, offset, 16 octets of key stream there. The cipher written out below gives the same.
 VECTORS = [
     ("0102030405", 0x0000, "b2396305f03dc027ccc3524a0a1118a8"),
     ("0102030405", 0x00F0, "28cb1132c96ce286421dcaadb8b69eae"),
@@ -32,6 +32,26 @@ def test_rc4_gives_the_key_streams_of_rfc_6229(key: str, offset: int, stream: st
     cipher = Rc4(bytes.fromhex(key))
     cipher.update(bytes(offset))
     assert cipher.update(bytes(16)).hex() == stream
+
+
+def written_out(key: bytes, size: int) -> bytes:
+    """Return key stream by the algorithm as the textbooks have it."""
+    state, j = list(range(256)), 0
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    stream, i, j = bytearray(), 0, 0
+    for _ in range(size):
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        stream.append(state[(state[i] + state[j]) % 256])
+    return bytes(stream)
+
+
+@pytest.mark.parametrize(("key", "offset", "stream"), VECTORS)
+def test_the_vectors_are_those_of_the_cipher_written_out(key: str, offset: int, stream: str) -> None:
+    assert written_out(bytes.fromhex(key), offset + 16)[offset:].hex() == stream
 
 
 @pytest.mark.parametrize(("key", "offset", "stream"), VECTORS)

@@ -11,7 +11,9 @@ from interop.require import require_peer
 from packages.credssp.ours import DELEGATE, FREELY, TARGET, TELLS, TOLD, client_side, server_side
 from packages.schannel.stream import Side
 from saslsspi import CredSspPolicy, SaslError, sspi
+from saslsspi.packages.credssp.binding import subject_public_key
 from saslsspi.packages.credssp.credentials import PasswordCredentials
+from saslsspi.packages.schannel.certificate import self_signed, temporary_file
 from saslsspi.sspi import CredsspCred, SchannelProtocol, SchCredentials, WinNTAuthIdentity
 
 pytestmark = pytest.mark.interop
@@ -122,16 +124,30 @@ def test_pyspnego_with_a_wrong_password_is_told(rsa_certificate: str) -> None:
         theirs.step(caught.value.token)
 
 
+def holding_an_ec_key() -> Any:
+    """What pyspnego's acceptor needs to serve a certificate with another key than RSA: the bits that are bound."""
+    import spnego.tls
+
+    made = self_signed("host.example")
+    context = spnego.tls.default_tls_context(usage="accept")
+    context.public_key = subject_public_key(made.der)
+    with temporary_file(made.pem) as file:
+        context.context.load_cert_chain(file)
+    return context
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("key", ["RSA", "EC"])
 @pytest.mark.parametrize("delegates", [True, False])
-def test_we_log_on_to_pyspnego(protocol: SchannelProtocol, delegates: bool) -> None:
+def test_we_log_on_to_pyspnego(protocol: SchannelProtocol, key: str, delegates: bool) -> None:
     import spnego
 
     identity = CredsspCred(
         schannel=SchCredentials(protocols=protocol), spnego=WinNTAuthIdentity(USER, DOMAIN, PASSWORD)
     )
     ours = client_side(TOLD | (DELEGATE if delegates else 0), FREELY, identity=identity, target=TARGET)
-    theirs = spnego.server(protocol="credssp", options=spnego.NegotiateOptions.use_negotiate)
+    more = {"credssp_tls_context": holding_an_ec_key()} if key == "EC" else {}
+    theirs = spnego.server(protocol="credssp", options=spnego.NegotiateOptions.use_negotiate, **more)
     run(Ours(ours), theirs)
     held = theirs.get_extra_info("client_credential")
     expected = (DOMAIN, USER, PASSWORD) if delegates else ("", "", "")

@@ -273,7 +273,7 @@ def test_again_shares_the_credential() -> None:
 @pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
 @pytest.mark.parametrize(("policy", "qop", "ssf"), LAYERS, ids=[qop for _, qop, _ in LAYERS])
 def test_a_search_of_megabytes_under_every_layer(policy: Policy, qop: str, ssf: int) -> None:
-    server = LdapServer(authority=PEOPLE, policy=_inside(None), entries=6000, anonymous_search=True)
+    server = LdapServer(authority=PEOPLE, policy=_inside(None), entries=12_000, anonymous_search=True)
     with running(server):
         connection = Connection(
             ldap3.Server("127.0.0.1", server.port, get_info=ldap3.NONE),
@@ -282,13 +282,14 @@ def test_a_search_of_megabytes_under_every_layer(policy: Policy, qop: str, ssf: 
             policy=_inside(policy),
             host="localhost",
             receive_timeout=20,
+            collect_usage=True,
         )
         assert connection.bind(read_server_info=False)
         assert connection.security is not None
         assert (connection.security.qop, connection.security.ssf) == (qop, ssf)
-        for _ in range(2):
-            connection.search(f"ou=many,{server.suffix}", "(uid=*)", attributes=["*"])
-            assert len(connection.response) == 6000
+        connection.search(f"ou=many,{server.suffix}", "(uid=*)", attributes=["*"])
+        assert len(connection.response) == 12_000
+        assert connection.usage.bytes_received > 4_000_000
         assert connection.extend.standard.who_am_i() == "u:alice"
         connection.unbind()
 

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parent.parent
-_COPIED: Final = ("saslsspi", "mechanisms", "conformance", "tests", "pyproject.toml", "setup.cfg")
+_COPIED: Final = ("saslsspi", "mechanisms", "conformance", "tests", "docs", "pyproject.toml", "setup.cfg")
 _COLLECT: Final = """
 import json, sys
 import pytest

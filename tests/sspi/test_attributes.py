@@ -72,6 +72,32 @@ def test_an_attribute_that_the_package_lacks_is_unsupported() -> None:
         sspi.set_credentials_attributes(client.credential, sspi.SecPkgCredNames("x"))
 
 
+@pytest.mark.parametrize("package", ["WDigest", "NTLM", "Negotiate"])
+def test_what_no_package_has_is_unsupported(package: str) -> None:
+    credential = outbound(package=package)
+    with pytest.raises(errors.UnsupportedFunction):
+        sspi.query_credentials_attributes(credential, sspi.SecPkgCredKdcProxySettings)
+    settings = sspi.SecPkgCredKdcProxySettings(proxy_server="kdc.example.test")
+    with pytest.raises(errors.UnsupportedFunction):
+        sspi.set_credentials_attributes(credential, settings)
+    client, server = Initiator(credential, int(SIGN)), Acceptor(inbound(package=package), 0)
+    token = client.step(None)
+    while not (client.done and server.done):
+        token = server.step(token)
+        token = token if client.done else client.step(token)
+    control = sspi.SecBufferDesc([sspi.SecBuffer(sspi.SCHANNEL_SHUTDOWN, sspi.SecBufferType.SECBUFFER_TOKEN)])
+    for side in (client, server):
+        with pytest.raises(errors.UnsupportedFunction):
+            sspi.apply_control_token(side.handle, control)
+        with pytest.raises(errors.UnsupportedFunction):
+            sspi.set_context_attributes(side.handle, sspi.SecPkgContextFlags(0))
+    sspi.free_credentials_handle(credential)
+    with pytest.raises(errors.ContextMisuse):
+        sspi.query_credentials_attributes(credential, sspi.SecPkgCredNames)
+    with pytest.raises(errors.ContextMisuse):
+        sspi.set_credentials_attributes(credential, settings)
+
+
 def test_packages_tell_of_themselves() -> None:
     packages = {info.name: info for info in sspi.enumerate_security_packages()}
     assert packages["WDigest"].max_token == 4096

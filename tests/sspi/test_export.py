@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -34,6 +32,13 @@ KEY = b"the key of both processes"
 RESET = ExportFlags.SECPKG_CONTEXT_EXPORT_RESET_NEW
 DELETE = ExportFlags.SECPKG_CONTEXT_EXPORT_DELETE_OLD
 CIPHERS = ["rc4", "3des", "rc4-56", "des", "rc4-40"]
+
+
+NTLM = {
+    "extended": (SEAL, ACCEPT_SEAL, {}),
+    "signing": (SIGN, ACCEPT_SIGN, {}),
+    "plain": (SEAL, ACCEPT_SEAL, {"extended_session_security": False, "min_key_bits": 40}),
+}
 
 
 def digest_pair(layer: str) -> tuple[Side, Side]:
@@ -97,18 +102,23 @@ def test_reset_new_begins_anew_on_both_sides(layer: str) -> None:
     assert unseal(fresh_server, first) == b"first"
 
 
+@pytest.mark.parametrize("kind", NTLM)
+def test_reset_new_begins_an_ntlm_context_anew(kind: str) -> None:
+    client, server = ntlm_pair("NTLM", kind)
+    first = client.wrap(b"first")
+    assert server.unwrap(first) == b"first"
+    client.unwrap(server.wrap(b"answer"))
+    client, server = moved_end(client, "NTLM", int(RESET)), moved_end(server, "NTLM", int(RESET))
+    assert client.wrap(b"first") == first
+    assert server.unwrap(first) == b"first"
+    assert client.unwrap(server.wrap(b"answer")) == b"answer"
+
+
 def test_signatures_go_on_as_well() -> None:
     client, server = digest_pair("auth-int")
     sspi.verify_signature(server.handle, signed(b"1", sign(client, b"1")), 0)
     client, server = moved(client), moved(server)
     sspi.verify_signature(server.handle, signed(b"2", sign(client, b"2")), 0)
-
-
-NTLM = {
-    "extended": (SEAL, ACCEPT_SEAL, {}),
-    "signing": (SIGN, ACCEPT_SIGN, {}),
-    "plain": (SEAL, ACCEPT_SEAL, {"extended_session_security": False, "min_key_bits": 40}),
-}
 
 
 def ntlm_pair(package: str, kind: str) -> tuple[Context, Context]:
@@ -162,20 +172,58 @@ def test_an_imported_context_is_not_authenticated_anew_and_lives_on() -> None:
     sspi.delete_security_context(there.handle)
 
 
-def test_a_context_goes_on_in_another_process(tmp_path: Path) -> None:
-    client, server = digest_pair("rc4")
-    talk(client, server)
-    blob = tmp_path / "context"
-    blob.write_bytes(sspi.export_security_context(client.handle, DELETE, key=KEY))
-    program = (
-        "import sys; from pathlib import Path; from saslsspi import sspi\n"
-        f"handle = sspi.import_security_context('WDigest', Path({str(blob)!r}).read_bytes(), key={KEY!r})\n"
-        "data = sspi.SecBuffer(bytearray(b'from afar'), 1); rest = sspi.SecBuffer(bytearray(32), 9)\n"
-        "sspi.encrypt_message(handle, 0, sspi.SecBufferDesc([data, rest]), 0)\n"
-        "sys.stdout.write((data.data + rest.data).hex())\n"
+IMPORTER = """
+import sys
+from saslsspi import sspi
+package, key, blob, wire = sys.argv[1], *map(bytes.fromhex, sys.argv[2:])
+handle = sspi.import_security_context(package, blob, key=key)
+stream, plain = sspi.SecBuffer(bytearray(wire), 10), sspi.SecBuffer(None, 1)
+sspi.decrypt_message(handle, sspi.SecBufferDesc([stream, plain]), 0)
+head = sspi.SecBuffer(bytearray(16), 2)
+data, rest = sspi.SecBuffer(bytearray(plain.data + b" and back"), 1), sspi.SecBuffer(bytearray(32), 9)
+before = [] if package == "WDigest" else [head]
+for _ in range(2):
+    sspi.encrypt_message(handle, 0, sspi.SecBufferDesc([*before, data, rest]), 0)
+    print(b"".join(buffer.data for buffer in [*before, data, rest]).hex())
+    head = sspi.SecBuffer(bytearray(16), 2)
+    data, rest = sspi.SecBuffer(bytearray(b"again"), 1), sspi.SecBuffer(bytearray(32), 9)
+    before = [] if package == "WDigest" else [head]
+"""
+
+
+def elsewhere(package: str, handle: sspi.CtxtHandle, wire: bytes) -> list[bytes]:
+    """Import a context in another process, open a message there and seal two; return what it sealed."""
+    blob = sspi.export_security_context(handle, DELETE, key=KEY)
+    arguments = [package, KEY.hex(), blob.hex(), wire.hex()]
+    made = subprocess.run(
+        [sys.executable, "-c", IMPORTER, *arguments], capture_output=True, text=True, check=True, timeout=60
     )
-    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert unseal(server, bytes.fromhex(made.stdout)) == b"from afar"
+    return [bytes.fromhex(line) for line in made.stdout.split()]
+
+
+@pytest.mark.parametrize("layer", ["auth-int", "rc4", "3des"])
+def test_a_digest_context_goes_on_in_another_process(layer: str) -> None:
+    client, server = digest_pair(layer)
+    talk(client, server)
+    answers = elsewhere("WDigest", server.handle, seal(client, b"there"))
+    assert [unseal(client, answer) for answer in answers] == [b"there and back", b"again"]
+    with pytest.raises(errors.OutOfSequence):
+        unseal(client, answers[-1])
+    with pytest.raises(errors.ContextMisuse):
+        seal(server, b"x")
+
+
+@pytest.mark.parametrize("package", ["NTLM", "Negotiate"])
+def test_an_ntlm_context_goes_on_in_another_process(package: str) -> None:
+    client, server = ntlm_pair(package, "extended")
+    for text in (b"one", b"two"):
+        assert server.unwrap(client.wrap(text)) == text
+        assert client.unwrap(server.wrap(text)) == text
+    first, second = elsewhere(package, server, client.wrap(b"there"))
+    with pytest.raises((errors.OutOfSequence, errors.MessageAltered)):
+        moved_end(client, package).unwrap(second)
+    assert client.unwrap(first) == b"there and back"
+    assert client.unwrap(second) == b"again"
 
 
 class TestRefusals:
@@ -191,9 +239,7 @@ class TestRefusals:
     def test_a_changed_bit_is_noticed_wherever_it_is(self) -> None:
         client, _ = digest_pair("rc4")
         blob = sspi.export_security_context(client.handle, key=KEY)
-        number = random.Random(8)
-        places = [*range(8 * 44), *(number.randrange(8 * len(blob)) for _ in range(100))]
-        for bit in places:
+        for bit in range(8 * len(blob)):
             changed = bytearray(blob)
             changed[bit // 8] ^= 1 << bit % 8
             with pytest.raises((errors.MessageAltered, errors.InvalidToken)):
@@ -207,6 +253,45 @@ class TestRefusals:
         for size in (0, 8, 40, len(blob) - 1):
             with pytest.raises((errors.MessageAltered, errors.InvalidToken)):
                 sspi.import_security_context("WDigest", blob[:size], key=KEY)
+
+    @pytest.mark.parametrize("package", ["NTLM", "Negotiate"])
+    def test_a_changed_bit_is_noticed_in_a_context_of_ntlm(self, package: str) -> None:
+        client, _ = ntlm_pair(package, "extended")
+        blob = sspi.export_security_context(client, key=KEY)
+        for bit in range(0, 8 * len(blob), 7):
+            changed = bytearray(blob)
+            changed[bit // 8] ^= 1 << bit % 8
+            with pytest.raises((errors.MessageAltered, errors.InvalidToken)):
+                sspi.import_security_context(package, bytes(changed), key=KEY)
+        with pytest.raises(errors.MessageAltered):
+            sspi.import_security_context(package, blob, key=bytes(32))
+
+    def test_another_version_and_a_huge_blob_are_refused(self) -> None:
+        from saslsspi.sspi import export
+
+        client, _ = digest_pair("rc4")
+        blob = sspi.export_security_context(client.handle, key=KEY)
+        body = blob[40:]
+        with pytest.raises(errors.InvalidToken):
+            sspi.import_security_context("WDigest", b"SSPICTX\x02" + export._mac(KEY, body) + body, key=KEY)
+        padded = body + b" " * (1 << 20)
+        with pytest.raises(errors.InvalidToken):
+            sspi.import_security_context("WDigest", blob[:8] + export._mac(KEY, padded) + padded, key=KEY)
+
+    @pytest.mark.parametrize("package", ["Schannel", "CREDSSP"])
+    def test_a_stream_of_tls_stays_in_its_process(self, package: str) -> None:
+        from packages.credssp.ours import logged_on
+        from packages.schannel import stream
+
+        if package == "CREDSSP":
+            sides = logged_on()
+        else:
+            ours, theirs = stream.outbound(), stream.inbound()
+            sides = stream.Side(ours, int(stream.MANUAL), stream.TARGET), stream.Side(theirs)
+            stream.connect(*sides)
+        for side in sides:
+            with pytest.raises(errors.UnsupportedFunction):
+                sspi.export_security_context(side.handle, key=KEY)
 
     def test_another_package_is_refused(self) -> None:
         client, _ = digest_pair("rc4")

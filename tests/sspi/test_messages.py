@@ -74,6 +74,19 @@ def test_readonly_buffers_are_not_touched() -> None:
     assert unseal(server, message[1].data + message[2].data) == b"body"
 
 
+def test_a_buffer_before_the_message_that_digest_has_no_use_for_ends_empty() -> None:
+    client, server = connected(SEAL, ACCEPT_SEAL)
+    for kind in (TOKEN, SecBufferType.SECBUFFER_STREAM_HEADER):
+        buffers = [
+            SecBuffer(bytearray(16), kind),
+            SecBuffer(bytearray(b"body"), DATA),
+            SecBuffer(bytearray(24), PADDING),
+        ]
+        sspi.encrypt_message(client.handle, 0, SecBufferDesc(buffers), 0)
+        assert buffers[0].count == 0
+        assert unseal(server, b"".join(buffer.data for buffer in buffers)) == b"body"
+
+
 def test_the_signature_may_go_into_a_second_data_or_a_token_buffer() -> None:
     client, server = connected(SIGN, ACCEPT_SIGN)
     for kind in (DATA, TOKEN):

@@ -32,6 +32,16 @@ def test_the_token_names_user_domain_package_and_groups() -> None:
     assert token.delegated is None
 
 
+def test_with_negotiate_the_token_names_the_package_that_was_chosen() -> None:
+    client = Context(client_credential("Negotiate", package_list="ntlm"), SEAL, TARGET)
+    server = Context(server_credential("Negotiate", package_list="ntlm"), 0)
+    run(client, server)
+    assert sspi.query_security_context_token(server).package == "NTLM"
+    key = b"the key of both processes"
+    there = sspi.import_security_context("Negotiate", sspi.export_security_context(server, key=key), key=key)
+    assert sspi.query_security_context_token(there) == sspi.query_security_context_token(server)
+
+
 def test_only_an_established_server_context_has_a_client() -> None:
     client, server = connected()
     with pytest.raises(errors.NoImpersonation):

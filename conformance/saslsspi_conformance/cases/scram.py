@@ -92,8 +92,15 @@ def fresh_nonce(bench: Bench) -> Seen:
     return holds(len(nonces) == 10)
 
 
-def _refused(name: str, title: str, *requirements: str, mechanism: str = "SCRAM-SHA-256", setting: Setting | None = None,
-             final: dict[str, bytes] | None = None, **first: object) -> CaseFunction:  # fmt: skip
+def _refused(
+    name: str,
+    title: str,
+    *requirements: str,
+    mechanism: str = "SCRAM-SHA-256",
+    setting: Setting | None = None,
+    final: dict[str, bytes] | None = None,
+    **first: object,
+) -> CaseFunction:
     def case(bench: Bench) -> Seen:
         client = ScramClient(bench, mechanism, setting or Setting(), **first)  # type: ignore[arg-type]
         return client.log_on(**(final or {}))
@@ -242,16 +249,17 @@ def client_c(bench: Bench) -> Seen:
 @against_client("RFC5802-5.1-13")
 def client_nonce(bench: Bench) -> Seen:
     """Every exchange has a client nonce of its own."""
-    return holds(len({fields(ScramServer(bench).bare)["r"] for _ in range(100)}) == 100)
+    count = 100 if bench.target.local else 5
+    return holds(len({fields(ScramServer(bench).bare)["r"] for _ in range(count)}) == count)
 
 
-def _client_aborts(name: str, title: str, *requirements: str, **said: object) -> CaseFunction:
+def _client_aborts(name: str, title: str, *requirements: str, lenient: bool = False, **said: object) -> CaseFunction:
     def case(bench: Bench) -> Seen:
         return ScramServer(bench).first(**said)  # type: ignore[arg-type]
 
     case.__name__ = name
     case.__doc__ = title
-    return against_client(*requirements, accept=REFUSAL)(case)
+    return against_client(*requirements, accept=REFUSAL, lenient=lenient)(case)
 
 
 _client_aborts("foreign_nonce", "A nonce that does not begin with the client's makes it give up.", "RFC5802-5.1-14",
@@ -259,7 +267,8 @@ _client_aborts("foreign_nonce", "A nonce that does not begin with the client's m
 _client_aborts("no_count", "A server message without i= makes it give up.", "RFC5802-5.1-19", i=b"")
 _client_aborts("low_count", "One iteration makes it give up.", "RFC5802-5.1-21", i=b"1")
 _client_aborts("high_count", "Two milliards of iterations make it give up.", "RFC5802-5.1-21", i=b"2147483647")
-_client_aborts("leading_zero", "A count with a leading zero makes it give up.", "RFC5802-7-01", i=b"04096")
+_client_aborts("leading_zero", "A count with a leading zero makes it give up.", "RFC5802-7-01", i=b"04096",
+               lenient=True)  # fmt: skip
 _client_aborts("negative_count", "A negative count makes it give up.", "RFC5802-7-01", i=b"-1")
 _client_aborts(
     "mandatory_extension_of_server", "m= makes it give up.", "RFC5802-5.1-11", "RFC5802-5.1-28", more=b",m=x"

@@ -49,7 +49,8 @@ class Directives(NamedTuple):
 
 def read(message: bytes) -> Directives:
     """Cut a message into its directives."""
-    found, at = [], 0
+    found: list[tuple[str, bytes]] = []
+    at = 0
     while at < len(message) and message[at:].strip(b", \t\r\n"):
         match = _DIRECTIVE.match(message, at)
         if match is None:

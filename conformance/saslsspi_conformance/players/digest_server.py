@@ -77,6 +77,8 @@ class DigestServer:
         """Send a challenge that the client has to answer."""
         seen = self.ask(challenge)
         if seen.outcome is not Outcome.RESPONSE:
+            if "auth" not in (read(challenge).options("qop") or ["auth"]):
+                raise NotApplicable(f"the client does not answer where only layers are offered: {seen.detail}")
             raise CaseError(f"the client did not answer a challenge: {seen.outcome} {seen.detail}")
         return self.sent
 
@@ -125,7 +127,8 @@ class DigestServer:
 
     def layer(self, qop: str = "auth-int", cipher: str = "", *more: bytes) -> ServerLayer:
         """Log on with a layer and return it."""
-        self.responded(self.challenge(*more, qop=qop, cipher=cipher))
+        if (seen := self.ask(self.challenge(*more, qop=qop, cipher=cipher))).outcome is not Outcome.RESPONSE:
+            raise NotApplicable(f"the client does not answer {qop} {cipher}, which is a case of its own: {seen.detail}")
         if self.sent.value("qop") != qop.encode():
             raise NotApplicable(f"the client does not take {qop}")
         seen = self.finish(self.proof())

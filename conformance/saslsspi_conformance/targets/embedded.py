@@ -3,58 +3,105 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any, Final
+import ssl
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import saslsspi
+from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.testbed import loopback
-from saslsspi_conformance.bench import ServerTarget
+from saslsspi.testbed.certificates import make_certificates
+from saslsspi_conformance.bench import ClientTarget, ServerTarget
 from saslsspi_conformance.selection import Targets
 from saslsspi_conformance.targets.ldap import LdapServerTarget
 from saslsspi_conformance.targets.mail import MailServerTarget
 from saslsspi_conformance.targets.memory import OWN, MemoryClientTarget, MemoryServerTarget, own_accounts
+from saslsspi_conformance.targets.own_clients import own_clients
 from saslsspi_conformance.targets.wire import Address
 
-__all__ = ["itself"]
+__all__ = ["PROTOCOLS", "itself"]
+
+PROTOCOLS: Final = frozenset({"ldap", "imap", "smtp", "pop3"})
+"""What the embedded servers speak."""
 
 _TIMEOUT: Final = 3.0
+_MECHANISMS: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS")
+_POLICY: Final = saslsspi.Policy(
+    tolerances=saslsspi.Tolerances.NONE, ciphers=("rc4", "3des", "rc4-56", "des", "rc4-40")
+)
+
+
+class _Certificate(NamedTuple):
+    server: ssl.SSLContext
+    authority: Path
+    bindings: ChannelBindings
 
 
 @contextlib.contextmanager
-def itself() -> Iterator[Targets]:
-    """Our own client and server in memory, and the embedded servers of each protocol on loopback ports."""
+def itself(carriers: Collection[str] = PROTOCOLS) -> Iterator[Targets]:
+    """Our own client and server in memory, and servers and clients of some protocols on loopback ports."""
     with contextlib.ExitStack() as stack:
         servers: dict[str, ServerTarget] = {"": MemoryServerTarget()}
-        for protocol, server in _servers().items():
-            stack.enter_context(loopback.running(server))
-            address = Address(
-                protocol=protocol, host="localhost", port=server.port, account=OWN, timeout=_TIMEOUT, local=True
+        clients: dict[str, ClientTarget] = {"": MemoryClientTarget(), **own_clients(stack, carriers)}
+        if not PROTOCOLS.intersection(carriers):
+            yield Targets(name="self", servers=servers, clients=clients)
+            return
+        certificate = _certificate(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        # One server of a protocol takes passwords in clear, so that there is something to test; the other is as usual.
+        generous = _servers(replace(_POLICY, allow_plaintext=True), certificate)
+        guarded = _servers(_POLICY, certificate)
+        for protocol, server in generous.items():
+            if protocol not in carriers:
+                continue
+            usual, careful = (
+                Address(
+                    protocol=protocol,
+                    host="localhost",
+                    port=stack.enter_context(loopback.running(each)).port,
+                    account=OWN,
+                    ca=certificate.authority,
+                    timeout=_TIMEOUT,
+                    local=True,
+                )
+                for each in (server, guarded[protocol])
             )
-            servers[protocol] = LdapServerTarget(address) if protocol == "ldap" else MailServerTarget(address)
-        yield Targets(name="self", servers=servers, clients={"": MemoryClientTarget()})
+            kind = LdapServerTarget if protocol == "ldap" else MailServerTarget
+            servers[protocol] = kind(usual, careful)
+        yield Targets(name="self", servers=servers, clients=clients)
 
 
-def _servers() -> dict[str, Any]:
+def _certificate(folder: Path) -> _Certificate:
+    made = make_certificates(folder, OWN.user)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.server)
+    text = made.server.read_text(encoding="ascii")
+    der = ssl.PEM_cert_to_DER_cert(text[: text.index("-----END CERTIFICATE-----")] + "-----END CERTIFICATE-----\n")
+    return _Certificate(context, made.authority, ChannelBindings.tls_server_end_point(der))
+
+
+def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, Any]:
     from saslsspi.testbed.imap_server import ImapServer
     from saslsspi.testbed.ldap_server import LdapServer
     from saslsspi.testbed.pop3_server import Pop3Server
 
-    policy = saslsspi.Policy(
-        allow_plaintext=True, tolerances=saslsspi.Tolerances.NONE, ciphers=("rc4", "3des", "rc4-56", "des", "rc4-40")
-    )
     given: dict[str, Any] = {
         "authority": saslsspi.MemoryAuthority(own_accounts()),
         "realm": OWN.realm,
         "policy": policy,
-        "mechanisms": ("DIGEST-MD5", "PLAIN", "EXTERNAL", "SCRAM-SHA-1", "SCRAM-SHA-256"),
+        "mechanisms": _MECHANISMS,
+        "certificate": certificate.server,
     }
+    bindings = certificate.bindings
     servers: dict[str, Any] = {
-        "ldap": LdapServer(**given),
-        "imap": ImapServer(**given),
-        "pop3": Pop3Server(**given),
+        "ldap": LdapServer(**given, bindings=[bindings]),
+        "imap": ImapServer(**given, bindings=bindings),
+        "pop3": Pop3Server(**given, bindings=bindings),
     }
     try:
         from saslsspi.testbed.smtp_server import SmtpServer
     except ImportError:  # aiosmtpd is an extra
         return servers
-    return {**servers, "smtp": SmtpServer(**given)}
+    return {**servers, "smtp": SmtpServer(**given, bindings=bindings)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from saslsspi.errors import SaslError
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.case import Outcome
+from saslsspi_conformance.outcome import NotApplicable, Outcome
 from saslsspi_conformance.players import ldap_messages as ldap
 from saslsspi_conformance.players.ldap_messages import LdapAnswer
-from saslsspi_conformance.targets.wire import Address, Wire, check_setting
+from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
 __all__ = ["LdapConversation", "LdapServerTarget"]
 
@@ -21,8 +21,9 @@ class LdapServerTarget:
     success_data = True
     initial_response = True
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, guarded: Address | None = None) -> None:
         self.address = address
+        self._guarded = guarded
         self.name = f"ldap{'s' if address.secure else ''}://{address.host}:{address.port}"
         self.host = address.name or address.host
         self.account: Account = address.account
@@ -38,8 +39,7 @@ class LdapServerTarget:
 
     def connect(self, setting: Setting, transcript: Transcript) -> LdapConversation:
         """Open a connection."""
-        check_setting(setting)
-        return LdapConversation(self.address, transcript)
+        return LdapConversation(address_for(setting, self.address, self._guarded), transcript)
 
 
 class LdapConversation:
@@ -53,8 +53,16 @@ class LdapConversation:
         self.probe = ldap.message(7000, ldap.extended(ldap.WHO_AM_I))
         self.large_probe = ldap.message(7000, ldap.root_dse("*", "+"))
         if address.starttls and not address.secure:
-            self.ask(ldap.extended(ldap.START_TLS), "StartTLS")
-            self.wire.start_tls()
+            self.start_tls()
+
+    def start_tls(self) -> None:
+        """Put TLS around what follows, where it is not there yet."""
+        if self.wire.encrypted:
+            return
+        answer = self.ask(ldap.extended(ldap.START_TLS), "StartTLS")
+        if answer is None or answer.code:
+            raise NotApplicable("the server does not begin TLS")
+        self.wire.start_tls()
 
     def begin(self, mechanism: str, initial: bytes | None = None) -> Answer:
         """Send the first bind request of a mechanism."""

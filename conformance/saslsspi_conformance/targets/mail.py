@@ -8,8 +8,8 @@ import re
 from typing import Final, NamedTuple
 
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.case import CaseError, Outcome
-from saslsspi_conformance.targets.wire import Address, Wire, check_setting
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
+from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
 __all__ = ["MailConversation", "MailServerTarget", "Reply"]
 
@@ -92,8 +92,9 @@ class MailServerTarget:
 
     success_data = False
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, guarded: Address | None = None) -> None:
         self.address = address
+        self._guarded = guarded
         self.words = _PROTOCOLS[address.protocol]
         self.service = self.words.service
         self.name = f"{address.protocol}{'s' if address.secure else ''}://{address.host}:{address.port}"
@@ -122,8 +123,7 @@ class MailServerTarget:
 
     def connect(self, setting: Setting, transcript: Transcript) -> MailConversation:
         """Open a connection."""
-        check_setting(setting)
-        return MailConversation(self.address, self.words, transcript)
+        return MailConversation(address_for(setting, self.address, self._guarded), self.words, transcript)
 
 
 class MailConversation:
@@ -141,10 +141,18 @@ class MailConversation:
         if self.protocol == "smtp":
             self.command(b"EHLO tester.example")
         if address.starttls and not address.secure:
-            self.command(words.starttls)
-            self.wire.start_tls()
-            if self.protocol == "smtp":
-                self.command(b"EHLO tester.example")
+            self.start_tls()
+
+    def start_tls(self) -> None:
+        """Put TLS around what follows, where it is not there yet."""
+        if self.wire.encrypted:
+            return
+        reply = self.command(self.words.starttls)
+        if reply.code not in {"OK", "220", "+OK"}:
+            raise NotApplicable(f"the server does not begin TLS: {reply.last.decode(errors='replace')}")
+        self.wire.start_tls()
+        if self.protocol == "smtp":
+            self.command(b"EHLO tester.example")
 
     def reply(self) -> Reply:
         """Read one reply: up to the tagged line, the line without a hyphen, or the status line."""

@@ -12,9 +12,19 @@ from saslsspi.errors import SaslError
 from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.case import Outcome
+from saslsspi_conformance.outcome import Outcome
+from saslsspi_conformance.players import gss_stand_in
 
-__all__ = ["OTHER", "OWN", "UNUSUAL", "MemoryClientTarget", "MemoryServerTarget", "own_accounts"]
+__all__ = [
+    "OTHER",
+    "OWN",
+    "UNUSUAL",
+    "MemoryClientTarget",
+    "MemoryServerTarget",
+    "credentials_of",
+    "own_accounts",
+    "policy_of",
+]
 
 OWN: Final = Account("chris", "secret", "example.org")
 OTHER: Final = Account("dana", "another secret", "example.org")
@@ -23,8 +33,8 @@ UNUSUAL: Final = {"josé": "grüße", "Ženja": "пароль", 'a\\b"c': 'q\\u"
 _SERVICE: Final = "imap"
 _HOST: Final = "mail.example.org"
 _CIPHERS: Final = ("rc4", "3des", "rc4-56", "des", "rc4-40")
-_NAMES: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "ANONYMOUS", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS",
-                 "SCRAM-SHA-256-PLUS")  # fmt: skip
+_NAMES: Final = ("DIGEST-MD5", "PLAIN", "EXTERNAL", "ANONYMOUS", "GSSAPI", "CREDSSP", "SCRAM-SHA-1", "SCRAM-SHA-256",
+                 "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS")  # fmt: skip
 
 
 def own_accounts() -> list[saslsspi.Account]:
@@ -38,7 +48,8 @@ def own_accounts() -> list[saslsspi.Account]:
     ]
 
 
-def _policy(setting: Setting) -> saslsspi.Policy:
+def policy_of(setting: Setting) -> saslsspi.Policy:
+    """Return the policy that a setting stands for."""
     return saslsspi.Policy(
         min_ssf=setting.min_ssf,
         max_ssf=setting.max_ssf,
@@ -46,6 +57,13 @@ def _policy(setting: Setting) -> saslsspi.Policy:
         ciphers=_CIPHERS if setting.ciphers is None else setting.ciphers,
         tolerances=saslsspi.Tolerances.NONE,
         nonce_lifetime=setting.nonce_lifetime,
+        negotiate=saslsspi.NegotiatePolicy(packages="ntlm"),
+        credssp=saslsspi.CredSspPolicy(
+            minimum_version=setting.credssp_minimum or 5,
+            version=setting.credssp_version or 6,
+            delegate=setting.delegates,
+            allow_fresh_ntlm_only=("*",),
+        ),
     )
 
 
@@ -79,12 +97,12 @@ class MemoryServerTarget(_Memory):
         def serve(mechanism: str) -> saslsspi.Server:
             bindings = _bindings(setting)
             return saslsspi.Server(
-                mechanism,
+                gss_stand_in.mechanism() if mechanism == "GSSAPI" else mechanism,
                 service=_SERVICE,
                 host=_HOST,
                 authority=self._authority,
                 realm=(OWN.realm,) if setting.realms is None else setting.realms,
-                policy=_policy(setting),
+                policy=policy_of(setting),
                 nonce_store=self._nonces if setting.remembers else None,
                 bindings=bindings,
                 external_ssf=setting.external_ssf or (256 if bindings or mechanism == "PLAIN" else 0),
@@ -198,13 +216,13 @@ class MemoryClientTarget(_Memory):
         else:
             bindings = _bindings(setting)
             client = saslsspi.Client(
-                mechanism,
+                gss_stand_in.mechanism() if mechanism == "GSSAPI" else mechanism,
                 service=_SERVICE,
                 host=_HOST,
                 server_name=setting.server_name or None,
-                credentials=_credentials(mechanism, setting),
+                credentials=credentials_of(mechanism, setting),
                 authzid=setting.authzid,
-                policy=_policy(setting),
+                policy=policy_of(setting),
                 bindings=bindings,
                 external_ssf=setting.external_ssf or (256 if bindings or mechanism == "PLAIN" else 0),
             )
@@ -212,7 +230,8 @@ class MemoryClientTarget(_Memory):
         return MemoryClientConversation(client, transcript)
 
 
-def _credentials(mechanism: str, setting: Setting) -> Credentials | None:
+def credentials_of(mechanism: str, setting: Setting) -> Credentials | None:
+    """Return what our own client authenticates with."""
     if mechanism in {"EXTERNAL"}:
         return None
     if mechanism == "ANONYMOUS":
@@ -257,7 +276,7 @@ class MemoryClientConversation:
         except SaslError as error:
             return self._gave_up(error)
         self._transcript.received("goes on to use the connection")
-        return Answer(Outcome.SUCCESS, None, str(self._client.security.ssf))
+        return Answer(Outcome.SUCCESS)
 
     def receive(self) -> bytes:
         """Return a request of the client, 10,000 octets long, under the layer where there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from saslsspi_conformance.bench import DEFAULT, Account, Setting
 from saslsspi_conformance.case import NotApplicable
 
-__all__ = ["PORTS", "Address", "Wire", "check_setting"]
+__all__ = ["PORTS", "Address", "Wire", "address_for", "check_setting"]
 
 PORTS: Final = {"ldap": 389, "ldaps": 636, "imap": 143, "imaps": 993, "smtp": 25, "smtps": 465, "pop3": 110,
                 "pop3s": 995}  # fmt: skip
@@ -76,6 +76,7 @@ class Wire:
         self._address = address
         self._socket = socket.create_connection((address.host, address.port), timeout=address.timeout)
         self.encrypted = False
+        self.certificate = b""
         self.pending = bytearray()
         if address.secure:
             self.start_tls()
@@ -83,8 +84,13 @@ class Wire:
     def start_tls(self) -> None:
         """Begin TLS."""
         name = self._address.name or self._address.host
-        self._socket = self._address.tls().wrap_socket(self._socket, server_hostname=name)
+        try:
+            wrapped = self._address.tls().wrap_socket(self._socket, server_hostname=name)
+        except ssl.SSLCertVerificationError as error:
+            raise NotApplicable(f"the server's certificate is not trusted ({error.verify_message}); --ca") from error
+        self._socket = wrapped
         self.encrypted = True
+        self.certificate = wrapped.getpeercert(binary_form=True) or b""
 
     def send(self, octets: bytes) -> None:
         """Send; a server that has closed shows when we read."""
@@ -124,6 +130,14 @@ class Wire:
         """Close."""
         with contextlib.suppress(OSError):
             self._socket.close()
+
+
+def address_for(setting: Setting, usual: Address, guarded: Address | None) -> Address:
+    """Return the address of the server that is as a case wants it."""
+    if guarded is not None and setting == replace(DEFAULT, guarded=True):
+        return guarded
+    check_setting(setting)
+    return usual
 
 
 def check_setting(setting: Setting) -> None:

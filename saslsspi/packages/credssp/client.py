@@ -17,7 +17,7 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
-from saslsspi.packages.credssp.credentials import EMPTY, decode_credentials
+from saslsspi.packages.credssp.credentials import EMPTY_OCTETS, decode_credentials
 from saslsspi.packages.credssp.delegation import check_proof, check_target
 from saslsspi.packages.credssp.exchange import CredsspExchange
 from saslsspi.packages.credssp.failures import failure_of
@@ -94,7 +94,7 @@ class CredsspClient(CredsspExchange):
             except InvalidToken as error:
                 raise InvalidParameter("SECBUFFER_PKG_PARAMS holds no TSCredentials") from error
         # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
-        self._delegated = EMPTY.to_bytes()
+        self._delegated = EMPTY_OCTETS
         if request.wished & _DELEGATE:
             check_target(self._policy, self._credential.kind, request.target)
             own = supplied or self._credential.own_delegated()

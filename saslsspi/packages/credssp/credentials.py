@@ -17,6 +17,7 @@ from saslsspi.sspi.identity import Delegated
 
 __all__ = [
     "EMPTY",
+    "EMPTY_OCTETS",
     "PackageCredential",
     "PasswordCredentials",
     "RemoteGuardCredentials",
@@ -192,6 +193,8 @@ def decode_credentials(data: bytes) -> _Kind:
     Raises:
         InvalidToken: an unknown kind, a structure of another kind, octets left over, or text that is not UTF-16LE.
     """
+    if data == EMPTY_OCTETS:  # as nearly always
+        return EMPTY
     wire = decode(_TSCredentials, data, "TSCredentials")
     from_body = _KINDS.get(wire.cred_type)
     if from_body is None:
@@ -228,3 +231,6 @@ def _text(octets: bytes) -> str:
 
 def _maybe_text(octets: bytes | None) -> str | None:
     return None if octets is None else _text(octets)
+
+
+EMPTY_OCTETS: Final = EMPTY.to_bytes()

@@ -47,6 +47,7 @@ from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Prot
 __all__ = ["CredsspExchange"]
 
 MAX_TOKEN: Final = MAX_SIZE + (1 << 14)
+_NOTHING: Final = memoryview(b"")
 _OF_TLS: Final = frozenset(
     {
         SecPkgContextConnectionInfo,
@@ -64,7 +65,7 @@ class CredsspExchange(Exchange):
 
     __slots__ = (
         "_credential", "_environment", "_inner", "_nonce", "_octets", "_peer_version", "_policy", "_replies",
-        "_request", "_text", "_tls", "_version", "outcome",
+        "_request", "_sealing", "_text", "_tls", "_version", "outcome",
     )  # fmt: skip
 
     side: ClassVar[Side]
@@ -78,9 +79,10 @@ class CredsspExchange(Exchange):
         self._version = self._policy.version
         self._peer_version: int | None = None
         self._nonce: bytes | None = None
+        self._sealing: Protection | None = None  # of the context inside, from the first message that it seals
         self._tls = SecurityContext(credential.schannel, credential.tls, self.side, environment)
         self._inner = SecurityContext(credential.negotiate, credential.inner, self.side, credential.inside)
-        self._octets = b""  # of the token, records that were not opened yet
+        self._octets = _NOTHING  # of the token, records that were not opened yet; a view, for there may be thousands
         self._text = bytearray()  # of the records, what has come of an unfinished TSRequest
         self._replies: list[bytes] = []
 
@@ -98,12 +100,12 @@ class CredsspExchange(Exchange):
                     self._replies.append(leg.token)
                 token = token[len(token) - leg.extra :]
                 self._start()
-            self._octets = token
+            self._octets = memoryview(token)
             return self._run()
         except IncompleteMessage:
             if handshake and self._tls.outcome is not None:
                 return self._leg()
-            self._octets = b""
+            self._octets = _NOTHING
             raise
         except SaslError as error:
             self._tell(error)
@@ -150,7 +152,7 @@ class CredsspExchange(Exchange):
         """
         text = self._text
         while True:
-            size = announced_size(text)
+            size = announced_size(text) if text else None
             if size is not None and len(text) >= size:
                 message = TSRequest.from_bytes(bytes(text[:size]))
                 del text[:size]
@@ -166,6 +168,8 @@ class CredsspExchange(Exchange):
             self._octets = self._octets[opened.used :]
             if opened.closed:
                 raise ContextExpired("the peer closed the connection in the middle of the exchange")
+            if not text and announced_size(opened.text) == len(opened.text):  # as nearly always
+                return TSRequest.from_bytes(opened.text)
             text += opened.text
 
     def _reply(self, message: TSRequest | None) -> None:
@@ -206,9 +210,12 @@ class CredsspExchange(Exchange):
             return None
 
     def _sealer(self) -> Protection:
+        if self._sealing is not None:
+            return self._sealing
         established = self._established()
         if established is None or established.protection is None or not established.protection.encrypts:
             raise QopNotSupported("the package that Negotiate chose encrypts nothing")
+        self._sealing = established.protection
         return established.protection
 
     def _wrap(self, text: bytes) -> bytes:
@@ -266,7 +273,7 @@ class CredsspExchange(Exchange):
             info = self._inner.query(SecPkgContextNegotiationInfo).package_info
             return cast("Attribute", SecPkgContextNegotiationPackage(info))
         if kind in _OF_TLS or (kind is SecPkgContextCertTrustStatus and initiating):
-            return self._tls.query(kind)
+            return self._tls.query(kind) if self._tls.outcome is not None else None  # not yet: a client begins anew
         if self.outcome is None:
             return None
         if kind is SecPkgContextServerAuthFlags and initiating:

@@ -79,3 +79,8 @@ class CredsspPackage(Package):
 
         assert isinstance(credential, CredsspCredential)
         return CredsspServer(credential, environment)
+
+    def reauthenticate(self, side: Side) -> None:
+        """A client may begin anew, with a handshake of its own and a new context of the server."""
+        if side is Side.ACCEPT:
+            super().reauthenticate(side)

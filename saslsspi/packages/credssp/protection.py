@@ -13,7 +13,6 @@ __all__ = ["ConfidentialLayer", "CredsspProtection", "SigningLayer"]
 
 _RECORD: Final = 16384
 _SIGNATURE_SIZE: Final = Struct(">H")
-_LARGEST_SIGNATURE: Final = 0xFFFF
 
 
 class CredsspProtection(Protection):

@@ -101,7 +101,7 @@ class DigestCredential(Credential):
         realms: Inbound: the realms to offer.
         principals: Inbound: the digest-uri values that are right, in lower case; empty checks nothing.
         sessions: Outbound: sessions to take up again.
-        offers: Inbound: prepared challenges by flags.
+        offers: Inbound: prepared challenges by flags and our maxbuf.
         permissions: Outbound: what may be chosen, by flags.
         http: Inbound, HTTP: what its contexts share, made with the first.
     """
@@ -112,7 +112,7 @@ class DigestCredential(Credential):
     realms: tuple[str, ...] = ()
     principals: frozenset[str] = frozenset()
     sessions: SessionCache = field(default_factory=SessionCache)
-    offers: dict[tuple[int, int], Offer] = field(default_factory=dict)
+    offers: dict[tuple[int, int, int], Offer] = field(default_factory=dict)
     permissions: dict[tuple[int, int], Permitted] = field(default_factory=dict)
     http: object = None
 
@@ -129,9 +129,9 @@ class DigestCredential(Credential):
         Raises:
             SecurityQosFailed: flags and policy leave nothing to offer.
         """
-        made = self.offers.get((required, wished))
+        made = self.offers.get((required, wished, policy.max_buffer))
         if made is None:
-            made = self.offers[required, wished] = self._make_offer(required, wished, policy)
+            made = self.offers[required, wished, policy.max_buffer] = self._make_offer(required, wished, policy)
         return made
 
     def _make_offer(self, required: int, wished: int, policy: Policy) -> Offer:

@@ -9,7 +9,12 @@ from saslsspi.errors import ContextMisuse, UnsupportedFunction
 from saslsspi.packages.negotiate.assembly import Assembly
 from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
 from saslsspi.packages.negotiate.messages import MAX_TOKEN
-from saslsspi.sspi.attributes import SecPkgContextNegotiationInfo, SecPkgContextPackageInfo, SecPkgContextSizes
+from saslsspi.sspi.attributes import (
+    SecPkgContextEstablished,
+    SecPkgContextNegotiationInfo,
+    SecPkgContextPackageInfo,
+    SecPkgContextSizes,
+)
 from saslsspi.sspi.context import SecurityContext
 from saslsspi.sspi.environment import Environment
 from saslsspi.sspi.flags import AscRet, IscRet, NegotiationState
@@ -54,7 +59,8 @@ class Negotiation(Exchange):
 
     def _established(self) -> Outcome | None:
         """Return the outcome of the chosen package's context, None before it has one."""
-        return self._context.outcome if self._context is not None else None
+        outcome = self._context.outcome if self._context is not None else None
+        return None if outcome is None else outcome._replace(negotiated=self._candidate.package.info.name)
 
     def _settle(self) -> None:
         """See what the established context says about MICs."""
@@ -99,6 +105,9 @@ class Negotiation(Exchange):
             return cast(Attribute, info)
         if kind is SecPkgContextPackageInfo or self._context is None:
             return None
+        if kind is SecPkgContextEstablished:
+            outcome = self._established()
+            return None if outcome is None else cast(Attribute, SecPkgContextEstablished(outcome))
         try:
             value = self._context.query(kind)
         except (ContextMisuse, UnsupportedFunction):

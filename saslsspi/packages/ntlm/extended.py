@@ -85,6 +85,8 @@ class _Direction:
     def _twin(self) -> Self:
         """Return another one that stands where this one stands, for a signature that must not move the cipher."""
         assert not isinstance(self._keys, Rc4), "mechListMIC comes before every message"
+        derived = self._keys()
+        self._keys = lambda: derived
         twin = type(self)(self._keys, self._enciphered)
         twin._number = self._number
         return twin

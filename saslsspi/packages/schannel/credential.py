@@ -45,6 +45,8 @@ class SchannelCredential(Credential):
         self._sessions: dict[str, _Session] = {}
         self._pem: bytes | None = None
         self._certificate: bytes | None = first_certificate(identity.certificate) if identity.certificate else None
+        if identity.authorities:
+            first_certificate(identity.authorities)  # now, and not where trust in a server depends on it
 
     @property
     def has_certificate(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +18,7 @@ __all__ = ["TlsProtection"]
 
 _LARGEST: Final = 0xFFFFFF
 _MAX_TOKEN: Final = 1 << 17
+_KEY_UPDATE: Final = HEADER_SIZE + 5 + 17  # RFC 8446 section 4.6.3: a record that may have to precede the next of ours
 
 
 class TlsProtection(Protection):
@@ -49,14 +52,14 @@ class TlsProtection(Protection):
         self._incoming = incoming
         self._outgoing = outgoing
         self._on_silence = on_silence
-        cipher, _, bits = connection.cipher() or ("", "", 0)
+        cipher, version, bits = connection.cipher() or ("", "", 0)
         self.encryption_algorithm = cipher
         self.key_bits = bits
-        header, trailer = _added(cipher, connection.version() or "")
-        self._added = header + trailer
-        self._stream = SecPkgContextStreamSizes(header, trailer, MAX_TEXT, buffers=4, block_size=1)
-        self.sizes = SecPkgContextSizes(_MAX_TOKEN, 0, 0, self._added)
+        self._added, self._stream, self.sizes = _sizes(cipher, version)
         self._shut = False
+        # One thread may seal while another unseals, and OpenSSL's connections are for one at a time.
+        self._lock = threading.Lock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release  # half the cost of a with for a message
 
     def overhead(self, size: int) -> int:
         """Return how many octets the records add to a message, at most."""
@@ -81,42 +84,47 @@ class TlsProtection(Protection):
         size = record_size(octets)
         if len(octets) < size:
             raise IncompleteMessage("a record is not whole", missing=size - len(octets))
-        self._incoming.write(octets[:size] if len(octets) > size else octets)
-        try:
-            text = self._connection.read(size)
-            return Opened(text, size, closed=not text)  # Python reads nothing at close_notify
-        except ssl.SSLWantReadError:
-            if self._on_silence is not None:
-                self._on_silence()
-            return Opened(b"", size)
-        except ssl.SSLError as error:
-            raise translated(error, self._outgoing.read()) from error
+        with self._lock:
+            self._incoming.write(octets[:size] if len(octets) > size else octets)
+            try:
+                text = self._connection.read(size)
+                return Opened(text, size, closed=not text)  # Python reads nothing at close_notify
+            except ssl.SSLWantReadError:
+                if self._on_silence is not None:
+                    self._on_silence()
+                return Opened(b"", size)
+            except ssl.SSLError as error:
+                raise translated(error, self._outgoing.read()) from error
 
     def close(self) -> bytes:
         """Return close_notify; nothing can be sealed afterwards."""
-        try:
-            self._connection.unwrap()
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            raise translated(error) from error
-        self._shut = True
-        return self._outgoing.read()
+        with self._lock:
+            try:
+                self._connection.unwrap()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                raise translated(error) from error
+            self._shut = True
+            return self._outgoing.read()
 
     def seal(self, message: Octets) -> tuple[Octets, ...]:
         """See Protection.seal; a message of any size becomes as many records as it needs."""
         connection = self._connection
+        self._acquire()
         try:
             done = connection.write(message)
             if done < len(message):
                 view = memoryview(message)
                 while done < len(view):
                     done += connection.write(view[done:])
+            return (self._outgoing.read(),)
         except ssl.SSLError as error:
             if self._shut:
                 raise ContextExpired("this side has closed its direction of the stream") from None
             raise translated(error) from error
-        return (self._outgoing.read(),)
+        finally:
+            self._release()
 
     def unseal(self, octets: Octets) -> bytes:
         """See Protection.unseal; the octets are whole records."""
@@ -127,10 +135,12 @@ class TlsProtection(Protection):
             if whole_records(octets)[0] != size:
                 raise InvalidToken("the octets are not whole records of TLS")
         incoming, read = self._incoming, self._connection.read
-        incoming.write(octets)
         texts: list[bytes] = []
+        most = size if size < MAX_TEXT else MAX_TEXT  # OpenSSL's Python face allocates as much for every record
+        self._acquire()
         try:
-            while text := read(size):
+            incoming.write(octets)
+            while text := read(most):
                 if not incoming.pending:
                     if not texts:
                         return text
@@ -144,7 +154,18 @@ class TlsProtection(Protection):
             raise translated(error, self._outgoing.read()) from error
         else:
             raise ContextExpired("the peer has closed its direction")  # Python reads nothing at close_notify
+        finally:
+            self._release()
         return b"".join(texts)
+
+
+@functools.lru_cache(maxsize=32)
+def _sizes(cipher: str, version: str) -> tuple[int, SecPkgContextStreamSizes, SecPkgContextSizes]:
+    """Return what a record adds to its text, at most, and the same for EncryptMessage."""
+    header, trailer = _added(cipher, version)
+    room = trailer + (_KEY_UPDATE if version == "TLSv1.3" else 0)
+    stream = SecPkgContextStreamSizes(header, room, MAX_TEXT, buffers=4, block_size=1)
+    return header + trailer, stream, SecPkgContextSizes(_MAX_TOKEN, 0, 0, header + trailer)
 
 
 def _added(cipher: str, version: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final
 
 from saslsspi.errors import InvalidToken
@@ -12,6 +13,7 @@ __all__ = ["HEADER_SIZE", "MAX_TEXT", "record_size", "whole_records"]
 HEADER_SIZE: Final = 5
 MAX_TEXT: Final = 16384
 """Largest plain text of one record, in octets."""
+_HEADER: Final = Struct(">BBxH").unpack_from
 _MAX_BODY: Final = MAX_TEXT + 2048  # RFC 5246 section 6.2.3; TLS 1.3 permits less
 _TYPES: Final = frozenset((20, 21, 22, 23))  # change_cipher_spec, alert, handshake, application_data
 
@@ -39,10 +41,12 @@ def whole_records(octets: Octets) -> tuple[int, int]:
     """
     at, end = 0, len(octets)
     while end - at >= HEADER_SIZE:
-        size = record_size(octets, at)
-        if end - at < size:
-            return at, size - (end - at)
-        at += size
+        kind, major, body = _HEADER(octets, at)
+        if kind not in _TYPES or major != 3 or body > _MAX_BODY:
+            record_size(octets, at)  # says what is wrong
+        if end - at - HEADER_SIZE < body:
+            return at, body - (end - at - HEADER_SIZE)
+        at += HEADER_SIZE + body
     if at < end:
         if octets[at] not in _TYPES or (end - at > 1 and octets[at + 1] != 3):
             raise InvalidToken(f"octet {octets[at]:#04x} where a record of TLS is due")

@@ -372,6 +372,9 @@ def test_files_that_cannot_be_used_are_no_credentials(tmp_path: Path) -> None:
     (tmp_path / "x.pem").write_text("nothing")
     with pytest.raises(errors.NoCredentials):
         inbound(identity=SchCredentials(certificate=str(tmp_path / "x.pem")))
+    for name in ("x.pem", "missing.pem"):
+        with pytest.raises(errors.NoCredentials):
+            outbound(identity=SchCredentials(authorities=str(tmp_path / name)))
     with pytest.raises(errors.UnknownCredentials):
         outbound(identity=sspi.WinNTAuthIdentity("alice"))
 

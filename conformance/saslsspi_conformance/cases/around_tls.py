@@ -1,0 +1,132 @@
+"""What TLS around the exchange changes: the order of layers, passwords, and what a channel binding binds to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from cryptography import x509
+
+from saslsspi_conformance.bench import Bench, Setting
+from saslsspi_conformance.case import DELIVERED, HOLDS, SUCCESS, NotApplicable, Outcome, Seen, against_server, holds
+from saslsspi_conformance.players.digest_client import DigestClient
+from saslsspi_conformance.players.scram_ends import ScramClient
+from saslsspi_conformance.targets.ldap import LdapConversation
+from saslsspi_conformance.targets.mail import MailConversation
+
+TlsCase = Callable[[Bench], Seen]
+_GUARDED = Setting(guarded=True)
+_PLUS = "SCRAM-SHA-256-PLUS"
+
+
+def _everywhere(
+    accept: frozenset[Outcome] = HOLDS, /, *, destructive: bool | None = None, **requirements: str
+) -> Callable[[TlsCase], TlsCase]:
+    """Register one case for each protocol that has ids; they stand in one text."""
+
+    def add(function: TlsCase) -> TlsCase:
+        for protocol, ids in requirements.items():
+
+            def case(bench: Bench) -> Seen:
+                return function(bench)
+
+            case.__name__ = f"{protocol}_{function.__name__}"
+            case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
+            against_server(*ids.split(), accept=accept, carrier=protocol, destructive=destructive)(case)
+        return function
+
+    return add
+
+
+def _connect(bench: Bench, setting: Setting | None = None, *, tls: bool = True) -> LdapConversation | MailConversation:
+    connection = bench.connect(setting or Setting())
+    assert isinstance(connection, LdapConversation | MailConversation)
+    if tls:
+        connection.start_tls()
+    return connection
+
+
+@_everywhere(
+    DELIVERED,
+    ldap="LDAP4513-5.2.1.6-02 RFC4422-4-17",
+    imap="RFC4422-4-17",
+    smtp="SMTP4954-4-20 RFC4422-4-17",
+    pop3="POP5034-4-16 RFC4422-4-17",
+)
+def layer_inside_tls(bench: Bench) -> Seen:
+    """With both, the SASL layer is inside, and TLS outermost."""
+    layer = DigestClient(bench, on=_connect(bench), qop="auth-int").layer()
+    return layer.ask(layer.out.wrap(layer.probe))
+
+
+@_everywhere(SUCCESS, smtp="SMTP4954-9-01", pop3="POP5034-4-17", imap="RFC4616-2-12", ldap="RFC4616-2-12")
+def plain_under_tls(bench: Bench) -> Seen:
+    """PLAIN under TLS authenticates."""
+    connection = _connect(bench)
+    if "PLAIN" not in connection.supported():
+        raise NotApplicable("the server does not offer PLAIN under TLS")
+    account = bench.target.account
+    answer = connection.begin("PLAIN")
+    message = f"\0{account.user}\0{account.password}".encode()
+    return connection.respond(message).seen if answer.outcome is Outcome.CHALLENGE else answer.seen
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-11",
+    smtp="SMTP4954-4-35 SMTP4954-6-14 SMTP4954-9-03 SMTP4954-3-02",
+    pop3="POP5034-4-18 POP5034-4-29 POP5034-3-02",
+    ldap="RFC4616-2-12",
+)
+def no_password_in_clear(bench: Bench) -> Seen:
+    """As it is usually configured, the server offers and takes PLAIN under TLS only."""
+    connection = _connect(bench, _GUARDED, tls=False)
+    before = "PLAIN" in connection.supported()
+    account = bench.target.account
+    refused = connection.begin("PLAIN", f"\0{account.user}\0{account.password}".encode()).outcome
+    after = "PLAIN" in _connect(bench, _GUARDED).supported()
+    return holds(not before and refused is Outcome.FAILURE and after, f"listed {before}, then {after}; {refused}")
+
+
+def _end_point(certificate: bytes) -> bytes:
+    """RFC 5929 section 4.1."""
+    name = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    if name is None:
+        raise NotApplicable("the signature of the certificate has no hash of its own")
+    weak = name.name in ("md5", "sha1")
+    return hashlib.new("sha256" if weak else name.name, certificate).digest()
+
+
+def _plus(bench: Bench, binding: Callable[[bytes], bytes]) -> ScramClient:
+    connection = _connect(bench)
+    if _PLUS not in connection.supported():
+        raise NotApplicable(f"the server does not offer {_PLUS} under TLS")
+    told = binding(connection.wire.certificate)
+    return ScramClient(bench, _PLUS, header=b"p=tls-server-end-point,,", binding=told, on=connection)
+
+
+@_everywhere(SUCCESS, ldap="RFC5929-4-01 RFC5929-4-02 RFC5929-4-03", imap="RFC5929-4-01", smtp="RFC5929-4-01",
+             pop3="RFC5929-4-01")  # fmt: skip
+def bound_to_the_certificate(bench: Bench) -> Seen:
+    """The hash of the server's certificate binds SCRAM to TLS."""
+    return _plus(bench, _end_point).log_on()
+
+
+@_everywhere(frozenset({Outcome.FAILURE, Outcome.CLOSED}), destructive=True, ldap="RFC5929-4-01", imap="RFC5929-4-01",
+             smtp="RFC5929-4-01", pop3="RFC5929-4-01")  # fmt: skip
+def bound_to_another_certificate(bench: Bench) -> Seen:
+    """The hash of another certificate does not authenticate."""
+    return _plus(bench, lambda certificate: bytes(32)).log_on()
+
+
+@_everywhere(ldap="RFC5802-6-01 RFC5802-6-02", imap="RFC5802-6-01 RFC5802-6-02", smtp="RFC5802-6-01 RFC5802-6-02",
+             pop3="RFC5802-6-01 RFC5802-6-02")  # fmt: skip
+def bound_names(bench: Bench) -> Seen:
+    """The names with PLUS are listed where there is a channel to bind to, beside the plain ones, and nowhere else."""
+    clear = [name for name in _connect(bench, tls=False).supported() if name.startswith("SCRAM")]
+    inside = [name for name in _connect(bench).supported() if name.startswith("SCRAM")]
+    bound = [name for name in inside if name.endswith("-PLUS")]
+    if not bound:
+        raise NotApplicable("the server does not bind SCRAM to TLS")
+    beside = all(name.removesuffix("-PLUS") in inside for name in bound)
+    already = bench.target.name.partition(":")[0].endswith("s")
+    return holds(beside and (already or not any(name.endswith("-PLUS") for name in clear)), f"{clear}, then {inside}")

@@ -1,0 +1,120 @@
+"""Our own clients of LDAP, IMAP, SMTP and POP3 over sockets, started by the runner once for each case of `self`."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from saslsspi.errors import SaslError
+from saslsspi_conformance.bench import ClientTarget, Setting
+from saslsspi_conformance.targets.listen_ldap import LdapClientTarget
+from saslsspi_conformance.targets.listen_mail import MailClientTarget
+from saslsspi_conformance.targets.listening import Meeting
+from saslsspi_conformance.targets.memory import OWN, credentials_of, policy_of
+
+__all__ = ["own_clients"]
+
+_HOST: Final = "localhost"
+_TIMEOUT: Final = 3  # ldap3 wants whole seconds
+
+
+def own_clients(stack: contextlib.ExitStack, protocols: Collection[str]) -> Mapping[str, ClientTarget]:
+    """Listen on a port for each protocol, until the stack ends; each meeting starts one of our clients."""
+    targets: dict[str, ClientTarget] = {}
+    for protocol, connect in _connectors().items():
+        if protocol not in protocols:
+            continue
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.settimeout(_TIMEOUT)
+        meeting = Meeting(
+            account=OWN,
+            host=_HOST,
+            timeout=_TIMEOUT,
+            mechanisms=("DIGEST-MD5", "SCRAM-SHA-256", "EXTERNAL"),
+            begin=_starter(connect, listener.getsockname()[1]),
+            local=True,
+        )
+        if protocol == "ldap":
+            targets[protocol] = LdapClientTarget(listener, meeting)
+        else:
+            targets[protocol] = MailClientTarget(listener, meeting, protocol)
+    return targets
+
+
+Connect = Callable[[int, str, Setting], None]
+
+
+def _starter(connect: Connect, port: int) -> Callable[[str, Setting], None]:
+    def begin(mechanism: str, setting: Setting) -> None:
+        def run() -> None:
+            # Whatever a case does to the client, it is judged by what it sends.
+            with contextlib.suppress(SaslError, OSError, EOFError, ValueError):
+                connect(port, mechanism, setting)
+
+        threading.Thread(target=run, daemon=True, name=f"client of {mechanism}").start()
+
+    return begin
+
+
+def _options(mechanism: str, setting: Setting) -> dict[str, Any]:
+    return {
+        "credentials": credentials_of(mechanism, setting),
+        "authzid": setting.authzid,
+        "policy": policy_of(setting),
+        "host": _HOST,
+    }
+
+
+def _imap(port: int, mechanism: str, setting: Setting) -> None:
+    from saslsspi.adapters.imap import SaslIMAP4
+
+    with SaslIMAP4(_HOST, port, timeout=_TIMEOUT) as client:
+        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
+        client.noop()
+
+
+def _smtp(port: int, mechanism: str, setting: Setting) -> None:
+    from saslsspi.adapters.smtp import SaslSMTP
+
+    with SaslSMTP(_HOST, port, timeout=_TIMEOUT) as client:
+        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
+        client.noop()
+
+
+def _pop3(port: int, mechanism: str, setting: Setting) -> None:
+    from saslsspi.adapters.pop3 import SaslPOP3
+
+    client = SaslPOP3(_HOST, port, timeout=_TIMEOUT)
+    with contextlib.closing(client):
+        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
+        client.noop()
+
+
+def _ldap(port: int, mechanism: str, setting: Setting) -> None:
+    import ldap3
+    from ldap3.core.exceptions import LDAPException
+
+    from saslsspi.adapters.ldap import Connection
+
+    server = ldap3.Server(_HOST, port, get_info=ldap3.NONE, connect_timeout=_TIMEOUT)
+    client = Connection(server, mechanism=mechanism, receive_timeout=_TIMEOUT, **_options(mechanism, setting))
+    with contextlib.suppress(LDAPException):
+        client.open(read_server_info=False)
+        client.bind(read_server_info=False)
+        if client.security is not None:
+            client.extend.standard.who_am_i()
+        client.unbind()
+    if client.socket is not None:
+        client.socket.close()
+
+
+def _connectors() -> dict[str, Connect]:
+    found: dict[str, Connect] = {"imap": _imap, "smtp": _smtp, "pop3": _pop3}
+    try:
+        import ldap3  # noqa: F401  # an extra
+    except ImportError:
+        return found
+    return {**found, "ldap": _ldap}
