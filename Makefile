@@ -7,7 +7,7 @@
 #   make bench          speed, beside other implementations
 #   make requirements   which requirement is claimed by which test
 #   make mutants        whether the tests that claim a requirement notice when it is broken
-#   make conformance    the requirement catalogue as a run against this library
+#   make conformance    the requirement catalogue as a run against this library; writes conformance-report.html
 #
 # PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
 
@@ -58,7 +58,7 @@ mutants:
 
 conformance:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
-	@$(BIN)/saslsspi conformance self
+	@$(BIN)/saslsspi conformance self --quiet --html conformance-report.html
 
 peers:
 	@if [ "$(PEERS)" = yes ]; then $(PYTHON) tests/setup/debian.py; fi

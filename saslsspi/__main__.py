@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "serve": "run the embedded servers, for trying clients out",
     "client": "the client's side of one exchange on standard input and output",
     "server": "the server's side of one exchange on standard input and output",
+    "decode": "what a token says, and what is weak about it",
     "probe": "what a server offers, and what is weak about it",
     "conformance": "the specifications as a test run, for this library and for anybody's server",
 }

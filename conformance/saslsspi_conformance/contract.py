@@ -19,7 +19,7 @@ from typing import ClassVar
 import pytest
 
 import saslsspi
-from saslsspi.errors import ContextMisuse, SaslError
+from saslsspi.errors import ContextMisuse, InternalError, SaslError
 from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import find_mechanism
@@ -125,6 +125,8 @@ class MechanismContract:
         try:
             server.step(nonsense)
             server.step(nonsense)
+        except InternalError as error:  # what sessions make of an error that is none of ours
+            raise AssertionError("the mechanism failed over it") from error
         except SaslError:
             assert not server.done
 
@@ -136,6 +138,8 @@ class MechanismContract:
         try:
             client.step(nonsense)
             client.step(nonsense)
+        except InternalError as error:  # what sessions make of an error that is none of ours
+            raise AssertionError("the mechanism failed over it") from error
         except SaslError:
             assert not client.done
 

@@ -87,10 +87,14 @@ class ConformancePlugin:
     def perform(self, case: Case) -> Result:
         """Run one case and keep its result."""
         began = time.monotonic()
-        result = self._spared(case) or self._timed(case, began)
+        result = self._absent(case) or self._spared(case) or self._timed(case, began)
         self.report.results.append(result)
         self._observe(result)
         return result
+
+    def _absent(self, case: Case) -> Result | None:
+        reason = self._targets.absent.get((case.target, case.carrier))
+        return None if reason is None else Result(case, Verdict.NOT_APPLICABLE, reason)
 
     def _spared(self, case: Case) -> Result | None:
         options = self._options

@@ -65,7 +65,9 @@ def _order(case: Case) -> tuple[object, ...]:
 
 def _by_spec(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
     ordered = sorted(results, key=lambda result: _order(result.case))
-    return [(name, list(group)) for name, group in groupby(ordered, key=lambda result: result.case.rules[0].spec)]
+    found = [(name, list(group)) for name, group in groupby(ordered, key=lambda result: result.case.rules[0].spec)]
+    # What the target has nothing of stands last.
+    return sorted(found, key=lambda part: all(result.verdict is Verdict.NOT_APPLICABLE for result in part[1]))
 
 
 def _anchor(text: str) -> str:

@@ -14,15 +14,21 @@ __all__ = ["Selection", "Targets", "read_expectations", "selected"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What is tested: a target for each protocol that cases are about; "" is for the cases of any protocol."""
+    """What is tested: a target for each protocol that cases are about; "" is for the cases of any protocol.
+
+    Attributes:
+        absent: Why there is none for a side and a protocol, where there should be one.
+    """
 
     name: str
     servers: Mapping[str, ServerTarget] = field(default_factory=dict)
     clients: Mapping[str, ClientTarget] = field(default_factory=dict)
+    absent: Mapping[tuple[Plays, str], str] = field(default_factory=dict)
 
     def has(self, case: Case) -> bool:
-        """Whether there is a target for a case."""
-        return case.carrier in (self.servers if case.target is Plays.SERVER else self.clients)
+        """Whether there is a target for a case, or a reason why not."""
+        there = case.carrier in (self.servers if case.target is Plays.SERVER else self.clients)
+        return there or (case.target, case.carrier) in self.absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,9 @@ are.
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
+import socket
 import ssl
 from collections.abc import Sequence
 from typing import Any, Final, Unpack
@@ -98,6 +100,9 @@ class _Sasl(imaplib.IMAP4):
         inline = bool({"SASL-IR", "IMAP4REV2"}.intersection(self.capabilities))
         dialogue = log_on(logon, IMAP_PROFILE, offered, initial_response=inline)
         arguments = next(dialogue)
+        # imaplib sends a response and its CRLF one by one; Nagle would hold the second back for 40 ms each time.
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with closing_on_error(self._drop, imaplib.IMAP4.error):
             ended = self._carry(dialogue, arguments)
             if isinstance(ended, Established):

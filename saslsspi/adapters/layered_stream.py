@@ -101,6 +101,10 @@ class LayeredStream:
         """
         if self._plain or not (self.layer is None or self.layer.at_boundary):
             raise InvalidToken("clear text was received behind the agreement on TLS")
+        await self._writer.drain()
+        # CPython hands what the reader holds on as if it had come under TLS (gh-142352).
+        if self._reader._buffer:  # type: ignore[attr-defined]  # asyncio has no public way to look
+            raise InvalidToken("clear text was received behind the agreement on TLS")
         await self._writer.start_tls(context)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

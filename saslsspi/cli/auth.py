@@ -19,14 +19,26 @@ from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
 
-_SCHEMES: Final = {"ldap": ("ldap", 389, False), "ldaps": ("ldap", 636, True)}
-"""By scheme: NAME of the module auth_NAME that brings `log_on`, the usual port, and whether TLS is there at once."""
+_SCHEMES: Final = {
+    "ldap": ("auth_ldap", "ldap", 389, False),
+    "ldaps": ("auth_ldap", "ldap", 636, True),
+    "smtp": ("auth_mail", "smtp", 587, False),
+    "smtps": ("auth_mail", "smtp", 465, True),
+    "imap": ("auth_mail", "imap", 143, False),
+    "imaps": ("auth_mail", "imap", 993, True),
+    "pop3": ("auth_mail", "pop3", 110, False),
+    "pop3s": ("auth_mail", "pop3", 995, True),
+}
+"""By scheme: the module that brings `log_on`, the protocol, its usual port, and whether TLS is there at once."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.description = "Authenticate to a server, ask it who you are, and tell what was negotiated."
-    parser.add_argument("url", metavar="URL", help=f"{', '.join(f'{scheme}://HOST[:PORT]' for scheme in _SCHEMES)}")
+    parser.description = (
+        "Authenticate to a server, do one harmless thing there (LDAP Who am I?, SMTP EHLO, IMAP NOOP, POP3 STAT), and "
+        "tell what was negotiated."
+    )
+    parser.add_argument("url", metavar="URL", help=f"SCHEME://HOST[:PORT]; SCHEME is one of {', '.join(_SCHEMES)}")
     parser.add_argument("--mechanism", action="append", default=[], metavar="NAME",
         help="the mechanism; repeatable, in order of preference; without it the strongest on offer")  # fmt: skip
     parser.add_argument("--host", metavar="NAME", help="the server's full name, when it is not that of the URL")
@@ -44,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Log on once."""
-    name, target = _target(arguments)
+    module, target = _target(arguments)
     _check_installed(arguments.mechanism)
     logon = Logon(
         mechanisms=tuple(arguments.mechanism),
@@ -55,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         server_name=arguments.server_name,
     )
     try:
-        report = cast(Report, importlib.import_module(f"saslsspi.cli.auth_{name}").log_on(target, logon))
+        report = cast(Report, importlib.import_module(f"saslsspi.cli.{module}").log_on(target, logon))
     except SaslError as error:
         return _fail(arguments, exit_status(error), error.status.name, str(error))
     except OSError as error:
@@ -79,8 +91,8 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
     except ValueError as error:
         raise WrongUsage(f"{arguments.url} is no URL: {error}") from error
     if parts.scheme not in _SCHEMES or not parts.hostname:
-        raise WrongUsage(f"{arguments.url} is none of {', '.join(f'{scheme}://HOST[:PORT]' for scheme in _SCHEMES)}")
-    name, usual_port, secure = _SCHEMES[parts.scheme]
+        raise WrongUsage(f"{arguments.url} is no SCHEME://HOST[:PORT] with one of {', '.join(_SCHEMES)}")
+    module, protocol, usual_port, secure = _SCHEMES[parts.scheme]
     if secure and arguments.starttls:
         raise WrongUsage(f"{parts.scheme} begins with TLS; leave --starttls out")
     if not (secure or arguments.starttls):
@@ -92,7 +104,8 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
     for file in (arguments.ca, arguments.cert, arguments.key):
         if file is not None and not file.is_file():
             raise WrongUsage(f"there is no file {file}")
-    return name, Target(
+    return module, Target(
+        protocol,
         parts.hostname,
         usual_port if port is None else port,
         secure,
@@ -108,6 +121,7 @@ def _print(arguments: argparse.Namespace, report: Report) -> None:
     security = dataclasses.asdict(dataclasses.replace(report.security, account=None, delegated=None))
     del security["account"], security["delegated"]
     record = {"tls": report.tls, **security, "identity": report.identity, "milliseconds": report.milliseconds}
+    record |= {"operation": report.operation, "answer": report.answer}
     if arguments.json:
         print_json({"authenticated": True, **record})
     else:

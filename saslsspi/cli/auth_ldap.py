@@ -65,7 +65,8 @@ def _bind_and_ask(connection: Connection, target: Target) -> Report:
     assert connection.socket is not None
     tls = _describe(connection.socket.transport)
     identity = connection.extend.standard.who_am_i()
-    return Report(connection.security, tls, identity or "anonymous", round(elapsed, 1))
+    identity = identity or "anonymous"
+    return Report(connection.security, tls, identity, round(elapsed, 1), "Who am I?", identity)
 
 
 def close(connection: Connection) -> None:

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         end = _end(arguments)
     except NoCredentials as error:
-        who = "who authenticates? give --user NAME, and the password"
+        who = f"who authenticates? give --user NAME, and the password ({error.text})"
         raise WrongUsage(who if arguments.user is None else error.text) from error
     except SaslError as error:
         raise WrongUsage(error.text) from error

@@ -47,6 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--level", choices=("must", "should"), help="leave out what binds less")
     which.add_argument("--side", choices=("client", "server"), help="only cases that test this side")
     which.add_argument("-k", dest="keyword", default="", metavar="WORDS", help="pytest's -k: names and requirement ids")
+    which.add_argument("-p", dest="plugins", action="append", default=[], metavar="NAME",
+        help="pytest's -p: load a plugin; repeatable")  # fmt: skip
     how = parser.add_argument_group("how")
     how.add_argument("-x", dest="first", action="store_true", help="end at the first failure")
     how.add_argument("--strict", action="store_true", help="a SHOULD counts like a MUST")
@@ -199,6 +201,7 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         keyword=arguments.keyword,
         first_failure=arguments.first,
         junit=arguments.junit,
+        pytest_options=[word for name in arguments.plugins for word in ("-p", name)],
     )
     progress.end()
     if not report.results:
@@ -256,5 +259,7 @@ def _write(arguments: argparse.Namespace, report: Report) -> None:
                 arguments.json.write_text(text + "\n", encoding="utf-8")
         if arguments.html is not None:
             arguments.html.write_text(as_page(report), encoding="utf-8")
+            if str(arguments.json) != "-":
+                print(f"the report is in {arguments.html}")
     except OSError as error:
         raise WrongUsage(f"cannot write the report: {error}") from error

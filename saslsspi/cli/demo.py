@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Final, cast
@@ -20,8 +22,16 @@ from saslsspi.sspi.registry import find_package
 
 __all__ = ["configure", "run"]
 
-_STAGES: Final = ("ldap",)
-"""The protocols, each a module demo_NAME with a function `stage`; another one is a line here and a file."""
+_STAGES: Final = {
+    "LDAP": ("demo_ldap", "stage"),
+    "SMTP": ("demo_mail", "smtp"),
+    "IMAP": ("demo_mail", "imap"),
+    "POP3": ("demo_mail", "pop3"),
+}
+"""The protocols: the module and the Stage in it."""
+
+_SMTP_MODULE = "aiosmtpd"  # an extra
+_WIDE: Final = 98  # columns that the whole table needs
 
 _UNSTAGED: Final = {"Kerberos": "it needs a Kerberos realm, and there is none on loopback"}
 """Packages that need more than the embedded servers are."""
@@ -38,8 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Run every row; succeed only when all do."""
     mechanisms, left_out = _mechanisms(arguments.mechanism)
     rows: list[Row] = []
-    for name in _STAGES:
-        stage = cast(Stage, importlib.import_module(f"saslsspi.cli.demo_{name}").stage)
+    for name, (module, attribute) in _STAGES.items():
+        stage = cast(Stage, getattr(importlib.import_module(f"saslsspi.cli.{module}"), attribute))
+        if name == "SMTP" and importlib.util.find_spec(_SMTP_MODULE) is None:
+            left_out[name] = "it needs aiosmtpd: pip install 'saslsspi[smtp]'"
+            continue
         with stage() as play:
             if mechanisms:
                 play(mechanisms[0], next(_levels(mechanisms[0])))  # loads code, and would distort the first time
@@ -97,9 +110,16 @@ def _levels(mechanism: Mechanism) -> Iterator[Level]:
 
 
 def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
-    headings = ("mechanism", "package", "qop", "cipher", "SSF", "identities", "trips", "ms", "wire", "")
-    for client in dict.fromkeys(row.client for row in rows):
-        print_table(headings, [_cells(row) for row in rows if row.client == client], title=client)
+    headings = ["mechanism", "package", "qop", "cipher", "SSF", "identities", "trips", "ms", "wire", ""]
+    # A narrow terminal goes without the package: cut names would be worse.
+    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
+    hidden = headings.index("package") if narrow else len(headings)
+    for number, client in enumerate(dict.fromkeys(row.client for row in rows)):
+        if number:
+            print()
+        cells = [_cells(row) for row in rows if row.client == client]
+        shown = headings[:hidden] + headings[hidden + 1 :]
+        print_table(shown, [line[:hidden] + line[hidden + 1 :] for line in cells], title=client)
     for row in rows:
         if row.problem:
             print(f"{row.client} {row.mechanism} {row.level}: {row.problem}")
@@ -108,20 +128,18 @@ def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
     if not rows:
         print("no mechanism is installed; `saslsspi mechanisms` says what failed to load")
     if succeeded:
-        print(
-            f"All {len(rows)} succeeded: each logged on (round trips, ms), asked who it is, searched under its layer,"
-        )
-        print("while a tap looked for the searched text on the wire: in the clear, sealed by the layer, or inside TLS.")
+        print(f"All {len(rows)} succeeded: each logged on (round trips, ms), then searched LDAP or moved a message,")
+        print("while a tap looked for that text on the wire: in the clear, sealed by the layer, or inside TLS.")
 
 
 def _cells(row: Row) -> list[object]:
     wire = "TLS" if row.tls else "clear" if row.clear else "sealed"
-    identities = [row.authcid] if row.identity == f"u:{row.authcid}" else [row.authcid, row.identity]
+    identities = [row.authcid] if row.identity in (row.authcid, f"u:{row.authcid}") else [row.authcid, row.identity]
     return [
         row.mechanism,
         row.package,
         row.qop,
-        row.cipher,
+        row.cipher.removeprefix("TLS_").partition("_SHA")[0],  # of CREDSSP; the whole name is in --json
         row.ssf,
         " as ".join(filter(None, identities)),
         row.round_trips,

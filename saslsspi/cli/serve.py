@@ -8,17 +8,27 @@ import contextlib
 import importlib
 import signal
 import socket
+import ssl
+from pathlib import Path
 from typing import Final, cast
 
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.options import add_account_options, add_policy_options, authority_from, policy_from
 from saslsspi.cli.serving import Served, Service
 from saslsspi.errors import SaslError
+from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
 
-_SERVICES: Final = ("ldap",)
-"""The protocols, each a module serve_NAME with one Service; another one is a line here and a file."""
+_SERVICES: Final = {
+    "ldap": ("serve_ldap", "SERVICE"),
+    "smtp": ("serve_mail", "SMTP"),
+    "imap": ("serve_mail", "IMAP"),
+    "pop3": ("serve_mail", "POP3"),
+}
+"""The protocols: the module and the Service in it."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +40,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--realm", action="append", default=[], metavar="NAME", help="a realm to offer; repeatable")
     parser.add_argument("--mechanism", action="append", metavar="NAME",
         help="offer this mechanism and only those named; repeatable")  # fmt: skip
+    tls = parser.add_argument_group("TLS")
+    tls.add_argument("--cert", type=Path, metavar="FILE", help="the server's certificate, and its chain, in PEM")
+    tls.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
+    tls.add_argument("--ca", type=Path, metavar="FILE",
+        help="authorities of clients' certificates, in PEM; who shows one may log on with EXTERNAL")  # fmt: skip
     for name in _SERVICES:
         _service(name).add_options(parser.add_argument_group(name))
     add_account_options(parser)
@@ -42,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     arguments.hosts = _names(arguments)
     arguments.authority = authority_from(arguments)
     try:
+        for name in arguments.mechanism or ():
+            find_mechanism(name)
+        if any(getattr(arguments, name) is not None for name in _SERVICES):
+            arguments.certificate, arguments.bindings = _certificate(arguments)
         served = [made for name in _SERVICES if (made := _service(name).make(arguments)) is not None]
     except SaslError as error:
         raise WrongUsage(error.text) from error
@@ -51,6 +70,27 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.run(_serve(served))
     print("stopped", flush=True)
     return ExitStatus.AUTHENTICATED
+
+
+def _certificate(arguments: argparse.Namespace) -> tuple[ssl.SSLContext | None, list[ChannelBindings]]:
+    if arguments.cert is None:
+        if (
+            arguments.key is not None
+            or arguments.ca is not None
+            or any(getattr(arguments, f"{name}s") is not None for name in _SERVICES)
+        ):
+            raise WrongUsage("TLS needs --cert FILE")
+        return None, []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(arguments.cert, arguments.key)
+        if arguments.ca is not None:
+            context.load_verify_locations(arguments.ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context, [bindings_of(arguments.cert)]
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = " and ".join(str(file) for file in (arguments.cert, arguments.key, arguments.ca) if file)
+        raise WrongUsage(f"cannot use {files}: {error}") from error
 
 
 async def _serve(served: list[Served]) -> None:
@@ -78,4 +118,5 @@ def _names(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _service(name: str) -> Service:
-    return cast(Service, importlib.import_module(f"saslsspi.cli.serve_{name}").SERVICE)
+    module, attribute = _SERVICES[name]
+    return cast(Service, getattr(importlib.import_module(f"saslsspi.cli.{module}"), attribute))

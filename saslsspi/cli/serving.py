@@ -34,7 +34,7 @@ class Service(NamedTuple):
     Attributes:
         add_options: Adds the port's option and what else the protocol needs.
         make: Makes the server, or returns None where no port was asked for. Beside the options the namespace has
-            policy, authority and hosts.
+            policy, authority, hosts, certificate (a context or None) and bindings.
     """
 
     add_options: Callable[[argparse._ArgumentGroup], None]

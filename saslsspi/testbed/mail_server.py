@@ -16,7 +16,7 @@ from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
 from saslsspi.sasl.session import Security
 from saslsspi.sspi.environment import Authority, NonceStore
 from saslsspi.sspi.policy import DEFAULT_POLICY, Policy
-from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic
+from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic, close_listeners
 from saslsspi.testbed.mail_channel import LineChannel
 
 __all__ = ["Authenticated", "MailLimits", "MailServer", "MailSession", "Mailbox"]
@@ -179,8 +179,7 @@ class MailServer(ABC):
 
     async def stop(self) -> None:
         """Close everything."""
-        for listener in self._listeners:
-            listener.close()
+        await close_listeners(self._listeners)
         for channel in list(self._channels):
             channel.abort()
         while self._channels:  # the cancelled sessions get their turn

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, ClassVar
+import logging
+from typing import Any, ClassVar, Final
+
+from aiosmtpd.smtp import TLSSetupException
 
 from saslsspi.adapters.smtp_server import SaslSmtpProtocol
+from saslsspi.errors import SaslError
 from saslsspi.sasl.session import Security
-from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT
+from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, close_listeners
 from saslsspi.testbed.mail_channel import LineChannel
 from saslsspi.testbed.mail_server import Authenticated, MailServer, MailSession
 
 __all__ = ["SmtpServer"]
 
-_BACKLOG = 128
+_LOG: Final = logging.getLogger(__name__)
+_BACKLOG: Final = 128
 
 
 class _Keeper:
@@ -55,11 +60,19 @@ class _Connection(SaslSmtpProtocol):
         self._server.connections.discard(self)
         super().connection_lost(error)
 
+    async def handle_exception(self, error: Exception) -> str:
+        # aiosmtpd would log a client that ends the TLS handshake as a failure of its own, with a traceback.
+        if not isinstance(error, TLSSetupException | SaslError):
+            return await super().handle_exception(error)
+        _LOG.debug("%s: %s", self.session.peer if self.session is not None else None, error)
+        return "454 4.7.0 The connection ends here"
+
     async def authenticated(self, security: Security) -> None:
         if self._server.on_security is not None:
             peer = self.session.peer if self.session is not None else None
             ssf = max(int(self._surroundings().get("external_ssf", 0)), security.ssf)
-            self._server.on_security(Authenticated(str(peer), ssf, security))
+            address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unknown"
+            self._server.on_security(Authenticated(address, ssf, security))
 
 
 class SmtpServer(MailServer):
@@ -98,8 +111,7 @@ class SmtpServer(MailServer):
 
     async def stop(self) -> None:
         """Close everything."""
-        for listener in self._listeners:
-            listener.close()
+        await close_listeners(self._listeners)
         for connection in list(self.connections):
             transport = connection.transport
             if isinstance(transport, asyncio.Transport):

@@ -4,7 +4,7 @@ import pytest
 
 from saslsspi import Password
 from saslsspi.__main__ import main
-from saslsspi.cli import demo_ldap
+from saslsspi.cli import demo_ldap, demo_mail
 
 # ldap3 2.9.1 calls it on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
@@ -12,17 +12,28 @@ pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWa
 ONLY_DIGEST = ("demo", "--mechanism", "DIGEST-MD5")
 
 
-def test_the_demo_binds_with_digest_at_every_layer_and_looks_at_the_wire(capsys: pytest.CaptureFixture[str]) -> None:
+CLIENTS = ["LDAP with ldap3", "SMTP with smtplib", "IMAP with imaplib", "POP3 with poplib"]
+
+
+def test_the_demo_logs_on_with_digest_at_every_layer_and_looks_at_the_wire(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*ONLY_DIGEST, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["succeeded"] is True
-    assert [(row["qop"], row["cipher"], row["ssf"], row["clear"]) for row in document["rows"]] == [
-        ("auth", "", 0, True),
-        ("auth-int", "", 1, True),
-        ("auth-conf", "rc4", 128, False),
-        ("auth-conf", "3des", 112, False),
-    ]
+    assert list(dict.fromkeys(row["client"] for row in document["rows"])) == CLIENTS
+    for client in CLIENTS:
+        rows = [row for row in document["rows"] if row["client"] == client]
+        assert [(row["qop"], row["cipher"], row["ssf"], row["clear"]) for row in rows] == [
+            ("auth", "", 0, True),
+            ("auth-int", "", 1, True),
+            ("auth-conf", "rc4", 128, False),
+            ("auth-conf", "3des", 112, False),
+        ]
     for row in document["rows"]:
+        assert (row["mechanism"], row["package"], row["authcid"]) == ("DIGEST-MD5", "WDigest", "alice")
+        assert (row["problem"], row["identity"].removeprefix("u:")) == ("", "alice")
+        assert row["milliseconds"] < 1000
+    assert {row["found"] for row in document["rows"] if row["client"] != CLIENTS[0]} == {1}
+    for row in document["rows"][:4]:
         assert (row["mechanism"], row["package"], row["problem"]) == ("DIGEST-MD5", "WDigest", "")
         assert (row["authcid"], row["identity"], row["round_trips"], row["found"]) == ("alice", "u:alice", 2, 300)
 
@@ -33,13 +44,17 @@ def test_the_demo_prints_a_table_for_a_person(capsys: pytest.CaptureFixture[str]
     row = next(line for line in printed if "3des" in line)
     assert row.split()[:6] == ["DIGEST-MD5", "WDigest", "auth-conf", "3des", "112", "alice"]
     assert row.split()[-2:] == ["sealed", "ok"]
-    assert "All 4 succeeded" in printed[-2]
+    assert "All 16 succeeded" in printed[-2]
+    assert [line for line in printed if line in CLIENTS] == CLIENTS
+    assert max(map(len, printed)) <= 100
 
 
 def test_a_mechanism_that_needs_tls_gets_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--mechanism", "PLAIN", "--mechanism", "EXTERNAL", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [(row["tls"], row["clear"], row["identity"]) for row in rows] == [(True, False, "u:alice")] * 2
+    assert [(row["tls"], row["clear"], row["identity"].removeprefix("u:")) for row in rows] == [
+        (True, False, "alice")
+    ] * 8
 
 
 def test_one_failure_fails_the_demo_and_is_explained(
@@ -62,3 +77,20 @@ def test_a_layer_that_does_not_hide_the_text_fails_the_demo() -> None:
     assert demo_ldap._problem(found, encrypted=True, clear=False) == ""
     assert "readable" in demo_ldap._problem(found, encrypted=True, clear=True)
     assert "found 299" in demo_ldap._problem(found - {"entry00007"}, encrypted=False, clear=True)
+
+
+def test_a_message_that_can_be_read_or_does_not_arrive_fails_the_demo() -> None:
+    message = demo_mail._MESSAGE
+    assert demo_mail._problem(message, encrypted=True, clear=False) == ""
+    assert "readable" in demo_mail._problem(message, encrypted=True, clear=True)
+    assert "arrived" in demo_mail._problem(message[:-2], encrypted=False, clear=True)
+
+
+def test_without_aiosmtpd_the_demo_says_why_smtp_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("saslsspi.cli.demo._SMTP_MODULE", "no_such_module")
+    assert main([*ONLY_DIGEST, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert "saslsspi[smtp]" in document["left_out"]["SMTP"]
+    assert {row["client"] for row in document["rows"]} == {*CLIENTS} - {"SMTP with smtplib"}

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 import saslsspi
+from saslsspi import Property
+from saslsspi.sasl.mechanism import First, Mechanism, ServerExchange, ServerParameters
+from saslsspi.sasl.single_message import SingleMessageClient
+from saslsspi.sspi.package import Outcome
 from saslsspi_conformance.contract import MechanismContract
+from saslsspi_conformance.players import gss_stand_in
 
 _ALICE = saslsspi.Password("alice", "wonderland")
 _ACCOUNTS = saslsspi.MemoryAuthority({"alice": "wonderland"})
@@ -44,3 +51,69 @@ class TestGssSpnego(MechanismContract):
     mechanism = "GSS-SPNEGO"
     credentials = _ALICE
     authority = _ACCOUNTS
+
+
+class TestScramSha1(MechanismContract):
+    mechanism = "SCRAM-SHA-1"
+    credentials = _ALICE
+    authority = _ACCOUNTS
+
+
+class TestAnonymous(MechanismContract):
+    mechanism = "ANONYMOUS"
+    policy = saslsspi.Policy(allow_anonymous=True)
+
+
+class TestCredssp(MechanismContract):
+    mechanism = "CREDSSP"
+    credentials = _ALICE
+    authority = _ACCOUNTS
+    policy = saslsspi.Policy(negotiate=saslsspi.NegotiatePolicy(packages="ntlm"))
+
+
+class TestGssapi(MechanismContract):
+    """What GSSAPI adds to Kerberos, on the stand-in for it."""
+
+    mechanism = gss_stand_in.mechanism()
+    credentials = _ALICE
+    authority = _ACCOUNTS
+    realm = "EXAMPLE.TEST"
+
+
+# The checks find what they are for.
+
+
+class _Careless(ServerExchange):
+    """A server that believes everybody, at any time, and fails over what it did not expect."""
+
+    def __init__(self, parameters: ServerParameters) -> None:
+        self.done = False
+        self.outcome: Outcome | None = None
+
+    def step(self, response: bytes | None) -> bytes | None:
+        if response is not None and response.startswith(b"\xff"):
+            raise ValueError("what is this?")
+        self.done = True
+        self.outcome = Outcome(username="alice", ssf=1)
+        return None
+
+
+class CarelessContract(MechanismContract):
+    mechanism = Mechanism(
+        name="CARELESS",
+        first=First.CLIENT,
+        properties=Property.NONE,
+        client=lambda parameters: SingleMessageClient("CARELESS", b"alice", Outcome(username="alice")),
+        server=_Careless,
+    )
+    authority = _ACCOUNTS
+
+
+def test_a_mechanism_whose_sides_disagree_is_found() -> None:
+    with pytest.raises(AssertionError):
+        CarelessContract().test_both_sides_agree_on_what_was_negotiated()
+
+
+def test_a_mechanism_that_fails_over_nonsense_is_found() -> None:
+    with pytest.raises(AssertionError):
+        CarelessContract().test_nonsense_raises_nothing_but_our_errors_at_the_server(b"\xff" * 7)

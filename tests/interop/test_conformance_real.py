@@ -18,8 +18,10 @@ import pytest
 from adapters.mail_world import SMTP, serving
 from interop.cyrus_imap import CyrusImap
 from interop.dovecot import Dovecot
+from interop.kdc import Kdc
 from interop.people import ALICE
 from interop.postfix import Postfix
+from interop.require import require_peer
 from interop.slapd import Slapd
 
 pytestmark = pytest.mark.interop
@@ -63,7 +65,7 @@ def is_alive(url: str, folder: Path) -> bool:
 
 def test_openldap_misses_what_is_known_and_lives_on(tmp_path: Path) -> None:
     with Slapd() as slapd:
-        report = found_nothing_new(slapd.url, "slapd.txt", folder=tmp_path)
+        report = found_nothing_new(slapd.url, "slapd.txt", "--ca", str(slapd.ca_file), folder=tmp_path)
         assert report["counts"]["pass"] > 140
         assert is_alive(slapd.url, tmp_path)
 
@@ -71,7 +73,7 @@ def test_openldap_misses_what_is_known_and_lives_on(tmp_path: Path) -> None:
 def test_cyrus_imap_misses_what_is_known_and_lives_on(tmp_path: Path) -> None:
     with CyrusImap() as cyrus:
         url = f"imap://localhost:{cyrus.port}"
-        report = found_nothing_new(url, "cyrus_imap.txt", folder=tmp_path)
+        report = found_nothing_new(url, "cyrus_imap.txt", "--ca", str(cyrus.ca_file), folder=tmp_path)
         assert report["counts"]["pass"] > 115
         assert is_alive(url, tmp_path)
 
@@ -79,9 +81,17 @@ def test_cyrus_imap_misses_what_is_known_and_lives_on(tmp_path: Path) -> None:
 def test_postfix_misses_what_is_known_and_lives_on(tmp_path: Path) -> None:
     with Postfix() as postfix:
         url = f"smtp://localhost:{postfix.port}"
-        report = found_nothing_new(url, "postfix.txt", folder=tmp_path)
+        report = found_nothing_new(url, "postfix.txt", "--ca", str(postfix.ca_file), folder=tmp_path)
         assert report["counts"]["pass"] > 90
         assert is_alive(url, tmp_path)
+
+
+def test_openldap_with_kerberos_misses_what_is_known(kdc: Kdc, tmp_path: Path) -> None:
+    """The tester's own tickets take the place of the stand-in."""
+    require_peer("cyrus-gssapi")
+    with Slapd(environment=kdc.environment) as slapd, kdc.as_user(ALICE):
+        report = found_nothing_new(slapd.url, "slapd_gssapi.txt", "-k", "gssapi", folder=tmp_path)
+    assert report["counts"]["pass"] > 15
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +111,9 @@ def test_dovecot_misses_what_is_known_and_lives_on(dovecot: Dovecot, tmp_path: P
 def test_dovecot_s_protocols_miss_what_is_known(dovecot: Dovecot, protocol: str, tmp_path: Path) -> None:
     port = getattr(dovecot, f"{protocol}_port")
     url = f"{'smtp' if protocol == 'submission' else protocol}://localhost:{port}"
-    found_nothing_new(url, f"dovecot_{protocol}.txt", "-k", "mail", folder=tmp_path)
+    found_nothing_new(
+        url, f"dovecot_{protocol}.txt", "-k", "mail or tls", "--ca", str(dovecot.ca_file), folder=tmp_path
+    )
 
 
 def test_few_failed_logons_are_spent_on_an_account_that_others_need(dovecot: Dovecot, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Purpose:
 
 
 PURPOSES: Final = {
-    "demo": Purpose(extras=("cli",), groups=()),
+    "demo": Purpose(extras=("cli", "smtp"), groups=()),
     "test": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
     "check": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)),
 }

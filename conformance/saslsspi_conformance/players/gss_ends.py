@@ -95,7 +95,8 @@ class GssClient:
             last: What to send for the empty response that is due when the context stands.
         """
         answer = self.connection.begin("GSSAPI", self.token())
-        while answer.outcome is Outcome.CHALLENGE:
+        # Without mutual authentication the context stands after one token, and the offer comes at once.
+        while answer.outcome is Outcome.CHALLENGE and self._context.outcome is None:
             leg = self._context.advance(answer.data or b"", self._request)
             if leg.event is Event.COMPLETE:
                 answer = self.connection.respond(last if last is not None else leg.token or b"")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,6 +15,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.testbed import loopback
 from saslsspi.testbed.certificates import make_certificates
 from saslsspi_conformance.bench import ClientTarget, ServerTarget
+from saslsspi_conformance.outcome import Plays
 from saslsspi_conformance.selection import Targets
 from saslsspi_conformance.targets.ldap import LdapServerTarget
 from saslsspi_conformance.targets.mail import MailServerTarget
@@ -47,7 +48,7 @@ def itself(carriers: Collection[str] = PROTOCOLS) -> Iterator[Targets]:
         servers: dict[str, ServerTarget] = {"": MemoryServerTarget()}
         clients: dict[str, ClientTarget] = {"": MemoryClientTarget(), **own_clients(stack, carriers)}
         if not PROTOCOLS.intersection(carriers):
-            yield Targets(name="self", servers=servers, clients=clients)
+            yield Targets(name="self", servers=servers, clients=clients, absent=_absent(servers, clients, carriers))
             return
         certificate = _certificate(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         # One server of a protocol takes passwords in clear, so that there is something to test; the other is as usual.
@@ -70,7 +71,17 @@ def itself(carriers: Collection[str] = PROTOCOLS) -> Iterator[Targets]:
             )
             kind = LdapServerTarget if protocol == "ldap" else MailServerTarget
             servers[protocol] = kind(usual, careful)
-        yield Targets(name="self", servers=servers, clients=clients)
+        yield Targets(name="self", servers=servers, clients=clients, absent=_absent(servers, clients, carriers))
+
+
+def _absent(
+    servers: Mapping[str, ServerTarget], clients: Mapping[str, ClientTarget], carriers: Collection[str]
+) -> dict[tuple[Plays, str], str]:
+    wanted = PROTOCOLS.intersection(carriers)
+    server, client = "our server of it needs aiosmtpd", "our client of it needs ldap3"
+    return {(Plays.SERVER, protocol): server for protocol in wanted - servers.keys()} | {
+        (Plays.CLIENT, protocol): client for protocol in wanted - clients.keys()
+    }
 
 
 def _certificate(folder: Path) -> _Certificate:
@@ -104,4 +115,4 @@ def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, An
         from saslsspi.testbed.smtp_server import SmtpServer
     except ImportError:  # aiosmtpd is an extra
         return servers
-    return {**servers, "smtp": SmtpServer(**given, bindings=bindings)}
+    return {**servers, "smtp": SmtpServer(**given, bindings=bindings, auth_required=not policy.allow_plaintext)}

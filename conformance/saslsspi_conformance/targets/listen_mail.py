@@ -130,12 +130,14 @@ class MailClientConversation:
     def _command(self, line: bytes) -> list[str]:
         """Note a command and answer it, unless it begins the exchange."""
         self.commands.append(line)
-        self._transcript.received("", line)
         words = line.decode("utf-8", "replace").split()
         if self._words.service == "imap":
             self._tag, words = (words or ["*"])[0], words[1:]
         words = [word.upper() if number == 0 else word for number, word in enumerate(words)]
         name = words[0] if words else ""
+        # What else stands on a line may hold a password: in base64, or plain behind LOGIN and PASS.
+        shown = words[:2] if name == self._words.authenticate else words[:1]
+        self._transcript.received(" ".join(shown))
         if name == self._words.authenticate and len(words) == 1:
             self._say("+OK\r\n{m}\r\n.")  # POP3 of before RFC 5034
         elif name != self._words.authenticate:

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.packages.digest.http_bindings import MARK
-from saslsspi.sspi.environment import NonceRecord
 
-__all__ = ["Nonces", "SessionStore"]
+__all__ = ["Nonces"]
 
 _MAC_SIZE: Final = 16
 _SESSION_SIZE: Final = 12
@@ -25,43 +24,6 @@ _TIME_SIZE: Final = 8
 _HEX_SIZE: Final = 2 * (_TIME_SIZE + _SESSION_SIZE + _RANDOM_SIZE + _MAC_SIZE)
 _SESSION: Final = slice(_TIME_SIZE, _TIME_SIZE + _SESSION_SIZE)
 _SESSIONS: Final = 65536
-_LAST_COUNT: Final = 0xFFFFFFFF
-
-
-class SessionStore:
-    """Remembers the sessions of one handle where the environment brings no store. Bounded, safe under threads."""
-
-    __slots__ = ("_lock", "_records")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._records: dict[bytes, tuple[NonceRecord, int]] = {}
-
-    def remember(self, nonce: bytes, record: NonceRecord) -> None:
-        """See NonceStore.remember."""
-        with self._lock:
-            while len(self._records) >= _SESSIONS:
-                del self._records[next(iter(self._records))]
-            self._records[nonce] = (record, 1)
-
-    def find(self, nonce: bytes) -> NonceRecord | None:
-        """See NonceStore.find."""
-        entry = self._records.get(nonce)
-        return None if entry is None else entry[0]
-
-    def advance(self, nonce: bytes, count: int) -> bool:
-        """See NonceStore.advance."""
-        with self._lock:
-            entry = self._records.get(nonce)
-            if entry is None or count != entry[1] + 1 or count > _LAST_COUNT:
-                return False
-            self._records[nonce] = (entry[0], count)
-            return True
-
-    def forget(self, nonce: bytes) -> None:
-        """See NonceStore.forget."""
-        with self._lock:
-            self._records.pop(nonce, None)
 
 
 class Nonces:

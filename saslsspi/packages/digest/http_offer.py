@@ -9,11 +9,12 @@ from saslsspi.errors import InvalidParameter, InvalidToken, SecurityQosFailed
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http_algorithms import ALGORITHMS, Algorithm
 from saslsspi.packages.digest.http_messages import HttpChallenge, HttpResponse
-from saslsspi.packages.digest.http_nonces import Nonces, SessionStore
+from saslsspi.packages.digest.http_nonces import Nonces
 from saslsspi.packages.digest.http_protection import parameter
 from saslsspi.packages.digest.qop import permitted
 from saslsspi.sspi.environment import Environment, NonceStore
 from saslsspi.sspi.flags import AscReq
+from saslsspi.sspi.nonce_memory import MemoryNonceStore
 from saslsspi.sspi.package import Request, Side
 from saslsspi.sspi.policy import ChannelBindingPolicy
 
@@ -29,7 +30,7 @@ class HttpState:
     """What the contexts of one inbound handle share."""
 
     nonces: Nonces
-    store: NonceStore = field(default_factory=SessionStore)
+    store: NonceStore = field(default_factory=MemoryNonceStore)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -77,7 +77,8 @@ class NegotiateServer(Negotiation):
             return self._speak_first()
         if token.startswith(_NTLM_SIGNATURE):
             return self._take_raw("NTLM", token, request)
-        if any(token.startswith(oid, 2 + (token[1] & 0x7F if token[1] > 0x7F else 0)) for oid in _KERBEROS_OIDS):
+        header = 2 + (token[1] & 0x7F if len(token) > 1 and token[1] > 0x7F else 0)
+        if any(token.startswith(oid, header) for oid in _KERBEROS_OIDS):
             return self._take_raw("Kerberos", token, request)
         init = NegTokenInit.from_bytes(token)
         self._mech_list = init.mech_list

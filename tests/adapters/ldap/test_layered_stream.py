@@ -188,6 +188,24 @@ def test_tls_begins_below_a_layer_and_not_over_octets_that_came_too_early(tmp_pa
 
     run(expect(InvalidToken, careful), eager)
 
+    async def late(stream: LayeredStream) -> None:
+        stream.write(b"STARTTLS\n")
+        await stream.drain()
+        assert await stream.readline() == b"go\n"
+        stream.write(b"injected\n")
+        await stream.drain()
+        await stream.read()
+
+    async def slow(stream: LayeredStream) -> None:
+        assert await stream.readline() == b"STARTTLS\n"
+        stream.write(b"go\n")
+        await stream.drain()
+        while not stream._reader._buffer:  # type: ignore[attr-defined]  # received, and nobody has read it
+            await asyncio.sleep(0)
+        await stream.start_tls(serving)
+
+    run(expect(InvalidToken, slow), late)
+
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)

@@ -4,7 +4,7 @@ import pytest
 
 from packages.digest.http.web import PASSWORD, URI, USER, Browser, Site, body_hash, made_signature, policy, verified
 from packages.digest.scripted import parse_strictly
-from saslsspi import Policy, Tolerances
+from saslsspi import Policy, Tolerances, sspi
 from saslsspi.errors import (
     IncompleteCredentials,
     InvalidParameter,
@@ -240,3 +240,13 @@ def test_no_secret_is_in_what_objects_show_of_themselves() -> None:
     answered = site.accept(client.answer(site.challenge()))
     for thing in (client.handle, answered.context, client.credential, client.handle._context.outcome.protection):  # type: ignore[union-attr]
         assert PASSWORD not in repr(thing)
+
+
+@pytest.mark.requirement("RFC7616-3.4-09", "RFC2617-3.2.2.5-01")
+@pytest.mark.parametrize("uri", ["/tea?cups=2", "http://example.test/tea?cups=2", "*", "example.test:443"])
+def test_the_uri_has_the_form_of_the_request_line(uri: str) -> None:
+    site, client = Site(), Browser()
+    token = client.answer(site.challenge(), uri=uri)
+    assert HttpResponse.from_bytes(token).uri == uri.encode()
+    answer = site.accept(token)
+    assert sspi.query_context_attributes(answer.context, sspi.SecPkgContextTarget).target_name == uri

@@ -1,0 +1,211 @@
+"""SMTP, IMAP and POP3 as `auth` and `demo` use them: our clients, each with the same few verbs."""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import poplib
+import smtplib
+import ssl
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol, Unpack
+
+from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
+from saslsspi.adapters.mail_dialogue import printable
+from saslsspi.adapters.mail_logon import LogonOptions
+from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
+from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
+from saslsspi.errors import SaslError
+from saslsspi.sasl.session import Security
+
+__all__ = ["CLIENTS", "ImapClient", "MailClient", "Pop3Client", "SmtpClient", "own_errors", "tls_for"]
+
+
+class MailClient(Protocol):
+    """One connection.
+
+    Attributes:
+        operation: The harmless command that `ask` gives.
+    """
+
+    operation: str
+
+    def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
+        """Connect; with TLS from the start where there is a context."""
+
+    @property
+    def sock(self) -> Any:
+        """The socket, before a layer is on it."""
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Begin TLS, and ask for the capabilities anew."""
+
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+        """See authenticate_sasl."""
+
+    def ask(self) -> str:
+        """Do something harmless under the layer, and return what the server says."""
+
+    def close(self) -> None:
+        """Take leave, whatever state the connection is in."""
+
+
+class SmtpClient:
+    """SMTP with smtplib."""
+
+    operation = "EHLO"
+
+    def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
+        if tls is None:
+            self.client: SaslSMTP | SaslSMTP_SSL = SaslSMTP(host, port, timeout=timeout)
+        else:
+            self.client = SaslSMTP_SSL(host, port, timeout=timeout, context=tls)
+        self.client.ehlo_or_helo_if_needed()
+
+    @property
+    def sock(self) -> Any:
+        """See MailClient."""
+        return self.client.sock
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """See MailClient."""
+        code, text = self.client.starttls(context=context)
+        if code != 220:
+            raise ConnectionError(f"the server refuses STARTTLS: {code} {printable(text)}")
+        self.client.ehlo()
+
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+        """See MailClient."""
+        return self.client.authenticate_sasl(mechanism, **options)
+
+    def ask(self) -> str:
+        """See MailClient."""
+        code, text = self.client.ehlo()
+        if code != 250:
+            raise ConnectionError(f"EHLO is answered with {code} {printable(text)}")
+        return printable(text.split(b"\n", 1)[0])
+
+    def close(self) -> None:
+        """See MailClient."""
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            self.client.quit()
+        self.client.close()
+
+
+class ImapClient:
+    """IMAP with imaplib."""
+
+    operation = "NOOP"
+
+    def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
+        if tls is None:
+            self.client: SaslIMAP4 | SaslIMAP4_SSL = SaslIMAP4(host, port, timeout=timeout)
+        else:
+            self.client = SaslIMAP4_SSL(host, port, timeout=timeout, ssl_context=tls)
+
+    @property
+    def sock(self) -> Any:
+        """See MailClient."""
+        return self.client.sock
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """See MailClient."""
+        self.client.starttls(context)
+
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+        """See MailClient."""
+        return self.client.authenticate_sasl(mechanism, **options)
+
+    def ask(self) -> str:
+        """See MailClient."""
+        status, data = self.client.noop()
+        if status != "OK":
+            raise ConnectionError(f"NOOP is answered with {status}")
+        return printable(data[-1] if data and isinstance(data[-1], bytes) else b"")
+
+    def close(self) -> None:
+        """See MailClient."""
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            self.client.logout()
+        with contextlib.suppress(OSError):
+            self.client.shutdown()
+
+
+class Pop3Client:
+    """POP3 with poplib."""
+
+    operation = "STAT"
+
+    def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
+        if tls is None:
+            self.client: SaslPOP3 | SaslPOP3_SSL = SaslPOP3(host, port, timeout=timeout)
+        else:
+            self.client = SaslPOP3_SSL(host, port, timeout=timeout, context=tls)
+
+    @property
+    def sock(self) -> Any:
+        """See MailClient."""
+        return self.client.sock
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """See MailClient."""
+        self.client.stls(context=context)
+
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+        """See MailClient."""
+        return self.client.authenticate_sasl(mechanism, **options)
+
+    def ask(self) -> str:
+        """See MailClient."""
+        count, size = self.client.stat()
+        return f"{count} messages, {size} octets"
+
+    def close(self) -> None:
+        """See MailClient."""
+        with contextlib.suppress(poplib.error_proto, OSError):
+            self.client.quit()
+        with contextlib.suppress(OSError):  # poplib ends both directions first, of a socket that may be gone
+            self.client.close()
+
+
+CLIENTS: Final[dict[str, type[MailClient]]] = {"smtp": SmtpClient, "imap": ImapClient, "pop3": Pop3Client}
+"""By protocol."""
+
+
+@contextlib.contextmanager
+def own_errors() -> Iterator[None]:
+    """Turn what the standard library's clients raise of their own into ConnectionError."""
+    try:
+        yield
+    except SaslError:
+        raise
+    except (smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto) as error:
+        raise ConnectionError(str(error)) from error
+
+
+class _NamedContext(ssl.SSLContext):
+    """Verifies a server under the name that it was given and not under that of the connection."""
+
+    server_name: str
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """See ssl.SSLContext."""
+        return super().wrap_socket(*args, **options | {"server_hostname": self.server_name})
+
+
+def tls_for(name: str, authority: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
+    """Return a context for a server of this name.
+
+    Raises:
+        OSError: a file cannot be used.
+    """
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and the name
+    context.server_name = name
+    if authority is None:
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(authority)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context

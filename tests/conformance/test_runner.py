@@ -1,0 +1,88 @@
+"""What a run makes of its cases: verdicts, absent targets, transcripts without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from saslsspi_conformance.bench import Step, Transcript
+from saslsspi_conformance.case import Case, all_cases
+from saslsspi_conformance.catalogue import Basis, Level
+from saslsspi_conformance.outcome import Outcome, Plays, Seen
+from saslsspi_conformance.plugin import ConformancePlugin, RunOptions
+from saslsspi_conformance.results import Result, Verdict, exit_status, judge
+from saslsspi_conformance.selection import Selection, Targets
+from saslsspi_conformance.targets.embedded import itself
+
+
+def case(name: str) -> Case:
+    return all_cases()[name]
+
+
+MUST = case("rfc2831_response.username_twice")
+SHOULD = case("rfc2831_response.wrong_host")
+DERIVED = case("rfc2831_response.without_nc")
+
+
+def test_the_cases_of_this_file_are_what_they_are_taken_for() -> None:
+    assert (MUST.rules[0].level, MUST.rules[0].basis) == (Level.MUST, Basis.TEXT)
+    assert (SHOULD.rules[0].level, SHOULD.rules[0].basis) == (Level.SHOULD, Basis.TEXT)
+    assert (DERIVED.rules[0].level, DERIVED.rules[0].basis) == (Level.MUST, Basis.DERIVED)
+
+
+@pytest.mark.parametrize(
+    ("broken", "strict", "verdict"),
+    [
+        (MUST, False, Verdict.FAIL),
+        (SHOULD, False, Verdict.WARNING),
+        (SHOULD, True, Verdict.FAIL),
+        (DERIVED, False, Verdict.WARNING),
+        (DERIVED, True, Verdict.WARNING),
+    ],
+)
+def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdict: Verdict) -> None:
+    assert judge(broken, Seen(Outcome.SUCCESS), strict=strict) is verdict
+    assert judge(broken, Seen(Outcome.FAILURE), strict=strict) is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ([Verdict.PASS, Verdict.WARNING, Verdict.NOT_APPLICABLE, Verdict.KNOWN], 0),
+        ([Verdict.PASS, Verdict.FAIL, Verdict.ERROR], 1),
+        ([Verdict.PASS, Verdict.UNEXPECTED_PASS], 1),
+        ([Verdict.PASS, Verdict.ERROR], 3),
+        ([Verdict.NOT_APPLICABLE, Verdict.NOT_RUN], 3),
+        ([], 3),
+    ],
+)
+def test_the_exit_status_is_that_of_the_worst(verdicts: list[Verdict], status: int) -> None:
+    assert exit_status([Result(MUST, verdict, "") for verdict in verdicts]) == status
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_transcript_masks_the_secret_in_whatever_charset(encoding: str) -> None:
+    transcript = Transcript(("grüße",))
+    transcript.sent("response", b"\0alice\0" + "grüße".encode(encoding))
+    assert transcript.steps == [
+        Step("tester", "response [" + str(7 + len("grüße".encode(encoding))) + "] \\x00alice\\x00*****")
+    ]
+
+
+def test_a_protocol_that_is_absent_is_a_reason_and_not_silence() -> None:
+    targets = Targets(name="none", absent={(Plays.SERVER, "smtp"): "it is an extra"})
+    plugin = ConformancePlugin(targets, Selection(), RunOptions(), lambda result: None)
+    found = plugin.perform(case("mail.smtp_cancel"))
+    assert (found.verdict, found.detail) == (Verdict.NOT_APPLICABLE, "it is an extra")
+    assert list(plugin.cases("ldap")) == []
+
+
+def test_a_case_that_fails_itself_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(bench: object) -> Seen:
+        raise ZeroDivisionError("whatever a peer makes of it")
+
+    with itself(()) as targets:
+        plugin = ConformancePlugin(targets, Selection(), RunOptions(), lambda result: None)
+        broken = Case("x.y", MUST.requirements, Plays.SERVER, MUST.accept, breaks, "Breaks.", False, "", False)
+        found = plugin.perform(broken)
+    assert found.verdict is Verdict.ERROR
+    assert "ZeroDivisionError" in found.detail
