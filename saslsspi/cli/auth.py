@@ -96,7 +96,9 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
     if secure and arguments.starttls:
         raise WrongUsage(f"{parts.scheme} begins with TLS; leave --starttls out")
     if not (secure or arguments.starttls):
-        for option in ("ca", "cert", "key"):
+        # CREDSSP has a TLS of its own, and trusts these authorities with the server's certificate in it.
+        inner = any(name.upper() == "CREDSSP" for name in arguments.mechanism)
+        for option in ("cert", "key") if inner else ("ca", "cert", "key"):
             if getattr(arguments, option) is not None:
                 raise WrongUsage(f"--{option} is about TLS, and there is none: give {parts.scheme}s:// or --starttls")
     if arguments.key is not None and arguments.cert is None:

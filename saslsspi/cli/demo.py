@@ -8,6 +8,7 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, cast
 
 from saslsspi.cli.demonstration import Level, Row, Stage
@@ -17,7 +18,7 @@ from saslsspi.entry_points import Plugin
 from saslsspi.errors import SaslError
 from saslsspi.sasl.mechanism import Binding, LayerChoice, Mechanism
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.sspi.policy import DEFAULT_POLICY, Policy, Property
+from saslsspi.sspi.policy import DEFAULT_POLICY, NegotiatePolicy, Policy, Property
 from saslsspi.sspi.registry import find_package
 
 __all__ = ["configure", "run"]
@@ -35,6 +36,9 @@ _WIDE: Final = 98  # columns that the whole table needs
 
 _UNSTAGED: Final = {"Kerberos": "it needs a Kerberos realm, and there is none on loopback"}
 """Packages that need more than the embedded servers are."""
+
+_WITHOUT_REALM: Final = Policy(negotiate=NegotiatePolicy(packages="ntlm"))
+"""Negotiate would look for a realm first, and a name server that is silent would cost seconds."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -96,17 +100,17 @@ def _levels(mechanism: Mechanism) -> Iterator[Level]:
         or not mechanism.properties & Property.NO_PLAINTEXT
         or mechanism.credentials == (None,)  # the channel has authenticated the client
     )
-    yield Level("auth in TLS" if needs_tls else "auth", Policy(max_ssf=0), needs_tls)
+    yield Level("auth in TLS" if needs_tls else "auth", replace(_WITHOUT_REALM, max_ssf=0), needs_tls)
     if mechanism.layer is LayerChoice.NONE:
         return
     if mechanism.max_ssf:
-        yield Level("auth-int", Policy(min_ssf=1, max_ssf=1))
+        yield Level("auth-int", replace(_WITHOUT_REALM, min_ssf=1, max_ssf=1))
     if mechanism.max_ssf > 1:
         ciphers = DEFAULT_POLICY.ciphers if mechanism.package == "WDigest" else ()
         for cipher in ciphers:
-            yield Level(f"auth-conf {cipher}", Policy(min_ssf=2, ciphers=(cipher,)))
+            yield Level(f"auth-conf {cipher}", replace(_WITHOUT_REALM, min_ssf=2, ciphers=(cipher,)))
         if not ciphers:
-            yield Level("auth-conf", Policy(min_ssf=2))
+            yield Level("auth-conf", replace(_WITHOUT_REALM, min_ssf=2))
 
 
 def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:

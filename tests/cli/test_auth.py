@@ -105,6 +105,23 @@ def test_auth_that_fails_says_why(
         assert printed.err == ""
 
 
+def test_credssp_takes_its_authorities_without_tls_around_it(
+    server: LdapServer, certificates: Certificates, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["auth", f"ldap://localhost:{server.port}", *ALICE, "--mechanism", "credssp", "--json"]
+    assert main([*words, "--ca", str(certificates.authority)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["mechanism"], document["tls"], document["identity"]) == ("CREDSSP", "", "u:alice")
+
+    nothing = tmp_path / "nothing.pem"
+    nothing.write_text("nothing")
+    assert main([*words, "--ca", str(nothing)]) == 1
+    assert "nothing.pem" in json.loads(capsys.readouterr().out)["text"]
+
+    assert main([*words, "--cert", str(certificates.client)]) == 2
+    assert "--cert is about TLS" in capsys.readouterr().err
+
+
 def test_a_server_that_is_not_there_is_a_broken_connection(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["auth", "ldap://127.0.0.1:1", *ALICE]) == 3
     assert "127.0.0.1:1" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Asks a server what it offers, before and after TLS, and judges it; it never logs on, so it never fails to.
+"""Asks a server what it offers, before and after TLS, and judges it; it never logs on.
 
 Exchanges of DIGEST-MD5 are begun for the sake of the challenge and left by closing the connection: servers count a
 cancelled exchange as a failed logon.
@@ -18,6 +18,7 @@ from saslsspi_conformance.bench import Setting, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
 from saslsspi_conformance.probe.findings import Finding, Level
+from saslsspi_conformance.probe.initial_response import judge_initial_response, mechanism_to_try
 from saslsspi_conformance.probe.strengths import judge_mechanism
 from saslsspi_conformance.targets.ldap import LdapConversation
 from saslsspi_conformance.targets.mail import MailConversation, MailServerTarget
@@ -83,11 +84,27 @@ def survey(address: Address) -> Survey:
             capabilities = _capabilities(conversation)
         found.findings += [judge_mechanism(name, True) for name in found.inside]
     _judge_binding(found)
-    if address.protocol == "imap":
-        announced = "is announced" if b"SASL-IR" in capabilities.upper().split() else "is not announced"
-        found.find(Level.INFO, "sasl-ir", f"SASL-IR {announced}")
+    if address.protocol != "ldap":
+        _judge_initial_response(found, address, capabilities)
     _judge_digest(found, address)
     return found
+
+
+def _judge_initial_response(found: Survey, address: Address, capabilities: bytes) -> None:
+    if address.protocol == "imap":
+        announced = b"SASL-IR" in capabilities.upper().split()
+        found.find(Level.INFO, "sasl-ir", f"SASL-IR is {'announced' if announced else 'not announced'}")
+        if not announced:
+            return
+    inside = found.inside is not None
+    mechanism = mechanism_to_try(found.inside or found.clear or ())
+    if mechanism is None:
+        return
+    with _connected(address) as conversation:
+        assert isinstance(conversation, MailConversation)
+        if inside:
+            conversation.start_tls()
+        found.findings.append(judge_initial_response(conversation, mechanism))
 
 
 def _with_tls_checked(address: Address, found: Survey) -> Address:
@@ -95,8 +112,9 @@ def _with_tls_checked(address: Address, found: Survey) -> Address:
     try:
         with _connected(address) as conversation:
             conversation.start_tls()
+            version = conversation.wire.tls_version
         found.inside = ()
-        found.find(Level.GOOD, "tls", "TLS is there, and its certificate is trusted")
+        found.find(Level.GOOD, "tls", f"{version} is there, and its certificate is trusted")
         return address
     except NotApplicable as error:
         reason = str(error)

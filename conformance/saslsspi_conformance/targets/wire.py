@@ -77,6 +77,7 @@ class Wire:
         self._socket = socket.create_connection((address.host, address.port), timeout=address.timeout)
         self.encrypted = False
         self.certificate = b""
+        self.tls_version = ""
         self.pending = bytearray()
         if address.secure:
             self.start_tls()
@@ -91,6 +92,7 @@ class Wire:
         self._socket = wrapped
         self.encrypted = True
         self.certificate = wrapped.getpeercert(binary_form=True) or b""
+        self.tls_version = wrapped.version() or ""
 
     def send(self, octets: bytes) -> None:
         """Send; a server that has closed shows when we read."""
