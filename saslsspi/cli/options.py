@@ -96,7 +96,8 @@ def _credssp_from(arguments: argparse.Namespace) -> CredSspPolicy:
         minimum_version=arguments.credssp_min_version,
         delegate=delegates,
         allow_fresh=allowed,
-        allow_fresh_ntlm_only=allowed,
+        # Who says which authorities count wants the certificate to decide where the password goes.
+        allow_fresh_ntlm_only=() if files["ca"] else allowed,
         certificate=files["cert"],
         private_key=files["key"],
         authorities=files["ca"],
