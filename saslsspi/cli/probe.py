@@ -34,6 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the authorities to trust, in PEM; else the system's")
     parser.add_argument("--policy", type=Path, metavar="FILE", help="what is required and forbidden, in TOML")
     parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="for each answer (5)")
+    parser.add_argument("--name-a-user", action="store_true",
+        help="begin SCRAM as the user `probe` where only that shows whether an initial response is taken; the server "
+        "may note a failed logon")  # fmt: skip
     add_json_option(parser)
 
 
@@ -41,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask the server once."""
     if arguments.ca is not None and not arguments.ca.is_file():
         raise WrongUsage(f"there is no file {arguments.ca}")
+    if not 0 < arguments.timeout < float("inf"):
+        raise WrongUsage("--timeout is a number of seconds above 0")
     policy = _policy(arguments.policy)
     try:
         address = Address.from_url(
@@ -49,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise WrongUsage(str(error)) from error
     try:
-        found = survey(address)
+        found = survey(address, may_name_user=arguments.name_a_user)
     except (OSError, CaseError, NotApplicable, SaslError) as error:
         text = f"{address.host}:{address.port} cannot be probed: {error}"
         if arguments.json:

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-__all__ = ["Finding", "Level", "worst"]
+__all__ = ["IDS", "Finding", "Level", "worst"]
+
+IDS: Final = frozenset(
+    {"anonymous", "bearer", "binding-enforced", "binding-offered", "certificate", "challenge", "channel-binding"}
+    | {"cram-md5", "credssp", "digest-md5", "external", "grammar", "initial-response", "initial-response-ignored"}
+    | {"initial-response-unknown", "kerberos", "layer-optional", "layer-required", "login-command", "malformed"}
+    | {"negotiate", "no-channel-binding", "no-layer", "no-tls", "no-utf8", "nonce-fresh", "nonce-repeats"}
+    | {"not-available", "ntlm", "old-cipher", "plain-text", "policy", "sasl-ir", "sha-1", "short-nonce"}
+    | {"signing-unseen", "small-maxbuf", "starttls-injection", "tls", "unknown-mechanism", "weak-cipher"}
+)
+"""Every finding there is."""
 
 
 class Level(enum.IntEnum):

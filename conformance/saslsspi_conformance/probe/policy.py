@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from saslsspi_conformance.probe.findings import Finding, Level
+from saslsspi_conformance.probe.findings import IDS, Finding, Level
 
 __all__ = ["ProbePolicy"]
 
@@ -53,6 +53,8 @@ class ProbePolicy:
         required = tls.get("required", False)
         if not isinstance(required, bool):
             raise ValueError("tls.required is true or false")
+        if unknown := document.get("levels", {}).keys() - IDS:
+            raise ValueError(f"there is no finding {min(unknown)!r}")
         levels = {key: _level(value) for key, value in document.get("levels", {}).items()}
         return cls(needed, never, never_clear, required, levels)
 

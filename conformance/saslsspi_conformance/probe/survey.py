@@ -18,11 +18,11 @@ from saslsspi_conformance.bench import Setting, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
 from saslsspi_conformance.probe.findings import Finding, Level
-from saslsspi_conformance.probe.initial_response import judge_initial_response, mechanism_to_try
+from saslsspi_conformance.probe.initial_response import judge_initial_response, trial_for
 from saslsspi_conformance.probe.strengths import judge_mechanism
 from saslsspi_conformance.targets.ldap import LdapConversation
 from saslsspi_conformance.targets.mail import MailConversation, MailServerTarget
-from saslsspi_conformance.targets.wire import Address
+from saslsspi_conformance.targets.wire import Address, ClearTextBehindTls
 
 __all__ = ["Survey", "survey"]
 
@@ -61,8 +61,12 @@ class _Unverified(Address):
         return context
 
 
-def survey(address: Address) -> Survey:
+def survey(address: Address, *, may_name_user: bool = False) -> Survey:
     """Ask one server.
+
+    Args:
+        address: Where it is.
+        may_name_user: Whether the name of a user may be sent, one that is not there, where nothing else tells.
 
     Raises:
         OSError: it cannot be reached, or answers nothing.
@@ -84,27 +88,29 @@ def survey(address: Address) -> Survey:
             capabilities = _capabilities(conversation)
         found.findings += [judge_mechanism(name, True) for name in found.inside]
     _judge_binding(found)
-    if address.protocol != "ldap":
-        _judge_initial_response(found, address, capabilities)
+    if address.protocol == "ldap":
+        found.find(Level.INFO, "signing-unseen", "whether a bind has to be signed shows with a logon only")
+    else:
+        _judge_initial_response(found, address, capabilities, may_name_user)
     _judge_digest(found, address)
     return found
 
 
-def _judge_initial_response(found: Survey, address: Address, capabilities: bytes) -> None:
+def _judge_initial_response(found: Survey, address: Address, capabilities: bytes, may_name_user: bool) -> None:
     if address.protocol == "imap":
         announced = b"SASL-IR" in capabilities.upper().split()
         found.find(Level.INFO, "sasl-ir", f"SASL-IR is {'announced' if announced else 'not announced'}")
         if not announced:
             return
     inside = found.inside is not None
-    mechanism = mechanism_to_try(found.inside or found.clear or ())
-    if mechanism is None:
+    trial = trial_for(found.inside or found.clear or (), may_name_user)
+    if trial is None:
         return
     with _connected(address) as conversation:
         assert isinstance(conversation, MailConversation)
         if inside:
             conversation.start_tls()
-        found.findings.append(judge_initial_response(conversation, mechanism))
+        found.findings.append(judge_initial_response(conversation, trial))
 
 
 def _with_tls_checked(address: Address, found: Survey) -> Address:
@@ -118,6 +124,9 @@ def _with_tls_checked(address: Address, found: Survey) -> Address:
         return address
     except NotApplicable as error:
         reason = str(error)
+    except ClearTextBehindTls as error:
+        found.find(Level.FAIL, "starttls-injection", str(error))
+        return address
     except (ssl.SSLError, CaseError) as error:
         reason = str(error)
         if address.secure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saslsspi.errors import SaslError
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.outcome import NotApplicable, Outcome
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
 from saslsspi_conformance.players import ldap_messages as ldap
 from saslsspi_conformance.players.ldap_messages import LdapAnswer
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
@@ -12,6 +12,7 @@ from saslsspi_conformance.targets.wire import Address, Wire, address_for
 __all__ = ["LdapConversation", "LdapServerTarget"]
 
 _SUCCESS, _IN_PROGRESS = 0, 14
+_LARGEST = 1 << 20
 
 
 class LdapServerTarget:
@@ -88,7 +89,11 @@ class LdapConversation:
     def next(self) -> LdapAnswer | None:
         """Return the next message in clear; None when the server has closed or what comes is no LDAP."""
         buffer = b""
+        deadline = self.wire.deadline()
         while (size := ldap.whole(buffer)) is None:
+            deadline.check()
+            if len(buffer) > _LARGEST:
+                raise CaseError(f"an LDAP message of more than {_LARGEST} octets")
             octets = self.wire.receive()
             if not octets:
                 self.transcript.received("closes")

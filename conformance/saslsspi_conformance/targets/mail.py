@@ -13,6 +13,8 @@ from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
 __all__ = ["MailConversation", "MailServerTarget", "Reply"]
 
+_MOST_LINES: Final = 200
+
 
 class _Words(NamedTuple):
     """The words of one protocol."""
@@ -135,8 +137,16 @@ class MailConversation:
         self.transcript = transcript
         self.wire = Wire(address)
         self.probe = self.large_probe = words.probe
+        try:
+            self._begin(address)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, address: Address) -> None:
+        """Read the greeting, and start TLS where it is wanted."""
         greeting = self.reply()
-        if not words.greeting.match(greeting.lines[0] if greeting.lines else b""):
+        if not self.words.greeting.match(greeting.lines[0] if greeting.lines else b""):
             raise CaseError(f"no greeting, but {greeting.last!r}")
         if self.protocol == "smtp":
             self.command(b"EHLO tester.example")
@@ -163,6 +173,8 @@ class MailConversation:
                 self.transcript.received("closes")
                 return Reply(())
             lines.append(line)
+            if len(lines) > _MOST_LINES:
+                raise CaseError(f"a reply of more than {_MOST_LINES} lines")
             self.transcript.received("", line)
             if self.protocol == "imap" and line.startswith(b"* ") and len(lines) < 50 and self.transcript_started:
                 continue
@@ -183,7 +195,9 @@ class MailConversation:
         """The text of the capabilities."""
         reply = self.command(self.words.capabilities)
         lines = list(reply.lines)
-        while self.protocol == "pop3" and lines[0].startswith(b"+OK") and lines[-1] != b".":
+        while self.protocol == "pop3" and lines and lines[0].startswith(b"+OK") and lines[-1] != b".":
+            if len(lines) > _MOST_LINES:
+                raise CaseError(f"more than {_MOST_LINES} capabilities")
             line = self.wire.line()
             if not line:
                 break

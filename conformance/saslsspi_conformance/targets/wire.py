@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from saslsspi_conformance.bench import DEFAULT, Account, Setting
-from saslsspi_conformance.case import NotApplicable
+from saslsspi_conformance.outcome import CaseError, NotApplicable
 
-__all__ = ["PORTS", "Address", "Wire", "address_for", "check_setting"]
+__all__ = ["PORTS", "Address", "ClearTextBehindTls", "Deadline", "Wire", "address_for", "check_setting"]
 
 PORTS: Final = {"ldap": 389, "ldaps": 636, "imap": 143, "imaps": 993, "smtp": 25, "smtps": 465, "pop3": 110,
                 "pop3s": 995}  # fmt: skip
 """The usual ports, by scheme; a scheme that ends in s (and is longer than its protocol) is TLS from the start."""
+
+
+_LONGEST_LINE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,24 @@ class Address:
         return ssl.create_default_context(cafile=None if self.ca is None else str(self.ca))
 
 
+class Deadline:
+    """When one answer has to be whole, however slowly it drips in."""
+
+    __slots__ = ("_at", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._at, self._seconds = time.monotonic() + seconds, seconds
+
+    def check(self) -> None:
+        """Raise TimeoutError once it is past."""
+        if time.monotonic() > self._at:
+            raise TimeoutError(f"no whole answer within {self._seconds:g} s")
+
+
+class ClearTextBehindTls(CaseError):
+    """A server sent octets in clear behind its agreement on TLS: taken for what comes under TLS they are anybody's."""
+
+
 class Wire:
     """A connection; every wait is bounded.
 
@@ -80,10 +102,16 @@ class Wire:
         self.tls_version = ""
         self.pending = bytearray()
         if address.secure:
-            self.start_tls()
+            try:
+                self.start_tls()
+            except BaseException:
+                self.close()
+                raise
 
     def start_tls(self) -> None:
         """Begin TLS."""
+        if self.pending:
+            raise ClearTextBehindTls(f"{len(self.pending)} octets in clear stand behind the agreement on TLS")
         name = self._address.name or self._address.host
         try:
             wrapped = self._address.tls().wrap_socket(self._socket, server_hostname=name)
@@ -116,10 +144,23 @@ class Wire:
         except TimeoutError:
             raise TimeoutError(f"no answer within {self._address.timeout:g} s") from None
 
+    def deadline(self) -> Deadline:
+        """Return when an answer that is awaited from now on has to be whole."""
+        return Deadline(self._address.timeout)
+
     def line(self) -> bytes:
-        """Return the next line without its CRLF; b"" when the server has closed."""
+        """Return the next line without its CRLF; b"" when the server has closed.
+
+        Raises:
+            TimeoutError: it is not whole in time.
+            CaseError: it is longer than a line can be.
+        """
         buffer = bytearray()
+        deadline = self.deadline()
         while b"\n" not in buffer:
+            if len(buffer) > _LONGEST_LINE:
+                raise CaseError(f"a line of more than {_LONGEST_LINE} octets")
+            deadline.check()
             octets = self.receive()
             if not octets:
                 return bytes(buffer)
