@@ -16,8 +16,8 @@ __all__ = ["cbc_decryptor", "cbc_encryptor", "des_encrypt_block", "expand_key"]
 
 _Start: TypeAlias = "Callable[[Cipher[CBC]], CipherContext]"
 
-# Seven key bits to the octet that has them on top and odd parity in bit 0.
-_ODD: Final = bytes(bits << 1 | (bits.bit_count() + 1) % 2 for bits in range(128))
+# The octet that has the upper seven bits of another one, and odd parity in bit 0.
+_ODD: Final = bytes(octet & 0xFE | ((octet >> 1).bit_count() + 1) % 2 for octet in range(256))
 
 
 def expand_key(seven: bytes) -> bytes:
@@ -25,7 +25,19 @@ def expand_key(seven: bytes) -> bytes:
     if len(seven) != 7:
         raise InvalidParameter(f"DES key material of {len(seven)} octets, expected 7")
     bits = int.from_bytes(seven)
-    return bytes(_ODD[bits >> shift & 0x7F] for shift in range(49, -1, -7))
+    # Written out: a loop takes four times as long, and a logon at 3des does this eight times.
+    return bytes(
+        (
+            bits >> 48,
+            bits >> 41 & 0xFF,
+            bits >> 34 & 0xFF,
+            bits >> 27 & 0xFF,
+            bits >> 20 & 0xFF,
+            bits >> 13 & 0xFF,
+            bits >> 6 & 0xFF,
+            bits << 1 & 0xFF,
+        )
+    ).translate(_ODD)
 
 
 def des_encrypt_block(key8: bytes, block8: bytes) -> bytes:
