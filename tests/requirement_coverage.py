@@ -28,6 +28,7 @@ from saslsspi_conformance import catalogue
 
 COMPLETE: Final[tuple[str, ...]] = (
     "gssapi-plain-anonymous-prep",
+    "http-digest",
     "ms-cssp",
     "ms-dpsp-rfc6331",
     "ms-nlmp",
