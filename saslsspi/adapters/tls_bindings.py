@@ -10,7 +10,7 @@ from typing import Final
 
 from saslsspi.channel_bindings import ChannelBindings
 
-__all__ = ["tls_bindings"]
+__all__ = ["server_end_point", "tls_bindings"]
 
 # RFC 5929 section 3 defines tls-unique by the handshake of TLS 1.2 and before; RFC 9266 ends it with TLS 1.3, where
 # Python still returns octets.
@@ -39,3 +39,9 @@ def tls_bindings(
     if certificate:
         found.append(ChannelBindings.tls_server_end_point(certificate))
     return tuple(found)
+
+
+def server_end_point(tls: ssl.SSLSocket | ssl.SSLObject) -> ChannelBindings | None:
+    """Return the binding to the certificate that a client was shown, the type that HTTP clients and servers use."""
+    certificate = tls.getpeercert(binary_form=True)
+    return ChannelBindings.tls_server_end_point(certificate) if certificate else None

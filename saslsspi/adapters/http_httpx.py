@@ -1,0 +1,97 @@
+"""Authentication for httpx: `httpx.Client(auth=HttpxAuth(Password("alice", "wonderland")))`, and AsyncClient likewise.
+
+NTLM, Negotiate, Kerberos and CredSSP authenticate a connection. httpx does not let anybody say which connection a
+request takes; with `httpx.Limits(max_connections=1)` there is one, so that is what a client for these schemes needs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Sequence
+from typing import Any, Final
+
+import httpx
+
+from saslsspi.adapters.http_logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogon
+from saslsspi.adapters.tls_bindings import server_end_point
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.sasl.credentials import Password
+from saslsspi.sspi import Policy
+
+__all__ = ["HttpxAuth"]
+
+_UNAUTHORIZED: Final = 401
+_MOST_SPACES: Final = 64
+
+
+class HttpxAuth(httpx.Auth):
+    """Logs on with Negotiate, Kerberos, NTLM, Digest or CredSSP, whichever of these the server and you agree on.
+
+    Args:
+        credentials: None logs on with the Kerberos tickets that are there.
+        schemes: In order of preference; see HttpIdentity.
+        policy: What is acceptable.
+        mutual: Whether a server that does not prove who it is is an error.
+    """
+
+    requires_request_body = True
+    requires_response_body = True
+
+    def __init__(
+        self,
+        credentials: Password | None,
+        *,
+        schemes: Sequence[str] = DEFAULT_SCHEMES,
+        policy: Policy | None = None,
+        mutual: bool = False,
+    ) -> None:
+        self._identity = HttpIdentity(credentials, schemes=schemes, policy=policy, mutual=mutual)
+        self._spaces: list[HttpLogon] = []  # of Digest, the last one first
+        self._lock = threading.Lock()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Take part in a request."""
+        target = request.url.raw_path.decode("ascii")
+        known = self._known(str(request.url))
+        if known is not None:
+            request.headers["Authorization"] = known.again(request.method, target, request.content)
+        response = yield request
+        if response.status_code != _UNAUTHORIZED or _origin(response.request.url) != _origin(request.url):
+            if known is not None and _origin(response.request.url) == _origin(request.url):
+                known.verify(response.headers.get("Authentication-Info"), response.content)
+            return
+        logon = HttpLogon(
+            self._identity,
+            request.method,
+            str(request.url),
+            target,
+            host=request.url.host,
+            body=request.content,
+            bindings=_bindings(response),
+        )
+        while response.status_code == _UNAUTHORIZED:
+            credentials = logon.answer(response.headers.get_list("WWW-Authenticate"))
+            if credentials is None:
+                return
+            request.headers["Authorization"] = credentials
+            response = yield request
+        logon.finish(
+            response.headers.get_list("WWW-Authenticate"), response.headers.get("Authentication-Info"), response.content
+        )
+        if logon.space is not None:
+            with self._lock:
+                self._spaces = [logon, *(other for other in self._spaces if other.space != logon.space)][:_MOST_SPACES]
+
+    def _known(self, url: str) -> HttpLogon | None:
+        with self._lock:
+            return next((logon for logon in self._spaces if logon.space is not None and logon.space.covers(url)), None)
+
+
+def _bindings(response: httpx.Response) -> ChannelBindings | None:
+    stream: Any = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    return None if tls is None else server_end_point(tls)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
