@@ -87,13 +87,17 @@ class HttpAuth(AuthBase):
             body=_octets(request.body),
             bindings=_bindings(response),
         )
-        while response.status_code == requests.codes.unauthorized:
-            credentials = logon.answer(_values(response, "WWW-Authenticate"))
-            if credentials is None:
-                return response
-            response = _sent_again(response, credentials, options)
-        body = response.content if logon.scheme == "digest" else b""
-        logon.finish(_values(response, "WWW-Authenticate"), response.headers.get("Authentication-Info"), body)
+        try:
+            while response.status_code == requests.codes.unauthorized:
+                credentials = logon.answer(_values(response, "WWW-Authenticate"))
+                if credentials is None:
+                    return response
+                response = _sent_again(response, credentials, options)
+            body = response.content if logon.scheme == "digest" else b""
+            logon.finish(_values(response, "WWW-Authenticate"), response.headers.get("Authentication-Info"), body)
+        except BaseException:
+            response.close()
+            raise
         if logon.space is not None:
             with self._lock:
                 self._spaces = [logon, *(other for other in self._spaces if other.space != logon.space)][:_MOST_SPACES]

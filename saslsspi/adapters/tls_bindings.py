@@ -43,5 +43,5 @@ def tls_bindings(
 
 def server_end_point(tls: ssl.SSLSocket | ssl.SSLObject) -> ChannelBindings | None:
     """Return the binding to the certificate that a client was shown, the type that HTTP clients and servers use."""
-    certificate = tls.getpeercert(binary_form=True)
+    certificate = tls.getpeercert(True)  # without the name: what httpx gives away is an object of C
     return ChannelBindings.tls_server_end_point(certificate) if certificate else None

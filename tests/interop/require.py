@@ -43,6 +43,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "gsasl-tool": Needs(programs=("gsasl",)),
     "dovecot": Needs(programs=("dovecot",)),
     "postfix": Needs(programs=("postfix",)),
+    "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
     "saslpasswd2": Needs(programs=("saslpasswd2",)),
     "cyrus-common": Needs(programs=("master", "mbpath")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
             "SERVER_NAME": "127.0.0.1",
             "SERVER_PORT": str(self.server.server_address[1]),
             "SERVER_PROTOCOL": self.request_version,
+            "HTTPS": "on" if self.server.secure else "off",
             "saslsspi.connection": self.connection_identity,
         }
         for name, value in self.headers.items():
@@ -59,23 +61,31 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, application: Any) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.application = application
+        self.secure = False
         self.seen: list[dict[str, Any]] = []
 
 
 class WsgiServer:
     """The server on a free port of the loopback interface, while the block runs.
 
+    Args:
+        tls: What to put around its connections.
+
     Attributes:
         seen: The environ of each request.
     """
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, *, tls: ssl.SSLContext | None = None) -> None:
         self._server = _Server(application)
+        self._scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            self._server.secure = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/"
 
     @property
     def seen(self) -> list[dict[str, Any]]:
