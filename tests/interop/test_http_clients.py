@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -293,3 +294,15 @@ def test_what_is_wrong_with_the_arguments_is_told(tmp_path: Path) -> None:
     for wrong in (["Basic"], []):
         with pytest.raises(SaslError, match="schemes are some of"):
             HttpAuth(RIGHT, schemes=wrong)
+
+
+def test_the_examples_of_the_document_work(lighttpd: Lighttpd) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "http.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text.partition("\n## Servers\n")[0], re.MULTILINE | re.DOTALL):
+        exec(compile(block, "docs/http.md", "exec"), names)  # our own document
+    with names["session"] as session, names["client"] as client:
+        assert session.get(lighttpd.url + "md5/page", timeout=20).text == lighttpd.text
+        with pytest.raises(MutualAuthFailed):
+            client.get(lighttpd.url + "md5/page", timeout=20)
+    assert {"jump", "logon", "sealed", "open_body"} <= names.keys()

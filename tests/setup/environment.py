@@ -37,8 +37,8 @@ class Purpose:
 
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
-    "test": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
-    "check": Purpose(extras=("cli", "smtp", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)),
+    "test": Purpose(extras=("cli", "http", "smtp", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
+    "check": Purpose(extras=("cli", "http", "smtp", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)),
 }
 
 
