@@ -144,7 +144,8 @@ class HttpLogon:
         self._rest = b""
         self._legs = 0
         self._done = False
-        self._untried = list(identity.schemes)
+        self._algorithm = ""
+        self._covers_body = False
 
     def answer(self, offered: Iterable[str]) -> str | None:
         """Return the credentials for the next request, or None where the server has said its last word.
@@ -213,7 +214,7 @@ class HttpLogon:
     def _choose(self, listed: list[Challenge]) -> str | None:
         """Begin with the first of our schemes that is offered and works; why the others do not is told at the end."""
         problems: list[SaslError] = []
-        for scheme in self._untried:
+        for scheme in self._identity.schemes:
             fitting = [challenge for challenge in listed if challenge.scheme == scheme]
             if not fitting:
                 continue
