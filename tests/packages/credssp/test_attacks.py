@@ -329,9 +329,12 @@ def test_a_message_in_thousands_of_records_costs_no_more_than_its_size(monkeypat
 
     client_sends(monkeypatch, octet_by_octet)
     client, server = client_side(), server_side()
-    token = client.step(server.step(client.step(server.step(client.step()))))
+    answer = server.step(client.step(server.step(client.step())))
+    begun = time.process_time()
+    token = client.step(answer)
+    written = time.process_time()
     assert len(token) > 120_000 * 22
-    before = time.process_time()
     with pytest.raises(errors.InvalidToken):
         server.step(token)
-    assert time.process_time() - before < 1.5  # where each record costs a copy of the rest it is twice as much
+    # It takes 1.5 times as long as the writing; where each record costs a copy of the rest, 15 times.
+    assert time.process_time() - written < 5 * (written - begun)
