@@ -77,17 +77,18 @@ def selected(selection: Selection, targets: Targets | None) -> list[Case]:
     return [case for case in cases if targets is None or targets.has(case)]
 
 
-def read_expectations(path: Path) -> dict[str, str]:
-    """Read a file of known failures: a case's name and, behind #, the reason, a line each.
+def read_expectations(*paths: Path) -> dict[str, str]:
+    """Read files of known failures: a case's name and, behind #, the reason, a line each.
 
     Raises:
         ValueError: a name is no case.
     """
     known: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, _, reason = line.partition("#")
-        if name.strip():
-            known[name.strip()] = reason.strip()
-    if unknown := known.keys() - all_cases().keys():
-        raise ValueError(f"{path}: no such cases: {', '.join(sorted(unknown))}")
+    for path in paths:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, _, reason = (part.strip() for part in line.partition("#"))
+            if name and name not in all_cases():
+                raise ValueError(f"{path}: there is no case {name}")
+            if name:
+                known[name] = reason
     return known

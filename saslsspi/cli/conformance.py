@@ -52,8 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     how = parser.add_argument_group("how")
     how.add_argument("-x", dest="first", action="store_true", help="end at the first failure")
     how.add_argument("--strict", action="store_true", help="a SHOULD counts like a MUST")
-    how.add_argument("--expect", type=Path, metavar="FILE",
-        help="known failures, a case's name and # reason a line; one that passes is reported too")  # fmt: skip
+    how.add_argument("--expect", type=Path, action="append", default=[], metavar="FILE",
+        help="known failures, a case's name and # reason a line; one that passes is reported; repeatable")  # fmt: skip
     how.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="for each case (20)")
     how.add_argument("--failed-logons", type=int, default=3, metavar="N",
         help="how many failed logons the account may suffer (3)")  # fmt: skip
@@ -180,7 +180,7 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
     from saslsspi_conformance.selection import read_expectations
 
     try:
-        known = {} if arguments.expect is None else read_expectations(arguments.expect)
+        known = read_expectations(*arguments.expect)
     except (OSError, ValueError) as error:
         raise WrongUsage(str(error)) from error
     options = RunOptions(
