@@ -6,7 +6,6 @@ request takes; with `httpx.Limits(max_connections=1)` there is one, so that is w
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Sequence
 from typing import Any, Final
 
@@ -21,7 +20,6 @@ from saslsspi.sspi import Policy
 __all__ = ["HttpxAuth"]
 
 _UNAUTHORIZED: Final = 401
-_MOST_SPACES: Final = 64
 
 
 class HttpxAuth(httpx.Auth):
@@ -46,13 +44,11 @@ class HttpxAuth(httpx.Auth):
         mutual: bool = False,
     ) -> None:
         self._identity = HttpIdentity(credentials, schemes=schemes, policy=policy, mutual=mutual)
-        self._spaces: list[HttpLogon] = []  # of Digest, the last one first
-        self._lock = threading.Lock()
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Take part in a request."""
         target = request.url.raw_path.decode("ascii")
-        known = self._known(str(request.url))
+        known = self._identity.known(str(request.url))
         if known is not None:
             request.headers["Authorization"] = known.again(request.method, target, request.content)
         response = yield request
@@ -78,13 +74,7 @@ class HttpxAuth(httpx.Auth):
         logon.finish(
             response.headers.get_list("WWW-Authenticate"), response.headers.get("Authentication-Info"), response.content
         )
-        if logon.space is not None:
-            with self._lock:
-                self._spaces = [logon, *(other for other in self._spaces if other.space != logon.space)][:_MOST_SPACES]
-
-    def _known(self, url: str) -> HttpLogon | None:
-        with self._lock:
-            return next((logon for logon in self._spaces if logon.space is not None and logon.space.covers(url)), None)
+        self._identity.remember(logon)
 
 
 def _bindings(response: httpx.Response) -> ChannelBindings | None:

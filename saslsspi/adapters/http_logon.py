@@ -53,6 +53,7 @@ _PACKAGES: Final = {
 _TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
 _PARAMETER: Final = SecBufferType.SECBUFFER_PKG_PARAMS
 _MOST_LEGS: Final = 32
+_MOST_SPACES: Final = 64
 
 
 class HttpIdentity:
@@ -84,6 +85,7 @@ class HttpIdentity:
         self._credentials = credentials
         self._environment = Environment(policy=policy or Policy())
         self._handles: dict[str, sspi.CredHandle] = {}
+        self._digests: list[HttpLogon] = []  # the last one first
         self._lock = threading.Lock()
 
     def handle(self, scheme: str) -> sspi.CredHandle:
@@ -103,6 +105,18 @@ class HttpIdentity:
                     environment=self._environment,
                 ).credential  # fmt: skip
             return self._handles[scheme]
+
+    def remember(self, logon: HttpLogon) -> None:
+        """Keep a Digest logon that succeeded; the last one of a space counts, and the oldest spaces go."""
+        if logon.space is not None:
+            with self._lock:
+                others = [other for other in self._digests if other.space != logon.space]
+                self._digests = [logon, *others][:_MOST_SPACES]
+
+    def known(self, url: str) -> HttpLogon | None:
+        """Return the Digest logon whose space a URL is in, if there is one."""
+        with self._lock:
+            return next((logon for logon in self._digests if logon.space and logon.space.covers(url)), None)
 
 
 class HttpLogon:

@@ -7,9 +7,8 @@ the next request, so a session has to be used by one thread at a time while it l
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -26,8 +25,6 @@ from saslsspi.sasl.credentials import Password
 from saslsspi.sspi import Policy
 
 __all__ = ["HttpAuth"]
-
-_MOST_SPACES: Final = 64
 
 
 class HttpAuth(AuthBase):
@@ -49,13 +46,11 @@ class HttpAuth(AuthBase):
         mutual: bool = False,
     ) -> None:
         self._identity = HttpIdentity(credentials, schemes=schemes, policy=policy, mutual=mutual)
-        self._spaces: list[HttpLogon] = []  # of Digest, the last one first
-        self._lock = threading.Lock()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Take part in a request."""
         url = str(request.url)
-        known = self._known(url)
+        known = self._identity.known(url)
         if known is not None:
             request.headers["Authorization"] = known.again(str(request.method), request.path_url, _octets(request.body))
         origin = _origin(url)
@@ -98,14 +93,8 @@ class HttpAuth(AuthBase):
         except BaseException:
             response.close()
             raise
-        if logon.space is not None:
-            with self._lock:
-                self._spaces = [logon, *(other for other in self._spaces if other.space != logon.space)][:_MOST_SPACES]
+        self._identity.remember(logon)
         return response
-
-    def _known(self, url: str) -> HttpLogon | None:
-        with self._lock:
-            return next((logon for logon in self._spaces if logon.space is not None and logon.space.covers(url)), None)
 
 
 def _sent_again(response: requests.Response, credentials: str, options: dict[str, Any]) -> requests.Response:
