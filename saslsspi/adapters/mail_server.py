@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import enum
+import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,8 @@ __all__ = [
     "server_bindings",
 ]
 
+_LOG: Final = logging.getLogger("saslsspi.mail")
+_LOG.addHandler(logging.NullHandler())
 _MAX_ROUND_TRIPS: Final = 64
 
 
@@ -211,7 +214,7 @@ class _Channel:
 
 
 class ServerDialogue:
-    """One AUTH or AUTHENTICATE command; made by SaslService.dialogue.
+    """One AUTH or AUTHENTICATE command; made by SaslService.dialogue. What fails is logged by "saslsspi.mail".
 
     After any verdict but SUCCESS the session is as if the command had not been given, and another may follow.
 
@@ -223,6 +226,7 @@ class ServerDialogue:
         self._service = service
         self._channel = channel
         self._server: Server | None = None
+        self._mechanism = "with an unknown mechanism"
         self._after_token: Verdict | None = None
         self._round_trips = 0
         self._ended = False
@@ -251,6 +255,8 @@ class ServerDialogue:
             return self._end(Verdict.TOO_LONG)
         name = words[0].decode("ascii").upper()
         mechanism = MECHANISMS.find(name)
+        if mechanism is not None:
+            self._mechanism = mechanism.name
         if mechanism is None or name not in (listed.upper() for listed in self._channel.offered(self._service)):
             return self._end(self._why_not(name, mechanism))
         initial = None
@@ -317,6 +323,8 @@ class ServerDialogue:
     def _end(self, verdict: Verdict, error: SaslError | None = None) -> Step:
         self._ended = True
         self.error = error or self.error
+        reason = self.error or verdict.name.lower()
+        _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, reason)
         if self._server is not None:
             self._server.abort()
         return Step(b"", verdict)

@@ -6,12 +6,15 @@ import argparse
 import asyncio
 import contextlib
 import importlib
+import logging
 import signal
 import socket
 import ssl
+import sys
 from pathlib import Path
 from typing import Final, cast
 
+import saslsspi
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
@@ -33,7 +36,9 @@ _SERVICES: Final = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.description = "Run the embedded servers and tell what every logon negotiated. For trying out, not for use."
+    parser.description = (
+        "Run the embedded servers and tell what every logon negotiated, or why it failed. For trying out, not for use."
+    )
     parser.add_argument("--address", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--host", action="append", default=[], metavar="NAME",
         help="a name of this server, beside localhost, the address and this machine's; repeatable")  # fmt: skip
@@ -66,10 +71,18 @@ def run(arguments: argparse.Namespace) -> int:
         raise WrongUsage(error.text) from error
     if not served:
         raise WrongUsage(f"which server? give {' or '.join(f'--{name} PORT' for name in _SERVICES)}; 0 is a free port")
+    _tell_of_refusals()
     with contextlib.suppress(KeyboardInterrupt):  # where the loop can take no signals
         asyncio.run(_serve(served))
     print("stopped", flush=True)
     return ExitStatus.AUTHENTICATED
+
+
+def _tell_of_refusals() -> None:
+    """Print what our servers log about logons that fail, as lines beside those about logons that succeed."""
+    log = logging.getLogger(saslsspi.__name__)
+    log.addHandler(logging.StreamHandler(sys.stdout))
+    log.setLevel(logging.INFO)
 
 
 def _certificate(arguments: argparse.Namespace) -> tuple[ssl.SSLContext | None, list[ChannelBindings]]:

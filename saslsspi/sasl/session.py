@@ -227,7 +227,7 @@ class Server(_Session):
         host: The name or names under which clients know this server; others are refused. A replicated service has a
             second one with serv-name behind it (RFC 2831 section 2.1.2): ("h.example", "h.example/service.example").
         authority: Who may log on; overrides the environment's.
-        realm: The realm or realms to offer; None offers none.
+        realm: The realm or realms to offer; None offers none, and the authority says whether a client's is served.
         policy: What to offer and accept; overrides the environment's.
         nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
         bindings: Channel bindings of the TLS channel around the exchange; several where it has several types.

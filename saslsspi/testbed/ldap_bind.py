@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -33,6 +34,7 @@ from saslsspi_mechanisms.plain import PLAIN
 
 __all__ = ["Binder", "Reply"]
 
+_LOG: Final = logging.getLogger(__name__)
 _VERSION: Final = 3
 _SERVICE: Final = "ldap"  # RFC 4513 section 5.2.1.1
 _EXTERNAL: Final = "EXTERNAL"
@@ -92,14 +94,22 @@ class Binder:
             running.session.abort()
             running = None
         try:
-            if request.version != _VERSION:
-                return _refuse(ResultCode.PROTOCOL_ERROR, f"only version {_VERSION} of LDAP is spoken here")
-            if isinstance(request, SaslBind):
-                return await self._sasl(request, running, around)
-            if isinstance(request, SimpleBind):
-                return await self._simple(request, around)
+            reply = await self._answer(request, running, around)
         except SaslError as error:
-            return _failed(error)
+            reply = _failed(error)
+        if reply.result.code not in (ResultCode.SUCCESS, ResultCode.SASL_BIND_IN_PROGRESS):
+            _LOG.info("ldap %s refused: %s", _method(request), reply.result.text)
+        return reply
+
+    async def _answer(
+        self, request: SimpleBind | SaslBind | UnknownBind, running: _Running | None, around: Surroundings
+    ) -> Reply:
+        if request.version != _VERSION:
+            return _refuse(ResultCode.PROTOCOL_ERROR, f"only version {_VERSION} of LDAP is spoken here")
+        if isinstance(request, SaslBind):
+            return await self._sasl(request, running, around)
+        if isinstance(request, SimpleBind):
+            return await self._simple(request, around)
         return _refuse(ResultCode.AUTH_METHOD_NOT_SUPPORTED, "binds are simple or SASL")
 
     async def _simple(self, request: SimpleBind, around: Surroundings) -> Reply:
@@ -216,6 +226,13 @@ class Binder:
 
 def _continues(request: SimpleBind | SaslBind | UnknownBind, running: _Running) -> bool:
     return isinstance(request, SaslBind) and request.mechanism.upper() == running.mechanism.name.upper()
+
+
+def _method(request: SimpleBind | SaslBind | UnknownBind) -> str:
+    if isinstance(request, SaslBind):
+        mechanism = MECHANISMS.find(request.mechanism)
+        return mechanism.name if mechanism is not None else "with an unknown mechanism"
+    return "simple" if isinstance(request, SimpleBind) else "with an unknown method"
 
 
 def _refuse(code: ResultCode, text: str) -> Reply:

@@ -79,6 +79,15 @@ def test_ldapwhoami_binds_at_each_layer_of_cyrus(
     assert (security.authcid, security.qop, security.cipher, security.ssf) == (person.name, qop, cipher, ssf)
 
 
+def test_the_realm_that_cyrus_makes_up_is_taken_where_none_is_offered() -> None:
+    with running(make_server(entries=1, realm=None, on_security=BOUND.append)) as anywhere:
+        answer = LdapTool(person=ALICE).whoami(anywhere.url)
+    assert answer.output.strip() == "u:alice", answer.diagnostics
+    security = BOUND[-1].security
+    assert security is not None
+    assert security.realm == "localhost"
+
+
 @pytest.mark.parametrize("max_ssf", [0, 1, 128], ids=["auth", "auth-int", "auth-conf"])
 def test_ldapsearch_reads_ten_thousand_entries(server: LdapServer, max_ssf: int) -> None:
     found = LdapTool(person=ALICE, max_ssf=max_ssf).search(server.url, MANY, scope="one", attributes=["uid", "cn"])

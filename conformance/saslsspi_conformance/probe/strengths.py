@@ -22,7 +22,7 @@ _SCRAM: Final = _Strength(Level.INFO, Level.GOOD, "challenge", "salted challenge
 _SCRAM_1: Final = _Strength(Level.INFO, Level.INFO, "sha-1", "salted challenge-response with SHA-1, mutual, no layer")
 _PLUS: Final = _Strength(Level.GOOD, Level.GOOD, "channel-binding", "salted challenge-response, bound to the channel")
 _KERBEROS: Final = _Strength(Level.GOOD, Level.GOOD, "kerberos", "Kerberos: mutual, with a layer")
-_NTLM: Final = _Strength(Level.FAIL, Level.WARN, "ntlm", "NTLM: guessable offline, and easily relayed")
+_NTLM: Final = _Strength(Level.FAIL, Level.WARN, "ntlm", "guessable offline, and easily relayed")
 _CRAM: Final = _Strength(Level.FAIL, Level.WARN, "cram-md5", "guessable offline, not mutual, no layer")
 _BEARER: Final = _Strength(Level.FAIL, Level.GOOD, "bearer", "a token that serves whoever sees it")
 
@@ -40,11 +40,15 @@ _STRENGTHS: Final[Mapping[str, _Strength]] = {
     "GSSAPI": _KERBEROS,
     "GS2-KRB5": _KERBEROS,
     "GS2-KRB5-PLUS": _KERBEROS,
+    "GS2-IAKERB": _KERBEROS,
     "CREDSSP": _Strength(Level.INFO, Level.INFO, "credssp", "hands credentials over, inside a TLS of its own"),
     "DIGEST-MD5": _Strength(Level.WARN, Level.WARN, "digest-md5", "historic (RFC 6331): MD5, guessable offline"),
     "SCRAM-SHA-1": _SCRAM_1,
+    "SCRAM-SHA-224": _SCRAM,
     "SCRAM-SHA-256": _SCRAM,
+    "SCRAM-SHA-384": _SCRAM,
     "SCRAM-SHA-512": _SCRAM,
+    "SCRAM-SHA3-512": _SCRAM,
 }
 _UNKNOWN: Final = _Strength(Level.INFO, Level.INFO, "unknown-mechanism", "is not known here")
 

@@ -304,10 +304,12 @@ class DigestServer(Exchange):
 
     def _check_realm(self, response: Response) -> str:
         realm = decode(response.realm or b"", response.utf8)
-        # Realms are compared as they are: section 2.1.2 gives them no case folding.
-        if realm not in (self._credential.realms or ("",)):
+        realms = self._credential.realms
+        # Realms are compared as they are: section 2.1.2 gives them no case folding. Where none is offered, clients may
+        # "compute a default" (section 2.1.1), as Cyrus SASL does; whether it is served, the authority says.
+        if realms and realm not in realms:
             raise LogonDenied(
-                f"the client names a realm that is not served here; there are {self._credential.realms or '(none)'}",
+                f"the client names a realm that is not served here; there are {', '.join(realms)}",
                 requirement="RFC2831-2.1.2-10",
             )
         return realm

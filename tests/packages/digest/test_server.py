@@ -7,9 +7,11 @@ import re
 import pytest
 
 from packages.digest.ours import new_server, refuse, run
-from packages.digest.scripted import HOST, REALM, USER, ScriptedClient, integrity_message
+from packages.digest.scripted import HOST, PASSWORD, REALM, USER, ScriptedClient, integrity_message
 from pair import establish
 from saslsspi import (
+    Account,
+    MemoryAuthority,
     Server,
     sspi,
 )
@@ -164,7 +166,15 @@ def test_without_realms_the_empty_one_counts() -> None:
     for changes in ({"realm": None}, {}):
         server, _ = run(ScriptedClient(realm=b"", changes=changes), new_server(realm=None))
         assert server.security.realm == ""
-    refuse(ScriptedClient(realm=b"other"), LogonDenied, new_server(realm=None))
+
+
+@pytest.mark.requirement("RFC2831-2.1.1-05", "RFC2831-2.1.2-10")
+def test_where_no_realm_is_offered_the_authority_says_which_is_served() -> None:
+    """Clients may make up a default; Cyrus SASL takes the host's name."""
+    server, _ = run(ScriptedClient(realm=b"other"), new_server(realm=None))
+    assert server.security.realm == "other"
+    elsewhere = MemoryAuthority([Account(username=USER, realm=REALM, password=PASSWORD)])
+    refuse(ScriptedClient(realm=b"other"), LogonDenied, new_server(realm=None, authority=elsewhere))
 
 
 @pytest.mark.requirement("RFC2831-2.1.2-11", "RFC2831-2.1.2-07")
