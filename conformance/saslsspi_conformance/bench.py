@@ -160,10 +160,12 @@ class _Target(Protocol):
     account: Account
     success_data: bool
     """Whether the carrier has room for data in its report of success."""
-    initial_response: bool
-    """Whether it has room for an initial response."""
     local: bool
     """Whether it is our own, so that nobody's account suffers."""
+
+    @property
+    def initial_response(self) -> bool:
+        """Whether the carrier has room for an initial response."""
 
     def mechanisms(self) -> tuple[str, ...]: ...
 

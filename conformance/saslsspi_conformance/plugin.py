@@ -133,8 +133,8 @@ class ConformancePlugin:
         if key not in self._offered:
             try:
                 self._offered[key] = frozenset((server or client).mechanisms())  # type: ignore[union-attr]
-            except OSError as error:
-                return Result(case, Verdict.ERROR, f"the target cannot be reached: {error}")
+            except (OSError, CaseError, NotApplicable) as error:
+                return Result(case, Verdict.ERROR, f"the target cannot be tested: {error}")
         return Bench(server, client, self._offered[key])
 
     def _run(self, case: Case, bench: Bench) -> Result:

@@ -6,9 +6,11 @@ import enum
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from saslsspi_conformance.bench import Step
 from saslsspi_conformance.case import Case, Seen
+from saslsspi_conformance.outcome import SUCCESS, Outcome, Plays
 
 __all__ = ["Report", "Result", "Verdict", "exit_status", "judge"]
 
@@ -61,6 +63,9 @@ class Result:
         )
 
 
+_NOBODY: Final = "Not one logon succeeded: are --user, the password and --realm those of an account there?"
+
+
 @dataclass(slots=True)
 class Report:
     """All results of one run."""
@@ -75,10 +80,19 @@ class Report:
         return Counter(result.verdict for result in self.results)
 
     def summary(self) -> str:
-        """One line."""
+        """One line, and another where nobody could log on."""
         counts = self.counts
         parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts.get(verdict)]
-        return f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
+        line = f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
+        return line + (f"\n{_NOBODY}" if self._nobody_logged_on() else "")
+
+    def _nobody_logged_on(self) -> bool:
+        logons = [
+            result.seen.outcome
+            for result in self.results
+            if result.case.target is Plays.SERVER and result.case.accept == SUCCESS and result.seen is not None
+        ]
+        return bool(logons) and Outcome.SUCCESS not in logons
 
 
 def judge(case: Case, seen: Seen, *, strict: bool) -> Verdict:

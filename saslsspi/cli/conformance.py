@@ -192,6 +192,12 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         known=known,
     )
     alone = str(arguments.json) == "-"
+    if problem := _unreachable(targets):
+        if alone:
+            print_json({"target": targets.name, "error": problem})
+        else:
+            print(f"saslsspi conformance: {problem}", file=sys.stderr)
+        return ExitStatus.PROTOCOL
     progress = _Progress(quiet=arguments.quiet or alone, silent=alone)
     report = run_cases(
         targets,
@@ -210,6 +216,18 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
     if not alone:
         print(report.summary())
     return exit_status(report.results)
+
+
+def _unreachable(targets: Targets) -> str:
+    """Return why not one case can be run, or ""."""
+    from saslsspi_conformance.outcome import CaseError, NotApplicable
+
+    for server in set(targets.servers.values()):
+        try:
+            server.local or server.mechanisms()
+        except (OSError, CaseError, NotApplicable) as error:
+            return f"{targets.name} cannot be tested: {error}"
+    return ""
 
 
 class _Progress:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import Any
 import pytest
 
 from conformance.liar import lying
+from saslsspi import MemoryAuthority
 from saslsspi.__main__ import main
+from saslsspi.testbed.imap_server import ImapServer
+from saslsspi.testbed.loopback import running
 from saslsspi_conformance.case import all_cases
 
 ONE = "rfc2831_response.wrong_host"
@@ -83,7 +88,48 @@ def test_a_server_that_cannot_be_reached_is_3(capsys: pytest.CaptureFixture[str]
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert run(f"imap://localhost:{port}", *HARMLESS, "-k", "wrong_host", "--quiet") == 3
-    assert "cannot be reached" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert re.fullmatch(r"saslsspi conformance: imap://localhost:\d+ cannot be tested: .*refused\n", printed.err)
+    assert not printed.out
+    assert run(f"imap://localhost:{port}", *HARMLESS, "--json", "-") == 3
+    assert "cannot be tested" in json.loads(capsys.readouterr().out)["error"]
+
+
+@contextlib.contextmanager
+def _answering(*answers: bytes) -> Iterator[int]:
+    """A server that has the same answers for every client, one at once and one for each thing it hears."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection:
+            for answer in answers:
+                connection.sendall(answer)
+                if not connection.recv(1000):
+                    return
+            while connection.recv(1000):
+                pass
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "pop3", "ldap"])
+def test_a_server_of_another_protocol_is_3(protocol: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with _answering(b"HTTP/1.0 400 Bad Request\r\n\r\n") as port:
+        assert run(f"{protocol}://localhost:{port}", *HARMLESS, "--quiet", "--timeout", "2") == 3
+    assert "cannot be tested" in capsys.readouterr().err
+
+
+def test_a_server_without_the_tls_that_is_asked_for_is_3(capsys: pytest.CaptureFixture[str]) -> None:
+    with _answering(b"* OK\r\n", b"a BAD what?\r\n") as port:
+        assert run(f"imap://localhost:{port}", *HARMLESS, "--quiet", "--starttls") == 3
+    assert "does not begin TLS" in capsys.readouterr().err
 
 
 def test_section_takes_what_is_below_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,10 +223,20 @@ def test_few_failed_logons_are_spent_on_an_account(liar: str, tmp_path: Path) ->
 
 def test_a_case_has_a_time_limit(tmp_path: Path) -> None:
     file = tmp_path / "report.json"
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"ldap://localhost:{silent.getsockname()[1]}"
-        assert run(url, *HARMLESS, "--quiet", "--timeout", "0.4", "-k", "version_99", "--json", str(file)) == 3
+    with _answering(b"* OK\r\n", b"* CAPABILITY IMAP4rev1 AUTH=DIGEST-MD5\r\na OK\r\n") as port:
+        url = f"imap://localhost:{port}"
+        assert run(url, *HARMLESS, "--quiet", "--timeout", "0.4", "-k", "wrong_host", "--json", str(file)) == 3
     assert report(file)["seconds"] < 5
+
+
+def test_an_account_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with running(ImapServer(authority=MemoryAuthority({"bob": "builder"}))) as server:
+        words = ("--quiet", "-k", "right_response or authzid_permitted")
+        assert run(f"imap://localhost:{server.port}", *HARMLESS, *words) == 1
+        assert "Not one logon succeeded" in capsys.readouterr().out
+    with running(ImapServer(authority=MemoryAuthority({"alice": "wonderland"}))) as server:
+        run(f"imap://localhost:{server.port}", *HARMLESS, *words)
+        assert "Not one logon" not in capsys.readouterr().out
 
 
 def test_x_ends_at_the_first_failure(liar: str, tmp_path: Path) -> None:

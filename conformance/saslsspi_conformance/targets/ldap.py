@@ -127,6 +127,8 @@ class LdapConversation:
         while answer is not None and answer.tag == 0x64:
             found += answer.values
             answer = self.next()
+        if answer is None or answer.tag != 0x65:
+            raise CaseError("the search of the root DSE has no result: this is no LDAP server")
         return found
 
     def who_am_i(self) -> str | None:

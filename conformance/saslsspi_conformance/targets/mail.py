@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
@@ -103,15 +104,15 @@ class MailServerTarget:
         self.host = address.name or address.host
         self.account: Account = address.account
         self.local = address.local
-        self.initial_response = address.protocol != "imap" or b"SASL-IR" in self._capabilities()
 
-    def _capabilities(self) -> bytes:
+    @cached_property
+    def initial_response(self) -> bool:
+        """Whether a command may carry one; IMAP says so in its capabilities."""
+        if self.address.protocol != "imap":
+            return True
+        connection = self.connect(Setting(), Transcript())
         try:
-            connection = MailConversation(self.address, self.words, Transcript())
-        except OSError:
-            return b""
-        try:
-            return connection.capabilities()
+            return b"SASL-IR" in connection.capabilities()
         finally:
             connection.close()
 
