@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import poplib
 import ssl
 from collections.abc import Sequence
@@ -61,6 +62,14 @@ class _Sasl(poplib.POP3):
     security: Security | None = None
     _layered = False
     _at_end = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:  # poplib leaves the connection open when what greets it is no POP3 server
+            with contextlib.suppress(AttributeError):  # there is none yet
+                self._drop()
+            raise
 
     def authenticate_sasl(
         self,

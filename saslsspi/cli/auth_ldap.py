@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 import time
 
@@ -47,7 +48,7 @@ def log_on(target: Target, logon: Logon) -> Report:
     except SaslError:
         raise
     except LDAPException as error:
-        raise ConnectionError(str(error)) from error
+        raise ConnectionError(_plain(str(error))) from error
     finally:
         close(connection)
 
@@ -75,6 +76,13 @@ def close(connection: Connection) -> None:
         connection.unbind()
     if connection.socket is not None:
         connection.socket.close()  # ldap3 leaves it open when it could not connect
+
+
+def _plain(text: str) -> str:
+    """What ldap3 reports of TLS is the text of a tuple, or of a tuple in a tuple."""
+    while found := re.fullmatch(r"""\(["'](.*)["'],\)""", text):
+        text = found[1]
+    return text
 
 
 def _tls(target: Target, logon: Logon) -> ldap3.Tls:

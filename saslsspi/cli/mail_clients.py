@@ -181,7 +181,15 @@ def own_errors() -> Iterator[None]:
     except SaslError:
         raise
     except (smtplib.SMTPException, imaplib.IMAP4.error, poplib.error_proto) as error:
-        raise ConnectionError(str(error)) from error
+        raise ConnectionError(_text(error)) from error
+
+
+def _text(error: Exception) -> str:
+    answer = error.smtp_error if isinstance(error, smtplib.SMTPResponseException) else error.args and error.args[0]
+    if not isinstance(answer, bytes):
+        return str(error)
+    code = f"{error.smtp_code} " if isinstance(error, smtplib.SMTPResponseException) and error.smtp_code > 0 else ""
+    return f"the server says {code}{answer.decode(errors='replace')!r}"
 
 
 class _NamedContext(ssl.SSLContext):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.mail_world import scripted
 from saslsspi.__main__ import main
 from saslsspi.testbed.certificates import Certificates, make_certificates
 
@@ -138,3 +139,25 @@ def test_the_certificate_is_that_of_the_named_host(
 def test_a_server_that_is_not_there_is_a_broken_connection(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["auth", f"{name}://127.0.0.1:1", "--user", "alice"]) == 3
     assert "127.0.0.1:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        ("smtp", "the server says '/1.0 400 Bad Request'"),
+        ("imap", "unexpected response: b'HTTP/1.0 400 Bad Request'"),
+        ("pop3", "the server says 'HTTP/1.0 400 Bad Request'"),
+        ("ldap", "an LDAP message begins with 0x30, and not with 0x48"),
+        ("ldaps", "socket ssl wrapping error: [SSL: "),
+        ("imaps", "[SSL: "),
+    ],
+)
+def test_a_server_of_another_protocol_is_a_broken_one(
+    scheme: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted(lambda peer: peer.say(b"HTTP/1.0 400 Bad Request")) as (port, _):
+        words = ["auth", f"{scheme}://localhost:{port}", "--user", "alice", "--password", "wonderland"]
+        assert main(words) == 3
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert '("' not in printed
