@@ -14,6 +14,8 @@ from saslsspi_conformance.outcome import SUCCESS, Outcome, Plays
 
 __all__ = ["Report", "Result", "Verdict", "exit_status", "judge"]
 
+_NOBODY: Final = "Not one logon succeeded: are --user, the password and --realm those of an account there?"
+
 
 class Verdict(enum.StrEnum):
     """What a case says about its target."""
@@ -61,9 +63,6 @@ class Result:
             f"{self.verdict.upper()} {self.case.name}\n  {self.case.title}\n{rules}\n  seen: {seen}\n  right: {right}"
             + (f"\n  exchange:\n{wire}" if wire else "")
         )
-
-
-_NOBODY: Final = "Not one logon succeeded: are --user, the password and --realm those of an account there?"
 
 
 @dataclass(slots=True)
