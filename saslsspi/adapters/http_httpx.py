@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 
 from saslsspi.adapters.http_logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogon
+from saslsspi.adapters.http_spaces import origin
 from saslsspi.adapters.tls_bindings import server_end_point
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.sasl.credentials import Password
@@ -52,8 +53,9 @@ class HttpxAuth(httpx.Auth):
         if known is not None:
             request.headers["Authorization"] = known.again(request.method, target, request.content)
         response = yield request
-        if response.status_code != _UNAUTHORIZED or _origin(response.request.url) != _origin(request.url):
-            if known is not None and _origin(response.request.url) == _origin(request.url):
+        here = origin(str(response.request.url)) == origin(str(request.url))
+        if response.status_code != _UNAUTHORIZED or not here:
+            if known is not None and here:
                 known.verify(response.headers.get("Authentication-Info"), response.content)
             return
         logon = HttpLogon(
@@ -81,7 +83,3 @@ def _bindings(response: httpx.Response) -> ChannelBindings | None:
     stream: Any = response.extensions.get("network_stream")
     tls = stream.get_extra_info("ssl_object") if stream is not None else None
     return None if tls is None else server_end_point(tls)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port

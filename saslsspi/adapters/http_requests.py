@@ -18,6 +18,7 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
 from saslsspi.adapters.http_logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogon
+from saslsspi.adapters.http_spaces import origin
 from saslsspi.adapters.tls_bindings import server_end_point
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import ContextMisuse
@@ -53,13 +54,11 @@ class HttpAuth(AuthBase):
         known = self._identity.known(url)
         if known is not None:
             request.headers["Authorization"] = known.again(str(request.method), request.path_url, _octets(request.body))
-        origin = _origin(url)
 
         def answered(response: requests.Response, **options: Any) -> requests.Response:
             # A redirect elsewhere takes this hook along; what is there gets no credentials.
-            return (
-                response if _origin(str(response.request.url)) != origin else self._answered(response, known, options)
-            )
+            here = origin(str(response.request.url)) == origin(url)
+            return self._answered(response, known, options) if here else response
 
         request.register_hook("response", answered)
         return request
@@ -136,9 +135,3 @@ def _bindings(response: requests.Response) -> ChannelBindings | None:
     connection = getattr(response.raw, "connection", None) or getattr(response.raw, "_connection", None)
     sock = getattr(connection, "sock", None)
     return server_end_point(sock) if isinstance(sock, ssl.SSLSocket) else None
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", parts.port or usual

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.digest.http_messages import HttpChallenge
 from saslsspi.sspi.policy import Tolerances
 
-__all__ = ["ProtectionSpace"]
+__all__ = ["ProtectionSpace", "origin"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -51,20 +51,19 @@ class ProtectionSpace:
 
     def covers(self, url: str) -> bool:
         """Whether a URL is inside: it "has a URI in this list as a prefix (after both have been made absolute)"."""
-        asked = urlsplit(url)
-        return any(_origin(asked) == _origin(root) and _path(asked).startswith(_path(root)) for root in self._split())
-
-    def _split(self) -> list[SplitResult]:
-        return [urlsplit(root) for root in self.roots]
+        return any(origin(url) == origin(root) and _path(url).startswith(_path(root)) for root in self.roots)
 
 
-def _origin(url: SplitResult) -> tuple[str, str, int | None]:
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port of a URL, which are the same for the URLs of one server (RFC 6454 section 4)."""
+    parts = urlsplit(url)
     try:
-        port = url.port
+        port = parts.port
     except ValueError:  # no number: equal to nothing
         port = -1
-    return url.scheme.lower(), (url.hostname or "").lower(), _PORTS.get(url.scheme.lower()) if port is None else port
+    return parts.scheme, parts.hostname or "", _PORTS.get(parts.scheme) if port is None else port
 
 
-def _path(url: SplitResult) -> str:
-    return (url.path or "/") + ("?" + url.query if url.query else "")
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return (parts.path or "/") + ("?" + parts.query if parts.query else "")

@@ -19,13 +19,12 @@ from typing import Final, Self
 import pytest
 
 from interop.certificate import make_server_certificate
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import enter_on_free_ports, free_port, running
 from interop.people import PEOPLE
 from interop.require import find_program, program, require_peer
 
 _PROGRAMS: Final = Path("/usr/lib/cyrus/bin")
 _CACHE: Final = Path(__file__).parents[2] / ".cache" / "cyrus-imapd"
-_PORT_ATTEMPTS: Final = 3
 
 _CONFIGURATION: Final = """\
 configdirectory: {folder}/config
@@ -133,16 +132,7 @@ class CyrusImap:
             for name in ("config", "config/socket", "config/proc", "config/lock", "config/db", "config/log", "mail"):
                 (self.folder / name).mkdir()
             make_sasldb(self.folder / "sasldb2", self.realm)
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
-                self.port = free_port()
-                command = self._command(imapd)
-                try:
-                    cleanup.enter_context(running(command, log=self.folder / "output.log", answers=self._answers))
-                except ServerDidNotStart:
-                    if attempt == _PORT_ATTEMPTS:
-                        raise
-                else:
-                    break
+            enter_on_free_ports(cleanup, lambda: self._started(imapd))
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -151,6 +141,10 @@ class CyrusImap:
     ) -> None:
         """End Cyrus and remove its files."""
         self._cleanup.close()
+
+    def _started(self, imapd: Path) -> contextlib.AbstractContextManager[object]:
+        self.port = free_port()
+        return running(self._command(imapd), log=self.folder / "output.log", answers=self._answers)
 
     def _command(self, imapd: Path) -> list[str]:
         owner = pwd.getpwnam("cyrus") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())

@@ -8,6 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
+
+_PORT_ATTEMPTS: Final = 3
 
 
 class ServerDidNotStart(RuntimeError):
@@ -58,6 +61,24 @@ def running(
         yield process
     finally:
         _end(process)
+
+
+def enter_on_free_ports(
+    cleanup: contextlib.ExitStack, start: Callable[[], contextlib.AbstractContextManager[object]]
+) -> None:
+    """Run a server until a stack of clean-ups is closed.
+
+    Args:
+        start: Takes free ports and returns `running`; called again where another process has taken one first.
+
+    Raises:
+        ServerDidNotStart: it ended or stayed silent, each time.
+    """
+    for _ in range(_PORT_ATTEMPTS - 1):
+        with contextlib.suppress(ServerDidNotStart):
+            cleanup.enter_context(start())
+            return
+    cleanup.enter_context(start())
 
 
 def _wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, timeout: float) -> None:

@@ -16,11 +16,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from interop.certificate import make_server_certificate
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import ServerDidNotStart, enter_on_free_ports, free_port, running
 from interop.people import PEOPLE, REALM
 from interop.require import program, require_peer
-
-_PORT_ATTEMPTS: Final = 3
 
 _CONFIGURATION: Final = """\
 base_dir = {folder}/run
@@ -150,16 +148,10 @@ class Dovecot:
             self._certificate = make_server_certificate(self.folder)
             self.ca_file = self._certificate.ca_file
             self._write_users()
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
-                command = [program("dovecot"), "-F", "-c", str(self._write_configuration())]
-                log = self.folder / "output.log"
-                try:
-                    cleanup.enter_context(running(command, log=log, answers=self._answers))
-                except ServerDidNotStart as error:
-                    if attempt == _PORT_ATTEMPTS:
-                        raise ServerDidNotStart(f"{error}\n{self.log()[-3000:]}") from error
-                else:
-                    break
+            try:
+                enter_on_free_ports(cleanup, self._started)
+            except ServerDidNotStart as error:
+                raise ServerDidNotStart(f"{error}\n{self.log()[-3000:]}") from error
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -182,6 +174,10 @@ class Dovecot:
         if os.geteuid() == 0:
             self.folder.chmod(0o755)
             os.chown(mail, *_mail_owner())
+
+    def _started(self) -> contextlib.AbstractContextManager[object]:
+        command = [program("dovecot"), "-F", "-c", str(self._write_configuration())]
+        return running(command, log=self.folder / "output.log", answers=self._answers)
 
     def _write_configuration(self) -> Path:
         self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.submission_port = (

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import pytest
 
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import ServerDidNotStart, enter_on_free_ports, free_port, running
 from interop.people import ALICE, BOB, Person
 from interop.require import program, require_peer
 
@@ -25,7 +25,6 @@ SERVICES: Final = ("ldap", "imap", "HTTP")
 ENCTYPE_SERVICE: Final = "smtp"
 STRANGER: Final = "ldap/elsewhere.example.test"
 
-_PORT_ATTEMPTS: Final = 3
 _MASTER_PASSWORD: Final = "of the test's own database"
 
 _CLIENT_CONFIGURATION: Final = """\
@@ -90,7 +89,10 @@ class Kdc:
         with contextlib.ExitStack() as cleanup:
             self.folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-kdc-")))
             self.keytab = self.folder / "services.keytab"
-            self._start(cleanup)
+            self.port = free_port()
+            self._configure()
+            self._make_database()
+            enter_on_free_ports(cleanup, self._started)
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -147,27 +149,15 @@ class Kdc:
         for query in queries:
             self._run([program("kadmin.local"), "-r", REALM, "-q", query])
 
-    def _start(self, cleanup: contextlib.ExitStack) -> None:
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self.port = free_port()
-            self._configure()
-            if attempt == 1:
-                self._make_database()
-            command = [program("krb5kdc"), "-n", "-r", REALM, "-P", str(self.folder / "krb5kdc.pid")]
-            try:
-                cleanup.enter_context(
-                    running(
-                        command,
-                        log=self.folder / "kdc.log",
-                        answers=self._answers,
-                        environment=self._server_environment(),
-                    )
-                )
-            except ServerDidNotStart:
-                if attempt == _PORT_ATTEMPTS:
-                    raise
-            else:
-                return
+    def _started(self) -> contextlib.AbstractContextManager[object]:
+        self.port = free_port()
+        self._configure()
+        return running(
+            [program("krb5kdc"), "-n", "-r", REALM, "-P", str(self.folder / "krb5kdc.pid")],
+            log=self.folder / "kdc.log",
+            answers=self._answers,
+            environment=self._server_environment(),
+        )
 
     def _configure(self) -> None:
         client = _CLIENT_CONFIGURATION.format(realm=REALM, port=self.port, enctypes=ALL_ENCTYPES)

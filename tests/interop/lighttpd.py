@@ -10,11 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import enter_on_free_ports, free_port, running
 from interop.people import ALICE, BOB, REALM
 from interop.require import program, require_peer
 
-_PORT_ATTEMPTS: Final = 3
 _CONFIGURATION: Final = """\
 server.document-root = "{folder}/www"
 server.bind = "127.0.0.1"
@@ -60,20 +59,7 @@ class Lighttpd:
                 for name in ("md5", "sha256")
             ]
             (self.folder / "users").write_text("".join(lines), encoding="utf-8")
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
-                self._port = free_port()
-                configuration = self.folder / "lighttpd.conf"
-                text = _CONFIGURATION.format(folder=self.folder, port=self._port, realm=REALM)
-                configuration.write_text(text, encoding="utf-8")
-                command = [program("lighttpd"), "-D", "-f", str(configuration)]
-                log = self.folder / "output.log"
-                try:
-                    cleanup.enter_context(running(command, log=log, answers=self._answers))
-                except ServerDidNotStart:
-                    if attempt == _PORT_ATTEMPTS:
-                        raise
-                else:
-                    break
+            enter_on_free_ports(cleanup, self._started)
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -87,6 +73,14 @@ class Lighttpd:
     def url(self) -> str:
         """Where it is, with a slash at the end."""
         return f"http://127.0.0.1:{self._port}/"
+
+    def _started(self) -> contextlib.AbstractContextManager[object]:
+        self._port = free_port()
+        configuration = self.folder / "lighttpd.conf"
+        text = _CONFIGURATION.format(folder=self.folder, port=self._port, realm=REALM)
+        configuration.write_text(text, encoding="utf-8")
+        command = [program("lighttpd"), "-D", "-f", str(configuration)]
+        return running(command, log=self.folder / "output.log", answers=self._answers)
 
     def _answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self._port), timeout=2):

@@ -18,12 +18,11 @@ import pytest
 
 from interop.certificate import make_server_certificate
 from interop.cyrus_imap import make_sasldb
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import ServerDidNotStart, enter_on_free_ports, free_port, running
 from interop.people import REALM
 from interop.require import require_peer
 
 _DAEMONS: Final = Path("/usr/lib/postfix/sbin")
-_PORT_ATTEMPTS: Final = 3
 _QUEUES: Final = tuple(
     name.removesuffix(",")
     for name in [
@@ -135,17 +134,10 @@ class Postfix:
             self._certificate = make_server_certificate(self.folder)
             self.ca_file = self._certificate.ca_file
             make_sasldb(self.folder / "sasldb2", self.realm)
-            for attempt in range(1, _PORT_ATTEMPTS + 1):
-                self.port = free_port()
-                self._write()
-                command = [str(_DAEMONS / "master"), "-c", str(self.folder / "etc"), "-d"]
-                try:
-                    cleanup.enter_context(running(command, log=self.folder / "output.log", answers=self._answers))
-                except ServerDidNotStart as error:
-                    if attempt == _PORT_ATTEMPTS:
-                        raise ServerDidNotStart(f"{error}\n{self.log()[-3000:]}") from error
-                else:
-                    break
+            try:
+                enter_on_free_ports(cleanup, self._started)
+            except ServerDidNotStart as error:
+                raise ServerDidNotStart(f"{error}\n{self.log()[-3000:]}") from error
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -159,6 +151,12 @@ class Postfix:
         """Return what Postfix has logged so far."""
         path = self.folder / "log" / "mail.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def _started(self) -> contextlib.AbstractContextManager[object]:
+        self.port = free_port()
+        self._write()
+        command = [str(_DAEMONS / "master"), "-c", str(self.folder / "etc"), "-d"]
+        return running(command, log=self.folder / "output.log", answers=self._answers)
 
     def _write(self) -> None:
         owner = pwd.getpwnam("postfix")

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from interop.certificate import ServerCertificate, make_server_certificate
-from interop.daemon import ServerDidNotStart, free_port, running
+from interop.daemon import ServerDidNotStart, enter_on_free_ports, free_port, running
 from interop.people import ALICE, BOB, PEOPLE, REALM, Person
 from interop.require import program, require_peer
 
@@ -27,7 +27,6 @@ MANY_BASE: Final = f"ou=many,{SUFFIX}"
 
 _SCHEMA_FOLDERS: Final = ("/etc/ldap/schema", "/etc/openldap/schema")
 _MODULE_FOLDERS: Final = ("/usr/lib/ldap", "/usr/lib64/openldap", "/usr/lib/openldap")
-_PORT_ATTEMPTS: Final = 3  # another process may take a free port before slapd does
 
 # LDAPv3 simple bind as nobody, message 1, and the answer "success" (RFC 4511 section 4.2).
 _ANONYMOUS_BIND: Final = bytes.fromhex("300c020101600702010304008000")
@@ -126,7 +125,7 @@ class Slapd:
             self.log_file = self.folder / "slapd.log"
             configuration = self._write_configuration(self._certificate)
             self._load(configuration)
-            self._start(configuration, cleanup)
+            enter_on_free_ports(cleanup, lambda: self._started(configuration))
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -182,20 +181,11 @@ class Slapd:
         if loaded.returncode:
             raise ServerDidNotStart(f"slapadd ended with {loaded.returncode}:\n{loaded.stderr}")
 
-    def _start(self, configuration: Path, cleanup: contextlib.ExitStack) -> None:
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self.port, self.tls_port = free_port(), free_port()
-            listeners = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
-            command = [program("slapd"), "-f", str(configuration), "-h", listeners, "-d", self._debug]
-            try:
-                cleanup.enter_context(
-                    running(command, log=self.log_file, answers=self._answers, environment=self._environment)
-                )
-            except ServerDidNotStart:
-                if attempt == _PORT_ATTEMPTS:
-                    raise
-            else:
-                return
+    def _started(self, configuration: Path) -> contextlib.AbstractContextManager[object]:
+        self.port, self.tls_port = free_port(), free_port()
+        listeners = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
+        command = [program("slapd"), "-f", str(configuration), "-h", listeners, "-d", self._debug]
+        return running(command, log=self.log_file, answers=self._answers, environment=self._environment)
 
     def _answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
