@@ -18,12 +18,13 @@ from typing import Any
 
 from measure import ROUNDS, best_times, repeated
 from saslsspi.accounts import MemoryAuthority
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Event, Request, Side
+from saslsspi.engine.policy import NegotiatePolicy, Policy
+from saslsspi.engine.protection import Protection
+from saslsspi.engine.registry import find_package
 from saslsspi.packages.schannel.certificate import self_signed
 from saslsspi.sspi import CredsspCred, Environment, SchCredentials, WinNTAuthIdentity
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.package import Event, Protection, Request, Side
-from saslsspi.sspi.policy import NegotiatePolicy, Policy
-from saslsspi.sspi.registry import find_package
 from table import microseconds, show
 
 _TARGET = "HTTP/host.example"

@@ -19,11 +19,12 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 
 from measure import best_times, repeated
 from saslsspi.accounts import MemoryAuthority
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Request, Side
+from saslsspi.engine.policy import NegotiatePolicy, Policy
+from saslsspi.engine.protection import Protection
+from saslsspi.engine.registry import find_package
 from saslsspi.sspi import AscReq, Environment, IscReq, WinNTAuthIdentity
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.package import Protection, Request, Side
-from saslsspi.sspi.policy import NegotiatePolicy, Policy
-from saslsspi.sspi.registry import find_package
 from table import microseconds, show, verdict
 
 TARGET = "ldap/ldap.example.test"

@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from saslsspi.accounts import FileAuthority, HtdigestAuthority, MemoryAuthority, MemoryNonceStore
+    from saslsspi.accounts.account import Account
+    from saslsspi.accounts.authority import Authority
+    from saslsspi.accounts.nonces import NonceStore
     from saslsspi.channel_bindings import ChannelBindings
-    from saslsspi.errors import SaslError
-    from saslsspi.sasl.acceptance import Choice, choose, offer
-    from saslsspi.sasl.credentials import Anonymous, Password
-    from saslsspi.sasl.layer import Layer
-    from saslsspi.sasl.mechanism import Mechanism
-    from saslsspi.sasl.security import Security
-    from saslsspi.sasl.session import Client, Pending, Server
-    from saslsspi.sspi.environment import Account, Authority, Environment, NonceStore
-    from saslsspi.sspi.policy import (
+    from saslsspi.engine.environment import Environment
+    from saslsspi.engine.policy import (
         ChannelBindingPolicy,
         CredSspPolicy,
         NegotiatePolicy,
@@ -30,39 +26,46 @@ if TYPE_CHECKING:
         Property,
         Tolerances,
     )
+    from saslsspi.errors import SaslError
+    from saslsspi.sasl.acceptance import Choice, choose, offer
+    from saslsspi.sasl.credentials import Anonymous, Password
+    from saslsspi.sasl.layer import Layer
+    from saslsspi.sasl.mechanism import Mechanism
+    from saslsspi.sasl.security import Security
+    from saslsspi.sasl.session import Client, Pending, Server
     from saslsspi.status import SecurityStatus
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Account": "saslsspi.sspi.environment",
+    "Account": "saslsspi.accounts.account",
     "Anonymous": "saslsspi.sasl.credentials",
-    "Authority": "saslsspi.sspi.environment",
-    "ChannelBindingPolicy": "saslsspi.sspi.policy",
+    "Authority": "saslsspi.accounts.authority",
+    "ChannelBindingPolicy": "saslsspi.engine.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
     "Choice": "saslsspi.sasl.acceptance",
     "Client": "saslsspi.sasl.session",
-    "CredSspPolicy": "saslsspi.sspi.policy",
-    "Environment": "saslsspi.sspi.environment",
+    "CredSspPolicy": "saslsspi.engine.policy",
+    "Environment": "saslsspi.engine.environment",
     "FileAuthority": "saslsspi.accounts",
     "HtdigestAuthority": "saslsspi.accounts",
     "Layer": "saslsspi.sasl.layer",
     "Mechanism": "saslsspi.sasl.mechanism",
     "MemoryAuthority": "saslsspi.accounts",
     "MemoryNonceStore": "saslsspi.accounts",
-    "NegotiatePolicy": "saslsspi.sspi.policy",
-    "NonceStore": "saslsspi.sspi.environment",
-    "NtlmPolicy": "saslsspi.sspi.policy",
-    "NtlmResponses": "saslsspi.sspi.policy",
+    "NegotiatePolicy": "saslsspi.engine.policy",
+    "NonceStore": "saslsspi.accounts.nonces",
+    "NtlmPolicy": "saslsspi.engine.policy",
+    "NtlmResponses": "saslsspi.engine.policy",
     "Password": "saslsspi.sasl.credentials",
     "Pending": "saslsspi.sasl.session",
-    "Policy": "saslsspi.sspi.policy",
-    "Property": "saslsspi.sspi.policy",
+    "Policy": "saslsspi.engine.policy",
+    "Property": "saslsspi.engine.policy",
     "SaslError": "saslsspi.errors",
     "Security": "saslsspi.sasl.security",
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.session",
-    "Tolerances": "saslsspi.sspi.policy",
+    "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
     "offer": "saslsspi.sasl.acceptance",
 }

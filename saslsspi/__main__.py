@@ -27,6 +27,8 @@ COMMANDS: Final = {
 }
 """The commands, each the module of its name in saslsspi.cli, which brings configure(parser) and run(arguments)."""
 
+_ROOMS: Final = {"client": "exchange.client", "server": "exchange.server"}
+
 _INTERRUPTED: Final = 130  # what a shell reports of a program that Ctrl-C ended
 
 
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.print_help(sys.stderr)
             return 2
         parser.parse_args(words[:1])
-    command = importlib.import_module(f"saslsspi.cli.{name}")
+    command = importlib.import_module(f"saslsspi.cli.{_ROOMS.get(name, name)}")
     parser = argparse.ArgumentParser(prog=f"saslsspi {name}", allow_abbrev=False)
     command.configure(parser)
     return _run(command, parser, parser.parse_args(words[1:]))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from saslsspi.entry_points import PluginTable
+from saslsspi.engine.entry_points import PluginTable
 
 
 @contextmanager

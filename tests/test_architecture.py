@@ -21,9 +21,10 @@ FLOORS: list[set[str]] = [
     {"saslsspi.errors"},
     {"saslsspi.der"},
     {"saslsspi.crypto"},
-    {"saslsspi.channel_bindings", "saslsspi.prep", "saslsspi.entry_points"},
-    {"saslsspi.sspi"},
-    {"saslsspi.accounts", "saslsspi.packages"},
+    {"saslsspi.channel_bindings", "saslsspi.prep"},
+    {"saslsspi.accounts"},
+    {"saslsspi.engine"},
+    {"saslsspi.packages", "saslsspi.sspi"},
     {"saslsspi.sasl"},
     {"saslsspi"},  # the public names
     {"saslsspi_mechanisms", "saslsspi.adapters"},

@@ -67,7 +67,7 @@ def test_every_plugin_loads_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     # The libraries of this interpreter, without its (editable) copy of this project.
     (site / "libraries.pth").write_text("\n".join(p for p in sys.path if p.endswith("-packages")))
     code = (
-        "from saslsspi.sasl.registry import MECHANISMS; from saslsspi.sspi.registry import PACKAGES\n"
+        "from saslsspi.sasl.registry import MECHANISMS; from saslsspi.engine.registry import PACKAGES\n"
         "import saslsspi; print(saslsspi.__file__)\n"
         "for table in (MECHANISMS, PACKAGES):\n"
         "    for plugin in table.plugins():\n"

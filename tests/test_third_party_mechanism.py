@@ -15,10 +15,10 @@ from saslsspi.adapters.ldap import Connection
 from saslsspi.adapters.smtp import SaslSMTP
 from saslsspi.errors import LogonDenied, PackageNotFound
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.testbed.imap_server import ImapServer
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
-from saslsspi.testbed.smtp_server import SmtpServer
+from saslsspi.testbed.mail.imap import ImapServer
+from saslsspi.testbed.mail.smtp import SmtpServer
 
 # ldap3 2.9.1 calls it on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
@@ -33,9 +33,9 @@ import secrets
 from saslsspi.errors import InvalidToken, LogonDenied
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, First, Mechanism, ServerExchange
-from saslsspi.sspi.environment import Question, Secret
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
+from saslsspi.engine.environment import Question, Secret
+from saslsspi.engine.package import Outcome
+from saslsspi.engine.policy import Property
 
 
 def answer(password, nonce):

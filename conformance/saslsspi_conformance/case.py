@@ -56,7 +56,7 @@ class Case:
     """One case.
 
     Attributes:
-        name: Module and function: `rfc2831_response.without_username`.
+        name: Module and function: `rfc2831.response.without_username`.
         requirements: The ids, the one that gives it its section first.
         target: Which side is tested.
         accept: The outcomes that are right.
@@ -114,7 +114,7 @@ def _register(
     lenient: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     def add(function: CaseFunction) -> CaseFunction:
-        name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        name = f"{function.__module__.partition('.cases.')[2]}.{function.__name__}"
         assert name not in _CASES, f"two cases are named {name}"
         unknown = [identifier for identifier in requirements if identifier not in catalogue.load()]
         assert requirements, f"{name} names no requirement"
@@ -158,6 +158,6 @@ def all_cases() -> Mapping[str, Case]:
     """Return every case by its name, in the order of the modules and of their text."""
     from saslsspi_conformance import cases
 
-    for module in sorted(pkgutil.iter_modules(cases.__path__), key=lambda module: module.name):
-        importlib.import_module(f"{cases.__name__}.{module.name}")
-    return dict(sorted(_CASES.items(), key=lambda item: item[0].partition(".")[0]))
+    for module in sorted(pkgutil.walk_packages(cases.__path__, f"{cases.__name__}."), key=lambda module: module.name):
+        importlib.import_module(module.name)
+    return dict(sorted(_CASES.items(), key=lambda item: item[0].rpartition(".")[0]))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.prep import trace_prep
 from saslsspi.sasl.credentials import Anonymous
@@ -23,8 +25,6 @@ from saslsspi.sasl.mechanism import (
     ServerParameters,
 )
 from saslsspi.sasl.single_message import SingleMessageClient
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 __all__ = ["ANONYMOUS"]
 

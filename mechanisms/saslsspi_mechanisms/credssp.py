@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.policy import Property
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
-from saslsspi.sspi.policy import Property
 
 __all__ = ["CREDSSP"]
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.authorization import authorize
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.errors import InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.sasl.mechanism import (
     Binding,
@@ -19,10 +23,6 @@ from saslsspi.sasl.mechanism import (
     ServerParameters,
 )
 from saslsspi.sasl.single_message import SingleMessageClient, encode_field
-from saslsspi.sspi.authorization import authorize
-from saslsspi.sspi.environment import Account, Question, Secret
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 __all__ = ["EXTERNAL"]
 

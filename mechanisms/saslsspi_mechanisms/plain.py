@@ -9,8 +9,12 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.scram import deriver_of
 from saslsspi.crypto.scram import client_keys
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.prep import saslprep
 from saslsspi.sasl.credentials import Password
@@ -24,10 +28,6 @@ from saslsspi.sasl.mechanism import (
     ServerParameters,
 )
 from saslsspi.sasl.single_message import SingleMessageClient, encode_field
-from saslsspi.sspi.authorization import authorize
-from saslsspi.sspi.environment import Account, Question, Secret
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 __all__ = ["PLAIN"]
 

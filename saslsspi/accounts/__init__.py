@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from saslsspi.accounts.files import FileAuthority, HtdigestAuthority
 from saslsspi.accounts.memory import MemoryAuthority
+from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import ScramDeriver, derive_scram_keys
-from saslsspi.sspi.nonce_memory import MemoryNonceStore
 
 __all__ = [
     "FileAuthority",

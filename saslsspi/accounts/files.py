@@ -14,10 +14,10 @@ from binascii import unhexlify
 from collections.abc import Mapping
 from pathlib import Path
 
+from saslsspi.accounts.account import Account, Question
 from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.scram import ScramDeriver, parse_scram_keys
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority
-from saslsspi.sspi.environment import Account, Question
 
 __all__ = ["FileAuthority", "HtdigestAuthority"]
 

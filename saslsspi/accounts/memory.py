@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.scram import ScramDeriver
-from saslsspi.sspi.environment import Account, Question, Secret
 
 __all__ = ["MemoryAuthority"]
 

@@ -18,10 +18,11 @@ from hashlib import sha256
 from typing import Final, Self
 from weakref import WeakKeyDictionary
 
+from saslsspi.accounts.account import Account, ScramKeys
+from saslsspi.accounts.authority import Authority
 from saslsspi.crypto.scram import HASHES, client_keys, size_of
 from saslsspi.errors import InvalidParameter
 from saslsspi.prep import saslprep
-from saslsspi.sspi.environment import Account, Authority, ScramKeys
 
 __all__ = ["ScramDeriver", "derive_scram_keys", "deriver_of", "format_scram_keys", "parse_scram_keys"]
 

@@ -17,8 +17,8 @@ from saslsspi.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from saslsspi_conformance.bench import Account
-    from saslsspi_conformance.results import Report, Result
-    from saslsspi_conformance.selection import Selection, Targets
+    from saslsspi_conformance.runner.results import Report, Result
+    from saslsspi_conformance.runner.selection import Selection, Targets
 
 __all__ = ["configure", "run"]
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List, or run and report."""
     if importlib.util.find_spec("pytest") is None:
         raise WrongUsage('the runner is built on pytest: pip install "saslsspi[conformance]"')
-    from saslsspi_conformance.selection import Selection
+    from saslsspi_conformance.runner.selection import Selection
 
     selection = Selection(
         sections=tuple(arguments.section),
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(arguments: argparse.Namespace, selection: Selection) -> int:
-    from saslsspi_conformance.selection import selected
+    from saslsspi_conformance.runner.selection import selected
 
     cases = selected(selection, None)
     target = arguments.target
@@ -129,7 +129,7 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
 @contextlib.contextmanager
 def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
     from saslsspi_conformance.bench import Account
-    from saslsspi_conformance.selection import Targets
+    from saslsspi_conformance.runner.selection import Targets
     from saslsspi_conformance.targets.embedded import itself
     from saslsspi_conformance.targets.ldap import LdapServerTarget
     from saslsspi_conformance.targets.mail import MailServerTarget
@@ -162,7 +162,7 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
 
 
 def _listening(arguments: argparse.Namespace, account: Account) -> contextlib.AbstractContextManager[Targets]:
-    from saslsspi_conformance.targets.listening import Meeting, listening
+    from saslsspi_conformance.targets.listen.base import Meeting, listening
 
     meeting = Meeting(
         account=account,
@@ -174,10 +174,10 @@ def _listening(arguments: argparse.Namespace, account: Account) -> contextlib.Ab
 
 
 def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targets) -> int:
-    from saslsspi_conformance.plugin import RunOptions
-    from saslsspi_conformance.results import exit_status
-    from saslsspi_conformance.run import run as run_cases
-    from saslsspi_conformance.selection import read_expectations
+    from saslsspi_conformance.runner.plugin import RunOptions
+    from saslsspi_conformance.runner.results import exit_status
+    from saslsspi_conformance.runner.run import run as run_cases
+    from saslsspi_conformance.runner.selection import read_expectations
 
     try:
         known = read_expectations(*arguments.expect)
@@ -265,8 +265,8 @@ def _reasoned(result: Result) -> bool:
 
 
 def _write(arguments: argparse.Namespace, report: Report) -> None:
-    from saslsspi_conformance.report_html import as_page
-    from saslsspi_conformance.report_json import as_document
+    from saslsspi_conformance.runner.report_html import as_page
+    from saslsspi_conformance.runner.report_json import as_document
 
     try:
         if arguments.json is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from saslsspi.cli.output import add_json_option, print_json, print_table
-from saslsspi.entry_points import Plugin
+from saslsspi.engine.entry_points import Plugin
+from saslsspi.engine.registry import package_problem
 from saslsspi.sasl.mechanism import LayerChoice, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
-from saslsspi.sspi.registry import package_problem
 
 __all__ = ["configure", "run"]
 

@@ -15,12 +15,20 @@ from pathlib import Path
 from typing import Final
 
 from saslsspi.accounts import FileAuthority, MemoryAuthority
+from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.authority import Authority
 from saslsspi.cli.exit_status import WrongUsage
+from saslsspi.engine.policy import (
+    DEFAULT_POLICY,
+    SSF_UNLIMITED,
+    ChannelBindingPolicy,
+    CredSspPolicy,
+    Policy,
+    Tolerances,
+)
 from saslsspi.errors import SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.sasl.credentials import Password
-from saslsspi.sspi.environment import Account, Authority, Question
-from saslsspi.sspi.policy import DEFAULT_POLICY, SSF_UNLIMITED, ChannelBindingPolicy, CredSspPolicy, Policy, Tolerances
 
 __all__ = [
     "add_account_options",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from saslsspi.cli.output import add_json_option, print_json, print_table
-from saslsspi.entry_points import Plugin
-from saslsspi.sspi.flags import SecurityPackageCapability
-from saslsspi.sspi.package import Package
-from saslsspi.sspi.registry import PACKAGES
+from saslsspi.engine.entry_points import Plugin
+from saslsspi.engine.flags import SecurityPackageCapability
+from saslsspi.engine.package import Package
+from saslsspi.engine.registry import PACKAGES
 
 __all__ = ["configure", "run"]
 

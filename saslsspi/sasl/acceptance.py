@@ -11,13 +11,13 @@ from types import EllipsisType
 from typing import Final, NamedTuple
 
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import ChannelBindingPolicy, Policy, Property
+from saslsspi.engine.registry import package_problem
 from saslsspi.errors import BadBindings, DowngradeDetected, PackageNotFound, QopNotSupported, SecurityQosFailed
 from saslsspi.sasl.credentials import Anonymous, Credentials, Password
 from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import ChannelBindingPolicy, Policy, Property
-from saslsspi.sspi.registry import package_problem
 
 __all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
 

@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Credential, Event, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, IscReq
+from saslsspi.engine.identity import WinNTAuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.policy import Policy
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import UnknownCredentials
 from saslsspi.sasl import credssp_layer, gssapi_layer
 from saslsspi.sasl.credentials import Password
@@ -21,13 +29,6 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.flags import AscReq, IscReq
-from saslsspi.sspi.identity import WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Event, Leg, Outcome, Package, Request, Side
-from saslsspi.sspi.policy import Policy
-from saslsspi.sspi.registry import find_package
 from saslsspi.sspi.sasl_profiles import SaslExchange
 
 __all__ = ["converse", "prepare_client", "prepare_server"]

@@ -9,6 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.authorization import authorize
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, IscReq
+from saslsspi.engine.policy import Policy
 from saslsspi.errors import (
     IncompleteMessage,
     InvalidParameter,
@@ -19,12 +25,6 @@ from saslsspi.errors import (
 from saslsspi.sasl.gssapi_layer import negotiated, permitted_layers
 from saslsspi.sasl.gssapi_messages import LayerChosen, LayerOffer, SecurityLayer
 from saslsspi.sasl.mechanism import ClientExchange, ServerExchange
-from saslsspi.sspi.authorization import authorize
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.flags import AscReq, IscReq
-from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["ChannelClient", "ChannelServer", "context_flags"]
 

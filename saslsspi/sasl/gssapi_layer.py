@@ -11,6 +11,12 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, IscReq
+from saslsspi.engine.policy import Policy, Tolerances
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
 from saslsspi.sasl.gssapi_messages import (
     LARGEST_SIZE,
@@ -21,11 +27,6 @@ from saslsspi.sasl.gssapi_messages import (
     SecurityLayer,
 )
 from saslsspi.sasl.mechanism import ClientExchange, ServerExchange
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.flags import AscReq, IscReq
-from saslsspi.sspi.package import Event, Leg, Outcome, Protection, Request, Side
-from saslsspi.sspi.policy import Policy, Tolerances
 
 __all__ = ["LayerNegotiatingClient", "LayerNegotiatingServer", "context_flags"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final, Self
 
+from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
-from saslsspi.sspi.policy import Tolerances
 
 __all__ = ["LARGEST_SIZE", "NO_LAYER", "QOP_OF_LAYER", "LayerChosen", "LayerOffer", "SecurityLayer"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final, NoReturn
 
+from saslsspi.engine.protection import Octets, Protection
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
-from saslsspi.sspi.package import Octets, Protection
 
 __all__ = ["Deframer", "Layer"]
 

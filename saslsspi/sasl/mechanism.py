@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Outcome, Request
+from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
 from saslsspi.sasl.credentials import Credentials
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Account, Environment, Question
-from saslsspi.sspi.package import Outcome, Request
-from saslsspi.sspi.policy import Policy, Property
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
 __all__ = [

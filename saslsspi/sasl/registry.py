@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.entry_points import PluginTable
+from saslsspi.engine.entry_points import PluginTable
 from saslsspi.errors import PackageNotFound
 from saslsspi.sasl.mechanism import Mechanism
 

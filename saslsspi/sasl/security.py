@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from saslsspi.accounts.account import Account
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.identity import Delegated
 from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.sspi.environment import Account
-from saslsspi.sspi.identity import Delegated
-from saslsspi.sspi.package import Outcome
 
 __all__ = ["Security", "security_of"]
 

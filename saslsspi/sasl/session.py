@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Self
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Policy
 from saslsspi.errors import (
     ContextMisuse,
     InternalError,
@@ -27,9 +33,6 @@ from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
 from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sasl.security import Security, security_of
-from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Account, Authority, Environment, NonceStore, Question
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["Client", "Pending", "Security", "Server"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from saslsspi.engine.exchange import Outcome
 from saslsspi.errors import InvalidParameter, InvalidToken
 from saslsspi.sasl.mechanism import ClientExchange
-from saslsspi.sspi.package import Outcome
 
 __all__ = ["SingleMessageClient", "encode_field"]
 

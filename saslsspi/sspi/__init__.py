@@ -10,8 +10,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from saslsspi.errors import SaslError
-from saslsspi.sspi.attributes import (
+from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.nonces import NonceStore
+from saslsspi.engine.attributes import (
     NEVER,
     SecPkgContext,
     SecPkgContextChannelBindings,
@@ -30,8 +32,7 @@ from saslsspi.sspi.attributes import (
     SecPkgCredNames,
     SecPkgInfo,
 )
-from saslsspi.sspi.buffers import SECBUFFER_VERSION, SecBuffer, SecBufferDesc, SecChannelBindings
-from saslsspi.sspi.channel_attributes import (
+from saslsspi.engine.channel_attributes import (
     SCHANNEL_SHUTDOWN,
     SecPkgContextApplicationProtocol,
     SecPkgContextCertTrustStatus,
@@ -46,9 +47,8 @@ from saslsspi.sspi.channel_attributes import (
     SecPkgContextSessionInfo,
     SecPkgContextUniqueBindings,
 )
-from saslsspi.sspi.environment import Account, Authority, Environment, NonceStore, Question, Secret
-from saslsspi.sspi.export import export_security_context, import_security_context
-from saslsspi.sspi.flags import (
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.flags import (
     AscReq,
     AscRet,
     ChannelBindingsResult,
@@ -69,6 +69,29 @@ from saslsspi.sspi.flags import (
     TargetDataRep,
     WinNTAuthFlags,
 )
+from saslsspi.engine.identity import (
+    AuthIdentity,
+    CredsspCred,
+    Delegated,
+    SchCredentials,
+    WinNTAuthCredentialType,
+    WinNTAuthIdentity,
+    WinNTAuthIdentityPackedCredential,
+)
+from saslsspi.engine.policy import (
+    ChannelBindingPolicy,
+    CredSspPolicy,
+    HttpDigestPolicy,
+    NegotiatePolicy,
+    NtlmPolicy,
+    NtlmResponses,
+    Policy,
+    Property,
+    Tolerances,
+)
+from saslsspi.errors import SaslError
+from saslsspi.sspi.buffers import SECBUFFER_VERSION, SecBuffer, SecBufferDesc, SecChannelBindings
+from saslsspi.sspi.export import export_security_context, import_security_context
 from saslsspi.sspi.functions import (
     accept_security_context,
     acquire_credentials_handle,
@@ -92,27 +115,7 @@ from saslsspi.sspi.handles import (
     CtxtHandle,
     InitializeContextResult,
 )
-from saslsspi.sspi.identity import (
-    AuthIdentity,
-    CredsspCred,
-    Delegated,
-    SchCredentials,
-    WinNTAuthCredentialType,
-    WinNTAuthIdentity,
-    WinNTAuthIdentityPackedCredential,
-)
 from saslsspi.sspi.message_functions import decrypt_message, encrypt_message, make_signature, verify_signature
-from saslsspi.sspi.policy import (
-    ChannelBindingPolicy,
-    CredSspPolicy,
-    HttpDigestPolicy,
-    NegotiatePolicy,
-    NtlmPolicy,
-    NtlmResponses,
-    Policy,
-    Property,
-    Tolerances,
-)
 from saslsspi.sspi.sasl_functions import (
     sasl_accept_security_context,
     sasl_enumerate_profiles,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.flags import SecBufferFlags, SecBufferType
 from saslsspi.errors import BufferTooSmall, InvalidParameter
-from saslsspi.sspi.flags import SecBufferFlags, SecBufferType
 
 __all__ = ["SECBUFFER_VERSION", "SecBuffer", "SecBufferDesc", "SecChannelBindings"]
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TypeVar
 
+from saslsspi.accounts.account import Account
+from saslsspi.accounts.authority import SingleAccount
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import (
-    BufferTooSmall,
-    ContextMisuse,
-    InsufficientMemory,
-    InvalidParameter,
-    InvalidToken,
-    UnsupportedFunction,
-)
-from saslsspi.sspi import stream_buffers
-from saslsspi.sspi.attributes import (
+from saslsspi.engine.attributes import (
     NEVER,
     SecPkgContext,
     SecPkgContextLifespan,
@@ -23,10 +16,10 @@ from saslsspi.sspi.attributes import (
     SecPkgCredNames,
     SecPkgInfo,
 )
-from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
-from saslsspi.sspi.context import SecurityContext, State
-from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Account, Environment, SingleAccount
-from saslsspi.sspi.flags import (
+from saslsspi.engine.context import SecurityContext, State
+from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.flags import (
     AscReq,
     AscRet,
     CredentialUse,
@@ -36,6 +29,18 @@ from saslsspi.sspi.flags import (
     SecurityPackageCapability,
     TargetDataRep,
 )
+from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.engine.registry import PACKAGES, find_package
+from saslsspi.errors import (
+    BufferTooSmall,
+    ContextMisuse,
+    InsufficientMemory,
+    InvalidParameter,
+    InvalidToken,
+    UnsupportedFunction,
+)
+from saslsspi.sspi import stream_buffers
+from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.handles import (
     STATUS_OF_EVENT,
     AcceptContextResult,
@@ -44,9 +49,6 @@ from saslsspi.sspi.handles import (
     CtxtHandle,
     InitializeContextResult,
 )
-from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Event, Leg, Request, Side
-from saslsspi.sspi.registry import PACKAGES, find_package
 
 __all__ = [
     "accept_security_context",

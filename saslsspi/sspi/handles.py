@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from saslsspi.engine.context import SecurityContext, State
+from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Credential, Event, Leg, Side
+from saslsspi.engine.flags import AscRet, IscRet, SaslOption
+from saslsspi.engine.package import Package
 from saslsspi.errors import ContextMisuse, NoCredentials
-from saslsspi.sspi.context import SecurityContext, State
-from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.sspi.flags import AscRet, IscRet, SaslOption
-from saslsspi.sspi.package import Credential, Event, Leg, Package, Side
 from saslsspi.sspi.sasl_profiles import SaslExchange
 from saslsspi.status import SecurityStatus
 

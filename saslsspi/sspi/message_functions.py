@@ -6,13 +6,12 @@ place. Buffer types are compared by equality, READONLY buffers are left alone.
 
 from __future__ import annotations
 
+from saslsspi.engine.flags import QopFlags, SecBufferType
+from saslsspi.engine.protection import Numbering, Part, Protection, RequestProtection
 from saslsspi.errors import BufferTooSmall, InvalidParameter, InvalidToken, MessageAltered, QopNotSupported
 from saslsspi.sspi import stream_buffers
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
-from saslsspi.sspi.flags import QopFlags, SecBufferType
 from saslsspi.sspi.handles import CtxtHandle
-from saslsspi.sspi.package import Numbering, Part, Protection
-from saslsspi.sspi.request_protection import RequestProtection
 
 __all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
 

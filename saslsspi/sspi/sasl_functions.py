@@ -14,6 +14,24 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
+from saslsspi.accounts.account import Question
+from saslsspi.engine.attributes import NEVER, SecPkgContextLifespan, SecPkgInfo
+from saslsspi.engine.context import SecurityContext, State
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Event, Leg, Outcome, Side
+from saslsspi.engine.flags import (
+    AscReq,
+    AscRet,
+    IscReq,
+    IscRet,
+    SaslAuthzidState,
+    SaslOption,
+    SecBufferType,
+    TargetDataRep,
+)
+from saslsspi.engine.package import Package
+from saslsspi.engine.policy import SSF_UNLIMITED, Policy
+from saslsspi.engine.registry import PACKAGES
 from saslsspi.errors import (
     ContextMisuse,
     InternalError,
@@ -26,25 +44,9 @@ from saslsspi.errors import (
     SecurityQosFailed,
     UnsupportedFunction,
 )
-from saslsspi.sspi.attributes import NEVER, SecPkgContextLifespan, SecPkgInfo
 from saslsspi.sspi.buffers import SecBufferDesc
-from saslsspi.sspi.context import SecurityContext, State
-from saslsspi.sspi.environment import Environment, Question
-from saslsspi.sspi.flags import (
-    AscReq,
-    AscRet,
-    IscReq,
-    IscRet,
-    SaslAuthzidState,
-    SaslOption,
-    SecBufferType,
-    TargetDataRep,
-)
 from saslsspi.sspi.functions import check_data_rep, deliver, request_of
 from saslsspi.sspi.handles import STATUS_OF_EVENT, AcceptContextResult, CredHandle, CtxtHandle, InitializeContextResult
-from saslsspi.sspi.package import Event, Leg, Outcome, Package, Side
-from saslsspi.sspi.policy import SSF_UNLIMITED, Policy
-from saslsspi.sspi.registry import PACKAGES
 from saslsspi.sspi.sasl_profiles import PROFILES, SaslExchange, SaslProfile
 
 __all__ = [

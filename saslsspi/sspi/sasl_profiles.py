@@ -8,12 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Final
 
-from saslsspi.entry_points import PluginTable
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.entry_points import PluginTable
+from saslsspi.engine.exchange import Outcome, Request
+from saslsspi.engine.policy import Policy
 from saslsspi.errors import UnsupportedFunction
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.package import Outcome, Request
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["PROFILES", "SaslExchange", "SaslProfile"]
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Leg, Request, Side
+from saslsspi.engine.flags import SecBufferType
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import BufferTooSmall, IncompleteMessage, InvalidParameter, InvalidToken, SaslError
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.flags import SecBufferType
-from saslsspi.sspi.package import Leg, Protection, Request, Side
 from saslsspi.status import SecurityStatus
 
 __all__ = ["advance", "decrypt", "encrypt"]

@@ -13,13 +13,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Side
+from saslsspi.engine.flags import AscRet
+from saslsspi.engine.identity import Delegated
 from saslsspi.errors import ContextMisuse, NoImpersonation
-from saslsspi.sspi.attributes import SecPkgContextNames
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.flags import AscRet
 from saslsspi.sspi.handles import CtxtHandle
-from saslsspi.sspi.identity import Delegated
-from saslsspi.sspi.package import Side
 
 __all__ = [
     "ImpersonationLevel",

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from saslsspi import Account, Authority, FileAuthority, MemoryAuthority
 from saslsspi.accounts import ScramDeriver, derive_scram_keys, scram
+from saslsspi.accounts.account import Question, ScramKeys, Secret
+from saslsspi.accounts.authority import SingleAccount
 from saslsspi.accounts.scram import deriver_of, format_scram_keys, parse_scram_keys
 from saslsspi.errors import InvalidParameter
-from saslsspi.sspi.environment import Question, ScramKeys, Secret, SingleAccount
 from scripted_scram import SALT, iterated
 
 WRITTEN = (  # of the password "builder"

@@ -20,10 +20,10 @@ from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
 from saslsspi.testbed import loopback
-from saslsspi.testbed.imap_server import ImapServer
-from saslsspi.testbed.mail_server import Authenticated, MailServer
-from saslsspi.testbed.pop3_server import Pop3Server
-from saslsspi.testbed.smtp_server import SmtpServer
+from saslsspi.testbed.mail.imap import ImapServer
+from saslsspi.testbed.mail.pop3 import Pop3Server
+from saslsspi.testbed.mail.server import Authenticated, MailServer
+from saslsspi.testbed.mail.smtp import SmtpServer
 
 TIMEOUT = 10
 REALM = "example.test"

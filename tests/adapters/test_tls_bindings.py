@@ -9,7 +9,7 @@ import pytest
 
 from pair import authenticate
 from saslsspi import Client, MemoryAuthority, Password, Policy, Server, offer
-from saslsspi.adapters.tls_bindings import tls_bindings
+from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.testbed.certificates import Certificates, make_certificates
 
 

@@ -9,7 +9,7 @@ from saslsspi import MemoryAuthority
 from saslsspi.__main__ import main
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.testbed.certificates import Certificates, make_certificates
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
 
 # ldap3 2.9.1 calls it on Python 3.11.

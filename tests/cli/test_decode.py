@@ -9,7 +9,7 @@ import pytest
 
 import vector_files
 from saslsspi.__main__ import main
-from saslsspi.cli.decoders.recognition import decode
+from saslsspi.cli.decode.recognition import decode
 from saslsspi.der import application, context, element, encode_oid, integer, octet_string, sequence
 from saslsspi.packages.negotiate.messages import NegTokenInit, mech_type_list
 

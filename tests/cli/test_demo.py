@@ -4,7 +4,8 @@ import pytest
 
 from saslsspi import Password
 from saslsspi.__main__ import main
-from saslsspi.cli import demo_ldap, demo_mail
+from saslsspi.cli.demo import ldap as demo_ldap
+from saslsspi.cli.demo import mail as demo_mail
 
 # ldap3 2.9.1 calls it on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")

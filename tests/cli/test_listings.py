@@ -8,7 +8,7 @@ import pytest
 from saslsspi.__main__ import COMMANDS, main
 from saslsspi.cli import mechanisms, packages
 from saslsspi.cli.output import print_table
-from saslsspi.entry_points import Plugin
+from saslsspi.engine.entry_points import Plugin
 
 TREE = Path(__file__).resolve().parents[2]
 

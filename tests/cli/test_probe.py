@@ -10,7 +10,7 @@ import saslsspi
 from adapters.mail_world import IMAP, POP3, REALM, SMTP, MailProtocol, certificate, serving
 from saslsspi.__main__ import main
 from saslsspi.testbed import loopback
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi_conformance.probe.policy import ProbePolicy
 
 WEAK: dict[str, Any] = {

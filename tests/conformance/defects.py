@@ -87,9 +87,9 @@ def finders(defect: Defect) -> list[str]:
 
 
 def failing(requirement: str) -> list[str]:
-    from saslsspi_conformance.plugin import RunOptions
-    from saslsspi_conformance.run import run
-    from saslsspi_conformance.selection import Selection, selected
+    from saslsspi_conformance.runner.plugin import RunOptions
+    from saslsspi_conformance.runner.run import run
+    from saslsspi_conformance.runner.selection import Selection, selected
     from saslsspi_conformance.targets.embedded import itself
 
     selection = Selection(requirements=(requirement,))

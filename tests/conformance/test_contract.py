@@ -6,11 +6,11 @@ import pytest
 
 import saslsspi
 from saslsspi import Property
+from saslsspi.engine.exchange import Outcome
 from saslsspi.sasl.mechanism import First, Mechanism, ServerExchange, ServerParameters
 from saslsspi.sasl.single_message import SingleMessageClient
-from saslsspi.sspi.package import Outcome
 from saslsspi_conformance.contract import MechanismContract
-from saslsspi_conformance.players import gss_stand_in
+from saslsspi_conformance.peers.gss import stand_in as gss_stand_in
 
 _ALICE = saslsspi.Password("alice", "wonderland")
 _ACCOUNTS = saslsspi.MemoryAuthority({"alice": "wonderland"})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saslsspi.packages.digest.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import Challenge
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
 from saslsspi_conformance.probe.findings import Finding, Level, worst
 from saslsspi_conformance.probe.policy import ProbePolicy

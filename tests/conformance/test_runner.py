@@ -8,9 +8,9 @@ from saslsspi_conformance.bench import Step, Transcript
 from saslsspi_conformance.case import Case, all_cases
 from saslsspi_conformance.catalogue import Basis, Level
 from saslsspi_conformance.outcome import Outcome, Plays, Seen
-from saslsspi_conformance.plugin import ConformancePlugin, RunOptions
-from saslsspi_conformance.results import Result, Verdict, exit_status, judge
-from saslsspi_conformance.selection import Selection, Targets
+from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
+from saslsspi_conformance.runner.results import Result, Verdict, exit_status, judge
+from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.targets.embedded import itself
 
 
@@ -18,9 +18,9 @@ def case(name: str) -> Case:
     return all_cases()[name]
 
 
-MUST = case("rfc2831_response.username_twice")
-SHOULD = case("rfc2831_response.wrong_host")
-DERIVED = case("rfc2831_response.without_nc")
+MUST = case("rfc2831.response.username_twice")
+SHOULD = case("rfc2831.response.wrong_host")
+DERIVED = case("rfc2831.response.without_nc")
 
 
 def test_the_cases_of_this_file_are_what_they_are_taken_for() -> None:
@@ -71,9 +71,9 @@ def test_a_transcript_masks_the_secret_in_whatever_charset(encoding: str) -> Non
 def test_a_protocol_that_is_absent_is_a_reason_and_not_silence() -> None:
     targets = Targets(name="none", absent={(Plays.SERVER, "smtp"): "it is an extra"})
     plugin = ConformancePlugin(targets, Selection(), RunOptions(), lambda result: None)
-    found = plugin.perform(case("mail.smtp_cancel"))
+    found = plugin.perform(case("mail.server.smtp_cancel"))
     assert (found.verdict, found.detail) == (Verdict.NOT_APPLICABLE, "it is an extra")
-    assert list(plugin.cases("ldap")) == []
+    assert list(plugin.cases("ldap.server")) == []
 
 
 def test_a_case_that_fails_itself_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from packages.credssp.ours import DELEGATE, TELLS, TOLD, client_sends, logged_on
 from packages.schannel.stream import Side, outbound
 from pair import authenticate, carry
 from saslsspi import Client, CredSspPolicy, MemoryAuthority, NegotiatePolicy, Policy, Server, errors, sspi
+from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.packages.credssp.credentials import PasswordCredentials
 from saslsspi.sspi import CredsspCred, Environment, IscReq, IscRet, WinNTAuthIdentity
-from saslsspi.sspi.policy import PublicKeyLeg
 
 pytestmark = pytest.mark.interop
 TARGET = "ldap/localhost"

@@ -16,9 +16,9 @@ from interop.require import program, require_peer
 from interop.wsgi_server import WsgiServer
 from packages.credssp.ours import server_side
 from saslsspi import MemoryAuthority, Policy, sspi
-from saslsspi.adapters.http_acceptor import HttpAcceptor, HttpUser
-from saslsspi.adapters.http_asgi import AsgiAuthentication
-from saslsspi.adapters.http_wsgi import WsgiAuthentication
+from saslsspi.adapters.asgi import AsgiAuthentication
+from saslsspi.adapters.http import HttpAcceptor, HttpUser
+from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.sspi import CredsspCred, Environment, HttpDigestPolicy, SchannelProtocol, SchCredentials
 
 pytestmark = pytest.mark.interop

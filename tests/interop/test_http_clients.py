@@ -31,8 +31,8 @@ from saslsspi import (
     Policy,
     sspi,
 )
-from saslsspi.adapters.http_acceptor import HttpAcceptor
-from saslsspi.adapters.http_wsgi import WsgiAuthentication
+from saslsspi.adapters.http import HttpAcceptor
+from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.errors import ContextMisuse, MessageAltered, MutualAuthFailed, SaslError
 from saslsspi.sspi import Environment, HttpDigestPolicy
 
@@ -41,8 +41,8 @@ require_peer("requests", "httpx")
 import httpx  # noqa: E402
 import requests  # noqa: E402
 
-from saslsspi.adapters.http_httpx import HttpxAuth  # noqa: E402
-from saslsspi.adapters.http_requests import HttpAuth  # noqa: E402
+from saslsspi.adapters.httpx import HttpxAuth  # noqa: E402
+from saslsspi.adapters.requests import HttpAuth  # noqa: E402
 
 pytestmark = pytest.mark.interop
 

@@ -24,8 +24,8 @@ from interop.ldap_client import (
 from interop.people import ALICE, PEOPLE, Person
 from interop.slapd import Slapd
 from saslsspi import Password, Policy
-from saslsspi.adapters.ldap import BindRefused, Connection
-from saslsspi.adapters.ldap_pool import ConnectionPool
+from saslsspi.adapters.ldap import ConnectionPool
+from saslsspi.adapters.ldap.connection import BindRefused, Connection
 from saslsspi.errors import LogonDenied, NoImpersonation, PackageNotFound, QopNotSupported, SecurityQosFailed
 
 pytestmark = [

@@ -26,8 +26,8 @@ from interop.people import PEOPLE
 from interop.proxy import Cutter, Network, Proxy, Shredder
 from interop.slapd import Slapd
 from saslsspi import Password
-from saslsspi.adapters.ldap import BindRefused, Connection
-from saslsspi.adapters.ldap_pool import ConnectionPool
+from saslsspi.adapters.ldap import ConnectionPool
+from saslsspi.adapters.ldap.connection import BindRefused, Connection
 
 pytestmark = pytest.mark.interop
 

@@ -11,7 +11,7 @@ from interop.ldap_tools import LdapTool
 from interop.people import ALICE, BOB, HANAKO, JOERG, PEOPLE, REALM, Person
 from interop.require import require_peer
 from saslsspi import Account, MemoryAuthority, Policy, Tolerances
-from saslsspi.testbed.ldap_server import Bound, LdapServer
+from saslsspi.testbed.ldap.server import Bound, LdapServer
 from saslsspi.testbed.loopback import running
 from testbed.tls_fixtures import Tls, make_tls
 

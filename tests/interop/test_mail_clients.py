@@ -12,7 +12,7 @@ from interop.certificate import ServerCertificate, make_server_certificate
 from interop.mail_tools import curl, cyrus_test, gsasl
 from interop.people import ALICE, PEOPLE, Person
 from saslsspi.testbed import loopback
-from saslsspi.testbed.mail_server import Authenticated, MailServer
+from saslsspi.testbed.mail.server import Authenticated, MailServer
 
 pytestmark = pytest.mark.interop
 

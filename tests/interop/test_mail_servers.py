@@ -12,8 +12,8 @@ from interop.cyrus_imap import CyrusImap, expect_a_layer_in_time
 from interop.dovecot import Dovecot
 from interop.people import ALICE, PEOPLE, Person
 from interop.postfix import Postfix
-from saslsspi.adapters.mail_stream import ImapLines, authenticate_stream
-from saslsspi.adapters.smtp_asyncio import SaslAsyncSMTP
+from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
+from saslsspi.adapters.mail.asyncio_stream import ImapLines, authenticate_stream
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import AlgorithmMismatch, LogonDenied, PackageNotFound, QopNotSupported, SaslError
 

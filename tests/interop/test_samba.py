@@ -10,7 +10,7 @@ from interop.people import ALICE, JOERG, Person
 from interop.require import require_peer
 from interop.samba import Samba
 from saslsspi import ChannelBindingPolicy, NegotiatePolicy, Password, Policy, Security
-from saslsspi.adapters.ldap import BindRefused, Connection
+from saslsspi.adapters.ldap.connection import BindRefused, Connection
 from saslsspi.errors import BadBindings, LogonDenied, SecurityQosFailed
 
 pytestmark = [

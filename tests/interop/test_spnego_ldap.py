@@ -15,7 +15,7 @@ from interop.slapd import Slapd
 from saslsspi import MemoryAuthority, NegotiatePolicy, Password, Policy, Security
 from saslsspi.adapters.ldap import Connection
 from saslsspi.testbed import loopback
-from saslsspi.testbed.ldap_server import Bound, LdapServer
+from saslsspi.testbed.ldap.server import Bound, LdapServer
 
 pytestmark = pytest.mark.interop
 

@@ -24,10 +24,10 @@ from saslsspi import (
 )
 from saslsspi.__main__ import main
 from saslsspi.adapters.ldap import Connection
+from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.packages.credssp.credentials import PasswordCredentials
 from saslsspi.sasl.registry import find_mechanism
-from saslsspi.sspi.policy import PublicKeyLeg
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
 
 PEOPLE = MemoryAuthority([Account(username="alice", password="wonderland", may_act_as=frozenset({"bob"}))])

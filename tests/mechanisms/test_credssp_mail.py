@@ -10,7 +10,7 @@ import pytest
 import saslsspi
 from adapters.mail_world import ALICE, MESSAGE, PROTOCOLS, MailProtocol, leave, move_message, serving
 from saslsspi import CredSspPolicy, NegotiatePolicy, Policy, errors
-from saslsspi.adapters.mail_dialogue import MAX_MESSAGE
+from saslsspi.adapters.mail.dialogue import MAX_MESSAGE
 from saslsspi.packages.schannel.certificate import self_signed
 from saslsspi.sasl import credssp_layer
 

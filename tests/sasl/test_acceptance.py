@@ -15,11 +15,11 @@ from saslsspi import (
     choose,
     offer,
 )
+from saslsspi.engine.exchange import Outcome
 from saslsspi.errors import BadBindings, DowngradeDetected, PackageNotFound, QopNotSupported, SecurityQosFailed
 from saslsspi.sasl.acceptance import check_outcome, check_permitted, objection
 from saslsspi.sasl.mechanism import Binding, First
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.sspi.package import Outcome
 
 BINDINGS = ChannelBindings.tls_unique(b"finished-msg")
 ALICE = Password("alice", "wonderland")

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saslsspi import Account, Policy, SaslError, Tolerances
+from saslsspi.accounts.account import Question, Secret
+from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import IscReq
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
 from saslsspi.sasl.gssapi_layer import LayerNegotiatingClient, LayerNegotiatingServer, context_flags
 from saslsspi.sasl.gssapi_messages import LayerChosen, LayerOffer, SecurityLayer
-from saslsspi.sspi.environment import Question, Secret
-from saslsspi.sspi.flags import IscReq
-from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
 
 NONE, INTEGRITY, CONFIDENTIALITY = SecurityLayer.NONE, SecurityLayer.INTEGRITY, SecurityLayer.CONFIDENTIALITY
 STRICT = Policy(tolerances=Tolerances.NONE)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saslsspi import Layer
+from saslsspi.engine.attributes import SecPkgContextSizes
+from saslsspi.engine.protection import Octets, Protection
 from saslsspi.errors import ContextMisuse, InvalidToken, MessageAltered, OutOfSequence
 from saslsspi.sasl.layer import Deframer
-from saslsspi.sspi.attributes import SecPkgContextSizes
-from saslsspi.sspi.package import Octets, Protection
 from saslsspi.status import SecurityStatus
 
 

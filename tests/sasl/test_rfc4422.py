@@ -14,6 +14,9 @@ from saslsspi import (
     Server,
     errors,
 )
+from saslsspi.accounts.account import Question
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.sasl.layer import Deframer, Layer
 from saslsspi.sasl.mechanism import (
     ClientExchange,
@@ -23,9 +26,6 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
-from saslsspi.sspi.environment import Question
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 HOST = "mail.example.test"
 ACCOUNTS = [

@@ -7,6 +7,9 @@ import pytest
 from packages.digest.ours import joined, new_client, new_server
 from pair import To, authenticate, tampered
 from saslsspi import Client, Password, Pending, Policy, Server
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.errors import (
     ContextMisuse,
     InternalError,
@@ -24,9 +27,6 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 
 class _ToyClient(ClientExchange):

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
+from saslsspi.engine.context import TRANSITIONS, State, next_state
+from saslsspi.engine.exchange import Event
 from saslsspi.errors import ContextMisuse
-from saslsspi.sspi.context import TRANSITIONS, State, next_state
-from saslsspi.sspi.package import Event
 
 OPEN = {
     Event.CONTINUE: State.NEGOTIATING,

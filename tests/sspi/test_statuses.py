@@ -9,7 +9,7 @@ import pytest
 
 from packages.schannel import stream
 from saslsspi import errors, sspi
-from saslsspi.packages.digest.http_algorithms import ALGORITHMS
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.sspi import AscReq, Environment, ImpersonationLevel, IscReq, SecurityStatus
 from sspi_context import PEOPLE, SEAL, TARGET, Context, client_credential, run, server_credential

@@ -7,14 +7,14 @@ import pytest
 
 from plugin_distribution import installed
 from saslsspi import errors, sspi
+from saslsspi.engine.registry import PACKAGES
 from saslsspi.sspi import SecBuffer, SecBufferDesc, SecBufferType, SecurityStatus
-from saslsspi.sspi.registry import PACKAGES
 from sspi_program import Acceptor, Initiator, inbound, outbound
 
 SOURCE = """
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.flags import SecurityPackageCapability
-from saslsspi.sspi.package import Credential, Event, Exchange, Leg, Outcome, Package
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.flags import SecurityPackageCapability
+from saslsspi.engine.package import Credential, Event, Exchange, Leg, Outcome, Package
 
 
 class Nothing(Credential):

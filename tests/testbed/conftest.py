@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from saslsspi import Policy
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import ldap_server
 from testbed.raw_ldap import RawLdap
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from saslsspi import Account, MemoryAuthority
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
 
 REALM: Final = "example.test"

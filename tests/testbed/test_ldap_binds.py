@@ -8,7 +8,7 @@ import pytest
 
 from saslsspi import Policy
 from saslsspi.der import element, integer, octet_string, sequence
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import ALICE_DN, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_CREDENTIALS,

@@ -9,7 +9,7 @@ import pytest
 
 from saslsspi import Policy
 from saslsspi.der import context, element, enumerated, integer, octet_string, sequence
-from saslsspi.testbed.ldap_server import LdapServer, Limits
+from saslsspi.testbed.ldap.server import LdapServer, Limits
 from testbed.ldap_fixtures import ALICE_DN, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     DISCONNECTION,

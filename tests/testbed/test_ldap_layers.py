@@ -8,7 +8,7 @@ import time
 import pytest
 
 from saslsspi import Client, Password, Policy, Server
-from saslsspi.testbed.ldap_server import LdapServer, Limits
+from saslsspi.testbed.ldap.server import LdapServer, Limits
 from testbed.ldap_fixtures import ALICE_DN, ENTRIES, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_CREDENTIALS,

@@ -3,7 +3,7 @@
 import pytest
 
 from saslsspi.errors import InvalidParameter
-from saslsspi.testbed.ldap_names import leaf, parse_name
+from saslsspi.testbed.ldap.names import leaf, parse_name
 
 
 @pytest.mark.parametrize(

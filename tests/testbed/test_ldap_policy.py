@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from saslsspi import Account, MemoryAuthority, Policy, Property
+from saslsspi.accounts.account import Question
 from saslsspi.errors import NoAuthenticatingAuthority
-from saslsspi.sspi.environment import Question
-from saslsspi.testbed.ldap_server import Bound, Limits
+from saslsspi.testbed.ldap.server import Bound, Limits
 from testbed.ldap_fixtures import ACCOUNTS, ALICE_DN, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     CONFIDENTIALITY,

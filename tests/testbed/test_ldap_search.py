@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from saslsspi.der import context, element, octet_string, sequence
-from saslsspi.testbed.ldap_server import LdapServer, Limits
+from saslsspi.testbed.ldap.server import LdapServer, Limits
 from testbed.ldap_fixtures import ENTRIES, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_DN,

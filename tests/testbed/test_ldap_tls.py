@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from saslsspi import Policy
-from saslsspi.testbed.ldap_server import LdapServer
+from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import ALICE_DN, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_CREDENTIALS,

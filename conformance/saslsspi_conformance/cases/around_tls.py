@@ -9,8 +9,8 @@ from cryptography import x509
 
 from saslsspi_conformance.bench import Bench, Setting
 from saslsspi_conformance.case import DELIVERED, HOLDS, SUCCESS, NotApplicable, Outcome, Seen, against_server, holds
-from saslsspi_conformance.players.digest_client import DigestClient
-from saslsspi_conformance.players.scram_ends import ScramClient
+from saslsspi_conformance.peers.digest.client import DigestClient
+from saslsspi_conformance.peers.scram_ends import ScramClient
 from saslsspi_conformance.targets.ldap import LdapConversation
 from saslsspi_conformance.targets.mail import MailConversation
 

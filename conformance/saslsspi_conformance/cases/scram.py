@@ -17,7 +17,7 @@ from saslsspi_conformance.case import (
     against_server,
     holds,
 )
-from saslsspi_conformance.players.scram_ends import ScramClient, ScramServer, fields
+from saslsspi_conformance.peers.scram_ends import ScramClient, ScramServer, fields
 
 _BOUND = Setting(bindings=b"h" * 32)
 _PLUS = b"p=tls-server-end-point,,"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from saslsspi.packages.digest.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import Challenge
 from saslsspi_conformance.probe.findings import Finding, Level
 
 __all__ = ["judge_challenge", "judge_nonces"]

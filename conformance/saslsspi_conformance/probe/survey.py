@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from saslsspi.errors import InvalidToken
-from saslsspi.packages.digest.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import Challenge
 from saslsspi_conformance.bench import Setting, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces

@@ -16,7 +16,7 @@ from saslsspi.testbed import loopback
 from saslsspi.testbed.certificates import make_certificates
 from saslsspi_conformance.bench import ClientTarget, ServerTarget
 from saslsspi_conformance.outcome import Plays
-from saslsspi_conformance.selection import Targets
+from saslsspi_conformance.runner.selection import Targets
 from saslsspi_conformance.targets.ldap import LdapServerTarget
 from saslsspi_conformance.targets.mail import MailServerTarget
 from saslsspi_conformance.targets.memory import OWN, MemoryClientTarget, MemoryServerTarget, own_accounts
@@ -94,9 +94,9 @@ def _certificate(folder: Path) -> _Certificate:
 
 
 def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, Any]:
-    from saslsspi.testbed.imap_server import ImapServer
-    from saslsspi.testbed.ldap_server import LdapServer
-    from saslsspi.testbed.pop3_server import Pop3Server
+    from saslsspi.testbed.ldap.server import LdapServer
+    from saslsspi.testbed.mail.imap import ImapServer
+    from saslsspi.testbed.mail.pop3 import Pop3Server
 
     given: dict[str, Any] = {
         "authority": saslsspi.MemoryAuthority(own_accounts()),
@@ -112,7 +112,7 @@ def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, An
         "pop3": Pop3Server(**given, bindings=bindings),
     }
     try:
-        from saslsspi.testbed.smtp_server import SmtpServer
+        from saslsspi.testbed.mail.smtp import SmtpServer
     except ImportError:  # aiosmtpd is an extra
         return servers
     return {**servers, "smtp": SmtpServer(**given, bindings=bindings, auth_required=not policy.allow_plaintext)}

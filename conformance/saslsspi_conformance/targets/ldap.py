@@ -5,8 +5,8 @@ from __future__ import annotations
 from saslsspi.errors import SaslError
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
-from saslsspi_conformance.players import ldap_messages as ldap
-from saslsspi_conformance.players.ldap_messages import LdapAnswer
+from saslsspi_conformance.peers import ldap_messages as ldap
+from saslsspi_conformance.peers.ldap_messages import LdapAnswer
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
 __all__ = ["LdapConversation", "LdapServerTarget"]

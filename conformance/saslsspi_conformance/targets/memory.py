@@ -13,7 +13,7 @@ from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
 from saslsspi_conformance.outcome import Outcome
-from saslsspi_conformance.players import gss_stand_in
+from saslsspi_conformance.peers.gss import stand_in as gss_stand_in
 
 __all__ = [
     "OTHER",

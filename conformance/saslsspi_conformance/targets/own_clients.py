@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from saslsspi.errors import SaslError
 from saslsspi_conformance.bench import ClientTarget, Setting
-from saslsspi_conformance.targets.listen_ldap import LdapClientTarget
-from saslsspi_conformance.targets.listen_mail import MailClientTarget
-from saslsspi_conformance.targets.listening import Meeting
+from saslsspi_conformance.targets.listen.base import Meeting
+from saslsspi_conformance.targets.listen.ldap import LdapClientTarget
+from saslsspi_conformance.targets.listen.mail import MailClientTarget
 from saslsspi_conformance.targets.memory import OWN, credentials_of, policy_of
 
 __all__ = ["own_clients"]

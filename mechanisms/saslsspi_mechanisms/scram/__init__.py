@@ -10,9 +10,9 @@ from functools import partial
 from typing import Final
 
 from saslsspi.crypto.scram import size_of
+from saslsspi.engine.policy import Property
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
-from saslsspi.sspi.policy import Property
 from saslsspi_mechanisms.scram.client import ScramClient
 from saslsspi_mechanisms.scram.server import ScramServer
 from saslsspi_mechanisms.scram.variant import Variant

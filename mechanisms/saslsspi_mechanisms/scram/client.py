@@ -13,6 +13,8 @@ from hmac import compare_digest
 from typing import Final
 
 from saslsspi.crypto.scram import client_keys, client_proof, server_signature
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
     BadBindings,
     DowngradeDetected,
@@ -26,8 +28,6 @@ from saslsspi.prep import saslprep
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
 from saslsspi.sasl.single_message import encode_field
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import ChannelBindingPolicy
 from saslsspi_mechanisms.scram.failures import error_of
 from saslsspi_mechanisms.scram.messages import (
     BindingFlag,

@@ -12,8 +12,12 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question, ScramKeys, Secret
+from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.scram import deriver_of
 from saslsspi.crypto.scram import proof_holds, server_signature, size_of
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
     BadBindings,
     ContextMisuse,
@@ -24,10 +28,6 @@ from saslsspi.errors import (
 )
 from saslsspi.prep import saslprep
 from saslsspi.sasl.mechanism import ServerExchange, ServerParameters
-from saslsspi.sspi.authorization import authorize
-from saslsspi.sspi.environment import Account, Question, ScramKeys, Secret
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import ChannelBindingPolicy
 from saslsspi_mechanisms.scram.failures import ServerError
 from saslsspi_mechanisms.scram.messages import BindingFlag, ClientFinal, ClientFirst, ServerFinal, ServerFirst
 from saslsspi_mechanisms.scram.variant import Variant

@@ -6,6 +6,11 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
+from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import IscReq, IscRet
+from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.errors import (
     InvalidParameter,
     InvalidToken,
@@ -22,11 +27,6 @@ from saslsspi.packages.credssp.delegation import check_proof, check_target
 from saslsspi.packages.credssp.exchange import CredsspExchange
 from saslsspi.packages.credssp.failures import failure_of
 from saslsspi.packages.credssp.messages import NONCE_SIZE, TSRequest
-from saslsspi.sspi.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.flags import IscReq, IscRet
-from saslsspi.sspi.package import Event, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import PublicKeyLeg
 
 __all__ = ["CredsspClient"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.flags import CredentialKind
+from saslsspi.engine.identity import AuthIdentity, CredsspCred, SchCredentials, WinNTAuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.policy import CredSspPolicy, Policy
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import NoCredentials
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import CredentialKind
-from saslsspi.sspi.identity import AuthIdentity, CredsspCred, SchCredentials, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Package, Side
-from saslsspi.sspi.policy import CredSspPolicy, Policy
-from saslsspi.sspi.registry import find_package
 
 __all__ = ["CredsspCredential", "acquire"]
 

@@ -11,9 +11,9 @@ from typing import Annotated, Final, Self
 
 from cryptography.hazmat import asn1
 
+from saslsspi.engine.identity import Delegated
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.credssp.messages import decode, encode
-from saslsspi.sspi.identity import Delegated
 
 __all__ = [
     "EMPTY",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from saslsspi.engine.flags import CredentialKind
+from saslsspi.engine.policy import CredSspPolicy
 from saslsspi.errors import DelegationPolicy, PolicyNtlmOnly
-from saslsspi.sspi.flags import CredentialKind
-from saslsspi.sspi.policy import CredSspPolicy
 
 __all__ = ["check_proof", "check_target"]
 

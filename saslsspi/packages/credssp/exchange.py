@@ -9,6 +9,28 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Final, cast
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.attributes import (
+    SecPkgContextEstablished,
+    SecPkgContextLifespan,
+    SecPkgContextNegotiationInfo,
+)
+from saslsspi.engine.channel_attributes import (
+    SCHANNEL_SHUTDOWN,
+    SecPkgContextCertTrustStatus,
+    SecPkgContextClientCreds,
+    SecPkgContextConnectionInfo,
+    SecPkgContextEndpointBindings,
+    SecPkgContextLocalCert,
+    SecPkgContextNegotiationPackage,
+    SecPkgContextRemoteCert,
+    SecPkgContextServerAuthFlags,
+    SecPkgContextUniqueBindings,
+)
+from saslsspi.engine.context import SecurityContext, State
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     ContextExpired,
     ContextMisuse,
@@ -23,26 +45,6 @@ from saslsspi.errors import (
 from saslsspi.packages.credssp.credential import CredsspCredential
 from saslsspi.packages.credssp.messages import MAX_SIZE, TSRequest, announced_size
 from saslsspi.packages.credssp.protection import ConfidentialLayer, CredsspProtection, SigningLayer
-from saslsspi.sspi.attributes import (
-    SecPkgContextEstablished,
-    SecPkgContextLifespan,
-    SecPkgContextNegotiationInfo,
-)
-from saslsspi.sspi.channel_attributes import (
-    SCHANNEL_SHUTDOWN,
-    SecPkgContextCertTrustStatus,
-    SecPkgContextClientCreds,
-    SecPkgContextConnectionInfo,
-    SecPkgContextEndpointBindings,
-    SecPkgContextLocalCert,
-    SecPkgContextNegotiationPackage,
-    SecPkgContextRemoteCert,
-    SecPkgContextServerAuthFlags,
-    SecPkgContextUniqueBindings,
-)
-from saslsspi.sspi.context import SecurityContext, State
-from saslsspi.sspi.environment import Account, Environment, Question
-from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Protection, Request, Side
 
 __all__ = ["CredsspExchange"]
 

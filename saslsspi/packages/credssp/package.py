@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import PackageNotFound
 from saslsspi.packages.credssp.credential import CredsspCredential, acquire
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
-from saslsspi.sspi.registry import find_package
 
 __all__ = ["CredsspPackage"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
+from saslsspi.engine.protection import Numbering, Octets, Opened, Protection
 from saslsspi.errors import InvalidToken, QopNotSupported
-from saslsspi.sspi.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.sspi.package import Numbering, Octets, Opened, Protection
 
 __all__ = ["ConfidentialLayer", "CredsspProtection", "SigningLayer"]
 

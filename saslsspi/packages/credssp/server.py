@@ -10,16 +10,16 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.channel_attributes import SecPkgContextLocalCert
+from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.flags import AscReq, AscRet
 from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, MessageAltered, SaslError
 from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
 from saslsspi.packages.credssp.credentials import EMPTY, decode_credentials
 from saslsspi.packages.credssp.exchange import CredsspExchange
 from saslsspi.packages.credssp.failures import carries_error_code, error_code_of
 from saslsspi.packages.credssp.messages import NONCE_SIZE, TSRequest
-from saslsspi.sspi.channel_attributes import SecPkgContextLocalCert
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.flags import AscReq, AscRet
-from saslsspi.sspi.package import Event, Leg, Request, Side
 
 __all__ = ["CredsspServer"]
 

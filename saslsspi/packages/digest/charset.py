@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.crypto.md5 import md5
+from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import IncompleteCredentials, InvalidToken
-from saslsspi.sspi.policy import Tolerances
 
 __all__ = ["decode", "encode", "hashed_octets", "secret_hashes"]
 

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 from saslsspi.crypto.des import cbc_decryptor, cbc_encryptor, expand_key
 from saslsspi.crypto.rc4 import key_stream
+from saslsspi.engine.policy import Policy
+from saslsspi.engine.protection import Octets
 from saslsspi.errors import InvalidParameter
-from saslsspi.sspi.package import Octets
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["CIPHERS", "Cipher", "permitted_ciphers"]
 

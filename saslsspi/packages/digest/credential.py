@@ -6,12 +6,12 @@ import threading
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.policy import Policy
 from saslsspi.errors import SecurityQosFailed
 from saslsspi.packages.digest.ciphers import Cipher
-from saslsspi.packages.digest.messages import Challenge
 from saslsspi.packages.digest.qop import Permitted, permitted
-from saslsspi.sspi.package import Credential, Side
-from saslsspi.sspi.policy import Policy
+from saslsspi.packages.digest.sasl.messages import Challenge
 
 __all__ = ["ClientSession", "DigestCredential", "Offer", "SessionCache", "SessionKey"]
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.export import ProtectionState, ProtectionTraveller
+from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     LogonFailure,
     NoCredentials,
@@ -11,17 +19,11 @@ from saslsspi.errors import (
     UnknownCredentials,
     UnsupportedFunction,
 )
-from saslsspi.packages.digest.client import DigestClient
 from saslsspi.packages.digest.credential import DigestCredential
-from saslsspi.packages.digest.export import export_layer, import_layer
-from saslsspi.packages.digest.protection import MAX_TOKEN
-from saslsspi.packages.digest.server import DigestServer
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
-from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
+from saslsspi.packages.digest.sasl.client import DigestClient
+from saslsspi.packages.digest.sasl.export import export_layer, import_layer
+from saslsspi.packages.digest.sasl.protection import MAX_TOKEN
+from saslsspi.packages.digest.sasl.server import DigestServer
 
 __all__ = ["DigestPackage"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from saslsspi.engine.exchange import Side
+from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
+from saslsspi.engine.policy import Policy
 from saslsspi.packages.digest.ciphers import Cipher, permitted_ciphers
-from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet
-from saslsspi.sspi.package import Side
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["AUTH", "AUTH_CONF", "AUTH_INT", "Permitted", "granted_flags", "permitted"]
 

@@ -8,18 +8,18 @@ import weakref
 from pathlib import Path
 from typing import Any, Final
 
-from saslsspi.errors import NoCredentials, UnknownCredentials
-from saslsspi.packages.kerberos.failures import translated
-from saslsspi.packages.kerberos.gss import bounded, krb5, library, no_ci_flags
-from saslsspi.packages.kerberos.names import display, user_name
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.identity import (
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.identity import (
     AuthIdentity,
     WinNTAuthCredentialType,
     WinNTAuthIdentity,
     WinNTAuthIdentityPackedCredential,
 )
-from saslsspi.sspi.package import Credential, Side
+from saslsspi.errors import NoCredentials, UnknownCredentials
+from saslsspi.packages.kerberos.failures import translated
+from saslsspi.packages.kerberos.gss import bounded, krb5, library, no_ci_flags
+from saslsspi.packages.kerberos.names import display, user_name
 
 __all__ = ["KerberosCredential", "acquire"]
 

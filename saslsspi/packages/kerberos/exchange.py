@@ -6,7 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.attributes import (
+    SecPkgContext,
+    SecPkgContextLifespan,
+    SecPkgContextNames,
+    SecPkgContextSessionKey,
+)
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, IscReq
+from saslsspi.engine.policy import ChannelBindingPolicy
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     BadBindings,
     InvalidToken,
@@ -29,16 +41,6 @@ from saslsspi.packages.kerberos.flags import (
 from saslsspi.packages.kerberos.gss import bounded, krb5, library
 from saslsspi.packages.kerberos.names import display, split_principal, target_name
 from saslsspi.packages.kerberos.protection import LARGEST, KerberosLayer, KerberosProtection
-from saslsspi.sspi.attributes import (
-    SecPkgContext,
-    SecPkgContextLifespan,
-    SecPkgContextNames,
-    SecPkgContextSessionKey,
-)
-from saslsspi.sspi.environment import Account, Environment, Question, Secret
-from saslsspi.sspi.flags import AscReq, IscReq
-from saslsspi.sspi.package import Event, Exchange, Leg, Outcome, Protection, Request, Side
-from saslsspi.sspi.policy import ChannelBindingPolicy
 
 __all__ = ["KerberosClient", "KerberosDelegatedCredential", "KerberosServer"]
 

@@ -6,13 +6,13 @@ nothing can begin anew.
 
 from __future__ import annotations
 
+from saslsspi.engine.export import ProtectionState
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import UnsupportedFunction
 from saslsspi.packages.kerberos.enctypes import session_key
 from saslsspi.packages.kerberos.failures import translated
 from saslsspi.packages.kerberos.gss import library
 from saslsspi.packages.kerberos.protection import KerberosLayer, KerberosProtection
-from saslsspi.sspi.export import ProtectionState
-from saslsspi.sspi.package import Protection
 
 __all__ = ["export_layer", "import_layer"]
 

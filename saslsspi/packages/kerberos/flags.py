@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.sspi.flags import AscReq, IscReq
-from saslsspi.sspi.package import Side
+from saslsspi.engine.exchange import Side
+from saslsspi.engine.flags import AscReq, IscReq
 
 __all__ = [
     "GSS_ANONYMOUS",

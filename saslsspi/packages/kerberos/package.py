@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.export import ProtectionState, ProtectionTraveller
+from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import PackageNotFound, SaslError, UnknownCredentials, UnsupportedFunction
 from saslsspi.packages.kerberos.credential import KerberosCredential, acquire
 from saslsspi.packages.kerberos.exchange import KerberosClient, KerberosServer
 from saslsspi.packages.kerberos.export import export_layer, import_layer
 from saslsspi.packages.kerberos.gss import library
 from saslsspi.packages.kerberos.protection import MAX_TOKEN
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
-from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
 
 __all__ = ["KerberosPackage"]
 

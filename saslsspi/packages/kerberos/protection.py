@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from saslsspi.engine.attributes import SecPkgContextSizes
+from saslsspi.engine.flags import QopFlags
+from saslsspi.engine.protection import Octets, Protection
 from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported
 from saslsspi.packages.kerberos.enctypes import SessionKey
 from saslsspi.packages.kerberos.failures import message_failure
 from saslsspi.packages.kerberos.gss import library
-from saslsspi.sspi.attributes import SecPkgContextSizes
-from saslsspi.sspi.flags import QopFlags
-from saslsspi.sspi.package import Octets, Protection
 
 __all__ = ["LARGEST", "MAX_TOKEN", "KerberosLayer", "KerberosProtection"]
 

@@ -6,13 +6,13 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.flags import IscReq, NegotiationState
 from saslsspi.errors import AlgorithmMismatch, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
 from saslsspi.packages.negotiate.credential import NegotiateCredential, explain
 from saslsspi.packages.negotiate.messages import NegState, NegTokenInit, NegTokenResp
 from saslsspi.packages.negotiate.negotiation import Negotiation
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import IscReq, NegotiationState
-from saslsspi.sspi.package import Event, Leg, Request, Side
 
 __all__ = ["NegotiateClient"]
 

@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
 from saslsspi.packages.negotiate.messages import mech_type_list
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.identity import AuthIdentity
-from saslsspi.sspi.package import Credential, Package, Side
-from saslsspi.sspi.registry import find_package
 
 __all__ = ["KERBEROS", "MECHANISMS", "MS_KERBEROS", "NTLM", "Candidate", "NegotiateCredential", "acquire"]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, cast
 
-from saslsspi.errors import ContextMisuse, UnsupportedFunction
-from saslsspi.packages.negotiate.assembly import Assembly
-from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
-from saslsspi.packages.negotiate.messages import MAX_TOKEN
-from saslsspi.sspi.attributes import (
+from saslsspi.engine.attributes import (
     SecPkgContextEstablished,
     SecPkgContextNegotiationInfo,
     SecPkgContextPackageInfo,
     SecPkgContextSizes,
 )
-from saslsspi.sspi.context import SecurityContext
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import AscRet, IscRet, NegotiationState
-from saslsspi.sspi.package import Attribute, Exchange, Outcome, Side
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Side
+from saslsspi.engine.flags import AscRet, IscRet, NegotiationState
+from saslsspi.errors import ContextMisuse, UnsupportedFunction
+from saslsspi.packages.negotiate.assembly import Assembly
+from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
+from saslsspi.packages.negotiate.messages import MAX_TOKEN
 
 __all__ = ["Negotiation"]
 

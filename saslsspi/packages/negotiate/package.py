@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.flags import IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.package import Package
 from saslsspi.packages.negotiate.client import NegotiateClient
 from saslsspi.packages.negotiate.credential import NegotiateCredential, acquire
 from saslsspi.packages.negotiate.messages import MAX_TOKEN
 from saslsspi.packages.negotiate.server import NegotiateServer
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
 
 __all__ = ["NegotiatePackage"]
 

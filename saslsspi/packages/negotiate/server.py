@@ -9,14 +9,15 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from saslsspi.accounts.account import Account, Question
 from saslsspi.der import encode_oid
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.flags import AscReq, NegotiationState
 from saslsspi.errors import AlgorithmMismatch, ContextMisuse, InvalidToken, LogonDenied, SaslError
 from saslsspi.packages.negotiate.credential import KERBEROS, MS_KERBEROS, Candidate, NegotiateCredential, explain
 from saslsspi.packages.negotiate.messages import HINT, NegState, NegTokenInit, NegTokenResp
 from saslsspi.packages.negotiate.negotiation import Negotiation
-from saslsspi.sspi.environment import Account, Environment, Question
-from saslsspi.sspi.flags import AscReq, NegotiationState
-from saslsspi.sspi.package import Event, Leg, Request, Side
 
 __all__ = ["NegotiateServer"]
 

@@ -8,6 +8,11 @@ from struct import Struct
 from typing import Final, cast
 
 from saslsspi.crypto.md5 import HmacMd5, md5
+from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import IscReq
+from saslsspi.engine.policy import ChannelBindingPolicy, NtlmResponses, Policy
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonFailure, NoCredentials
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_pairs
 from saslsspi.packages.ntlm.credential import NtlmCredential
@@ -15,11 +20,6 @@ from saslsspi.packages.ntlm.established import Names, established, qualified_nam
 from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, rc4_once, session_base_key_v1
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, agree, asked, check_strength, offer
-from saslsspi.sspi.attributes import SecPkgContextNames
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import IscReq
-from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import ChannelBindingPolicy, NtlmResponses, Policy
 
 __all__ = ["NtlmClient"]
 

@@ -6,13 +6,13 @@ import platform
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from saslsspi.accounts.account import Account
 from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.engine.exchange import Credential
+from saslsspi.engine.policy import NtlmPolicy
 from saslsspi.packages.ntlm.av_pairs import AvId, pair
 from saslsspi.packages.ntlm.keys import nt_hash, ntowf_v2
 from saslsspi.packages.ntlm.messages import VERSION, Negotiate
-from saslsspi.sspi.environment import Account
-from saslsspi.sspi.package import Credential
-from saslsspi.sspi.policy import NtlmPolicy
 
 __all__ = ["NtlmCredential", "ServerNames", "service_of", "split_name"]
 

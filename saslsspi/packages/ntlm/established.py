@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from saslsspi.accounts.account import Account
+from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.exchange import Outcome, Side
+from saslsspi.engine.policy import Policy
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits
 from saslsspi.packages.ntlm.protection import dummy_protection, protect
-from saslsspi.sspi.attributes import SecPkgContextNames
-from saslsspi.sspi.environment import Account
-from saslsspi.sspi.package import Outcome, Side
-from saslsspi.sspi.policy import Policy
 
 __all__ = ["Names", "established", "qualified_name"]
 

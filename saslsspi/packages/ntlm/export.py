@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from saslsspi.engine.export import ProtectionState
+from saslsspi.engine.protection import Protection
 from saslsspi.packages.ntlm.protection import NtlmProtection, dummy_protection, protect
-from saslsspi.sspi.export import ProtectionState
-from saslsspi.sspi.package import Protection
 
 __all__ = ["export_layer", "import_layer"]
 

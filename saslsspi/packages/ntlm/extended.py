@@ -17,8 +17,8 @@ from typing import Final, Self
 
 from saslsspi.crypto.md5 import HmacMd5, Md5, md5
 from saslsspi.crypto.rc4 import Rc4
+from saslsspi.engine.protection import Octets, Part
 from saslsspi.errors import MessageAltered, OutOfSequence
-from saslsspi.sspi.package import Octets, Part
 
 __all__ = ["SIGNATURE_SIZE", "VERSION", "Datagrams", "Receiver", "Sender"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from saslsspi.engine.exchange import Side
+from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
+from saslsspi.engine.policy import NtlmResponses, Policy
 from saslsspi.errors import InvalidToken, SecurityQosFailed, UnsupportedFunction
-from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet
-from saslsspi.sspi.package import Side
-from saslsspi.sspi.policy import NtlmResponses, Policy
 
 __all__ = ["NtlmFlag", "agree", "asked", "check_strength", "granted", "key_bits", "offer", "select"]
 

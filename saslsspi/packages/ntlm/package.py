@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.export import ProtectionState, ProtectionTraveller
+from saslsspi.engine.flags import IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import NoCredentials, UnknownCredentials
 from saslsspi.packages.ntlm.client import NtlmClient
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of, split_name
 from saslsspi.packages.ntlm.export import export_layer, import_layer
 from saslsspi.packages.ntlm.messages import MAX_TOKEN
 from saslsspi.packages.ntlm.server import NtlmServer
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.export import ProtectionState, ProtectionTraveller
-from saslsspi.sspi.flags import IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.sspi.package import Credential, Exchange, Package, Protection, Side
 
 __all__ = ["NtlmPackage"]
 

@@ -15,9 +15,9 @@ from zlib import crc32
 
 from saslsspi.crypto.md5 import md5
 from saslsspi.crypto.rc4 import Rc4
+from saslsspi.engine.protection import Octets, Part
 from saslsspi.errors import MessageAltered, OutOfSequence
 from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, refusal
-from saslsspi.sspi.package import Octets, Part
 
 __all__ = ["PlainLayer"]
 

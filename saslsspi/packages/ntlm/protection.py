@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final, NoReturn
 
+from saslsspi.engine.attributes import SecPkgContextSizes
+from saslsspi.engine.protection import Numbering, Octets, Part, Protection
 from saslsspi.errors import MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, Datagrams, Receiver, Sender
 from saslsspi.packages.ntlm.keys import layer_keys
 from saslsspi.packages.ntlm.messages import MAX_TOKEN
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, key_bits
 from saslsspi.packages.ntlm.plain import PlainLayer
-from saslsspi.sspi.attributes import SecPkgContextSizes
-from saslsspi.sspi.package import Numbering, Octets, Part, Protection
 
 __all__ = ["NtlmProtection", "dummy_protection", "protect"]
 

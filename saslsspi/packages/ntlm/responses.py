@@ -11,12 +11,12 @@ from hmac import compare_digest
 from typing import Final
 
 from saslsspi.crypto.md5 import md5
+from saslsspi.engine.policy import NtlmResponses
 from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs
 from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, ntowf_v2, session_base_key_v1
 from saslsspi.packages.ntlm.messages import Authenticate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
-from saslsspi.sspi.policy import NtlmResponses
 
 __all__ = ["Response", "received_response"]
 

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Final, cast
 
+from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.crypto.md5 import HmacMd5
+from saslsspi.engine.attributes import SecPkgContextChannelBindings, SecPkgContextNames
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, AscRet, ChannelBindingsResult
+from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
     BadBindings,
     ContextMisuse,
@@ -29,11 +35,6 @@ from saslsspi.packages.ntlm.keys import rc4_once
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, select
 from saslsspi.packages.ntlm.responses import received_response
-from saslsspi.sspi.attributes import SecPkgContextChannelBindings, SecPkgContextNames
-from saslsspi.sspi.environment import Account, Environment, Question, Secret
-from saslsspi.sspi.flags import AscReq, AscRet, ChannelBindingsResult
-from saslsspi.sspi.package import Attribute, Event, Exchange, Leg, Outcome, Request, Side
-from saslsspi.sspi.policy import ChannelBindingPolicy
 
 __all__ = ["NtlmServer"]
 

@@ -6,11 +6,11 @@ import os
 import ssl
 from typing import Any, Final, NamedTuple
 
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.flags import SchannelProtocol
+from saslsspi.engine.identity import SchCredentials
 from saslsspi.errors import NoCredentials
 from saslsspi.packages.schannel.certificate import first_certificate, self_signed, temporary_file
-from saslsspi.sspi.flags import SchannelProtocol
-from saslsspi.sspi.identity import SchCredentials
-from saslsspi.sspi.package import Credential, Side
 
 __all__ = ["SchannelCredential", "WatchedObject"]
 

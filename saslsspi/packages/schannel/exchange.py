@@ -11,6 +11,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.attributes import NEVER, SecPkgContext, SecPkgContextLifespan
+from saslsspi.engine.channel_attributes import (
+    SCHANNEL_SHUTDOWN,
+    SecPkgContextApplicationProtocol,
+    SecPkgContextCertTrustStatus,
+    SecPkgContextConnectionInfo,
+    SecPkgContextEndpointBindings,
+    SecPkgContextIssuerListInfoEx,
+    SecPkgContextLocalCert,
+    SecPkgContextRemoteCert,
+    SecPkgContextSessionInfo,
+    SecPkgContextUniqueBindings,
+)
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet, SchannelProtocol
 from saslsspi.errors import (
     AlgorithmMismatch,
     IllegalMessage,
@@ -27,22 +43,6 @@ from saslsspi.packages.schannel.handshake import application_protocols, host_of,
 from saslsspi.packages.schannel.protection import TlsProtection
 from saslsspi.packages.schannel.records import whole_records
 from saslsspi.packages.schannel.trust import trust_problem
-from saslsspi.sspi.attributes import NEVER, SecPkgContext, SecPkgContextLifespan
-from saslsspi.sspi.channel_attributes import (
-    SCHANNEL_SHUTDOWN,
-    SecPkgContextApplicationProtocol,
-    SecPkgContextCertTrustStatus,
-    SecPkgContextConnectionInfo,
-    SecPkgContextEndpointBindings,
-    SecPkgContextIssuerListInfoEx,
-    SecPkgContextLocalCert,
-    SecPkgContextRemoteCert,
-    SecPkgContextSessionInfo,
-    SecPkgContextUniqueBindings,
-)
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import AscReq, AscRet, IscReq, IscRet, SchannelProtocol
-from saslsspi.sspi.package import Attribute, Credential, Event, Exchange, Leg, Outcome, Request, Side
 
 __all__ = ["TlsExchange"]
 

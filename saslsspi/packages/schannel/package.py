@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from saslsspi.engine.attributes import SecPkgInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity, SchCredentials
+from saslsspi.engine.package import Package
 from saslsspi.errors import NoCredentials, UnknownCredentials
-from saslsspi.sspi.attributes import SecPkgInfo
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import AscReq, IscReq, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity, SchCredentials
-from saslsspi.sspi.package import Credential, Exchange, Package, Side
 
 if TYPE_CHECKING:
     from saslsspi.packages.schannel.credential import SchannelCredential

@@ -8,11 +8,11 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
+from saslsspi.engine.protection import Octets, Opened, Protection
 from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken, UnsupportedFunction
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.packages.schannel.records import HEADER_SIZE, MAX_TEXT, record_size, whole_records
-from saslsspi.sspi.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.sspi.package import Octets, Opened, Protection
 
 __all__ = ["TlsProtection"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from saslsspi.engine.protection import Octets
 from saslsspi.errors import InvalidToken
-from saslsspi.sspi.package import Octets
 
 __all__ = ["HEADER_SIZE", "MAX_TEXT", "record_size", "whole_records"]
 

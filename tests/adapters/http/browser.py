@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from saslsspi import MemoryAuthority, Policy, sspi
-from saslsspi.adapters.http_acceptor import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.http import HttpAcceptor, HttpRequest, Verdict
 from saslsspi.sspi import CredentialUse, Environment, HttpDigestPolicy, IscReq, SecBuffer, SecBufferDesc, SecBufferType
 
 USER: Final = "alice"

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.http.browser import PASSWORD, PEOPLE, REALM, USER, DigestClient, TokenClient, acceptor, offered, request
 from saslsspi import Policy
-from saslsspi.adapters.http_acceptor import HttpAcceptor, HttpUser
+from saslsspi.adapters.http import HttpAcceptor, HttpUser
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonDenied, OutOfSequence, WrongPrincipal
 from saslsspi.sspi import ChannelBindingPolicy

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saslsspi.adapters.http_challenges import challenges
+from saslsspi.adapters.http.challenges import challenges
 from saslsspi.errors import InvalidToken
 
 

@@ -1,6 +1,6 @@
 """What is remembered of connections: bounded, timed, and forgotten when it is taken."""
 
-from saslsspi.adapters.http_connections import ConnectionMemory
+from saslsspi.adapters.http import ConnectionMemory
 
 
 class Clock:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.http.browser import DigestClient, TokenClient, acceptor, offered, request
-from saslsspi.adapters.http_acceptor import HttpAcceptor
+from saslsspi.adapters.http import HttpAcceptor
 
 SITE: Final = acceptor("Digest", "NTLM", "Negotiate")
 GOOD: Final = DigestClient().answer(offered(SITE.judge(request())))

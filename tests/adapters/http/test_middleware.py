@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from adapters.http.browser import USER, DigestClient, TokenClient, acceptor
-from saslsspi.adapters.http_acceptor import HttpAcceptor, HttpRequest, Verdict
-from saslsspi.adapters.http_asgi import AsgiAuthentication
-from saslsspi.adapters.http_wsgi import WsgiAuthentication
+from saslsspi.adapters.asgi import AsgiAuthentication
+from saslsspi.adapters.http import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import MutualAuthFailed
 from saslsspi.sspi import IscReq

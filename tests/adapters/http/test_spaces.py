@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.http.browser import acceptor, offered, request
-from saslsspi.adapters.http_spaces import ProtectionSpace
+from saslsspi.adapters.http import ProtectionSpace
 from saslsspi.errors import InvalidToken
 
 URL = "http://tea.example:80/pot/one?cups=2"

@@ -28,8 +28,8 @@ from adapters.ldap.scripted import (
     who_am_i,
 )
 from saslsspi import Password, Policy, SecurityStatus
-from saslsspi.adapters.ldap import BindRefused, Connection
-from saslsspi.adapters.ldap_pool import ConnectionPool
+from saslsspi.adapters.ldap import ConnectionPool
+from saslsspi.adapters.ldap.connection import BindRefused, Connection
 from saslsspi.errors import (
     BadBindings,
     DowngradeDetected,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.ldap.scripted import bind_response, message, who_am_i_response
-from saslsspi.adapters.ldap_messages import BindResponses
+from saslsspi.adapters.ldap.bind_responses import BindResponses
 from saslsspi.der import integer, sequence
 from saslsspi.errors import InvalidToken
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from interop.certificate import make_server_certificate
-from saslsspi.adapters.tls_duplex import TlsDuplex
+from saslsspi.adapters.stream.tls_duplex import TlsDuplex
 
 TIMEOUT = 10
 MUCH = random.Random(1).randbytes(3_000_000)

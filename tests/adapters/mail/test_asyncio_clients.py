@@ -8,8 +8,8 @@ import pytest
 
 import saslsspi
 from adapters.mail_world import ALICE, IMAP, MESSAGE, POP3, SMTP, MailProtocol, Peer, certificate, scripted, serving
-from saslsspi.adapters.mail_stream import ImapLines, Lines, Pop3Lines, SmtpLines, authenticate_stream
-from saslsspi.adapters.smtp_asyncio import SaslAsyncSMTP
+from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
+from saslsspi.adapters.mail.asyncio_stream import ImapLines, Lines, Pop3Lines, SmtpLines, authenticate_stream
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PackageNotFound, SaslError
 

@@ -18,6 +18,7 @@ from adapters.mail_world import (
     move_message,
     serving,
 )
+from saslsspi.accounts.account import Account, Question
 from saslsspi.errors import (
     ContextMisuse,
     InvalidParameter,
@@ -26,7 +27,6 @@ from saslsspi.errors import (
     PackageNotFound,
     SaslError,
 )
-from saslsspi.sspi.environment import Account, Question
 
 LAYERS = [(0, 0, "auth"), (1, 1, "auth-int"), (128, 128, "auth-conf")]
 SECURE = saslsspi.Policy(allow_anonymous=True)

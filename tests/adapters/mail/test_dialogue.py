@@ -6,8 +6,7 @@ import pytest
 
 import saslsspi
 from adapters.mail_world import ALICE, PEOPLE
-from saslsspi.adapters.imap import IMAP_PROFILE
-from saslsspi.adapters.mail_dialogue import (
+from saslsspi.adapters.mail.dialogue import (
     MAX_LINE,
     Profile,
     Refused,
@@ -17,13 +16,14 @@ from saslsspi.adapters.mail_dialogue import (
     converse,
     decode_line,
 )
-from saslsspi.adapters.mail_server import IMAP_REPLIES, POP3_REPLIES, SMTP_REPLIES, SaslService, Verdict
-from saslsspi.adapters.pop3 import POP3_PROFILE
-from saslsspi.adapters.smtp import SMTP_PROFILE
+from saslsspi.adapters.mail.imap import IMAP_PROFILE
+from saslsspi.adapters.mail.pop3 import POP3_PROFILE
+from saslsspi.adapters.mail.server import IMAP_REPLIES, POP3_REPLIES, SMTP_REPLIES, SaslService, Verdict
+from saslsspi.adapters.mail.smtp import SMTP_PROFILE
+from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.policy import Property
 from saslsspi.errors import ContextMisuse, InvalidParameter, InvalidToken
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, First, Mechanism
-from saslsspi.sspi.package import Outcome
-from saslsspi.sspi.policy import Property
 
 PROFILES = [SMTP_PROFILE, IMAP_PROFILE, POP3_PROFILE]
 

@@ -18,10 +18,10 @@ from packages.credssp.ours import (
 )
 from packages.schannel.stream import MANUAL, Side, inbound, outbound
 from saslsspi import errors, sspi
+from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.packages.credssp.exchange import CredsspExchange
 from saslsspi.packages.credssp.messages import TSRequest
 from saslsspi.sspi import CredsspCred, CredSspPolicy, SchannelProtocol, SchCredentials
-from saslsspi.sspi.policy import PublicKeyLeg
 
 NOT_SUPPORTED = sspi.NTSTATUS.STATUS_NOT_SUPPORTED
 

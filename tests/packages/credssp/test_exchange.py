@@ -25,6 +25,7 @@ from packages.credssp.ours import (
 )  # fmt: skip
 from packages.schannel.stream import Side, connect
 from saslsspi import sspi
+from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.packages.credssp.credentials import (
     PackageCredential,
     PasswordCredentials,
@@ -42,7 +43,6 @@ from saslsspi.sspi import (
     SchCredentials,
     WinNTAuthIdentity,
 )
-from saslsspi.sspi.policy import PublicKeyLeg
 from saslsspi.testbed.certificates import make_certificates
 
 AFTER = PublicKeyLeg.AFTER_NEGOTIATE

@@ -21,8 +21,8 @@ from saslsspi import (
     SaslError,
     Server,
 )
+from saslsspi.accounts.authority import Authority
 from saslsspi.errors import ContextMisuse
-from saslsspi.sspi.environment import Authority
 
 __all__ = [
     "CIPHERS",

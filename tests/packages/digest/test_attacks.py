@@ -16,7 +16,7 @@ from saslsspi import Client, Layer, MemoryNonceStore, Policy, SaslError, Securit
 from saslsspi.errors import ContextMisuse
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.packages.digest.keys import layer_keys
-from saslsspi.packages.digest.protection import DigestProtection
+from saslsspi.packages.digest.sasl.protection import DigestProtection
 
 S = SecurityStatus
 

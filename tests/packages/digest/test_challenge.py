@@ -12,7 +12,7 @@ from packages.digest.ours import CIPHERS, fixed_random, joined, new_client, new_
 from packages.digest.scripted import REALM, ScriptedServer, parse_strictly, values
 from saslsspi import Environment, MemoryAuthority, Policy
 from saslsspi.errors import AlgorithmMismatch, IncompleteCredentials, InvalidToken, QopNotSupported, SaslError
-from saslsspi.packages.digest.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import Challenge
 from saslsspi.status import SecurityStatus
 
 ALL_CIPHERS = Policy(ciphers=CIPHERS)

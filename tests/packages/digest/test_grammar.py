@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from packages.digest.ours import new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, parse_strictly, values
+from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken, SaslError
-from saslsspi.packages.digest.messages import Challenge, Response, ResponseAuth
-from saslsspi.sspi.policy import Tolerances
+from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
 from saslsspi.status import SecurityStatus
 
 PLAIN = b'realm="a",nonce="b",qop="auth",charset=utf-8,algorithm=md5-sess'

@@ -15,12 +15,12 @@ import pytest
 from packages.digest.ours import fixed_random, policy_for
 from packages.digest.scripted import Session
 from saslsspi import Account, Client, Environment, Layer, MemoryAuthority, Password, Policy, Server
-from saslsspi.packages.digest import client as client_module
-from saslsspi.packages.digest import server as server_module
+from saslsspi.engine.policy import Tolerances
 from saslsspi.packages.digest.charset import secret_hashes
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
-from saslsspi.packages.digest.messages import Challenge, Response, ResponseAuth
-from saslsspi.sspi.policy import Tolerances
+from saslsspi.packages.digest.sasl import client as client_module
+from saslsspi.packages.digest.sasl import server as server_module
+from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
 from vector_files import load
 
 Vector = dict[str, Any]

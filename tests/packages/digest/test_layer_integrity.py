@@ -13,7 +13,7 @@ from saslsspi import Client, Layer, MemoryNonceStore, Policy, Server, sspi
 from saslsspi.errors import ContextMisuse, InvalidToken, MessageAltered, OutOfSequence, SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.packages.digest.keys import layer_keys
-from saslsspi.packages.digest.protection import DigestProtection
+from saslsspi.packages.digest.sasl.protection import DigestProtection
 from saslsspi.status import SecurityStatus
 
 

@@ -11,9 +11,9 @@ from packages.digest.scripted import REALM, ScriptedServer, values
 from pair import Contexts, To, authenticate, establish
 from saslsspi import Environment, MemoryNonceStore, sspi
 from saslsspi.errors import InvalidToken, LogonDenied
-from saslsspi.packages.digest import client as client_module
-from saslsspi.packages.digest import server as server_module
 from saslsspi.packages.digest.credential import ClientSession, SessionCache
+from saslsspi.packages.digest.sasl import client as client_module
+from saslsspi.packages.digest.sasl import server as server_module
 from vector_files import load
 
 

@@ -11,8 +11,8 @@ import pytest
 from packages.digest.ours import new_server, remembering
 from packages.digest.scripted import HOST, REALM, ScriptedClient, values
 from saslsspi import Environment, MemoryNonceStore, Policy, Server, sspi
+from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.errors import SaslError
-from saslsspi.sspi.environment import NonceRecord
 
 
 class Clock:

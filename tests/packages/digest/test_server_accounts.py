@@ -20,13 +20,13 @@ from saslsspi import (
     Policy,
     sspi,
 )
+from saslsspi.accounts.account import Question, Secret
 from saslsspi.errors import (
     LogonDenied,
     NoAuthenticatingAuthority,
     NoImpersonation,
     SaslError,
 )
-from saslsspi.sspi.environment import Question, Secret
 from saslsspi.status import SecurityStatus
 
 

@@ -12,26 +12,17 @@ from contextlib import contextmanager
 from typing import ClassVar
 from unittest import mock
 
+from saslsspi.engine.attributes import SecPkgContextSizes
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscRet, IscReq, IscRet, SecurityPackageCapability
+from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.package import Package
+from saslsspi.engine.protection import Octets, Protection
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidToken, MessageAltered, NoAuthenticatingAuthority, NoCredentials, PackageNotFound
 from saslsspi.packages.negotiate import credential as negotiate_credential
 from saslsspi.sspi import SecPkgInfo
-from saslsspi.sspi.attributes import SecPkgContextSizes
-from saslsspi.sspi.environment import Environment
-from saslsspi.sspi.flags import AscRet, IscReq, IscRet, SecurityPackageCapability
-from saslsspi.sspi.identity import AuthIdentity
-from saslsspi.sspi.package import (
-    Credential,
-    Event,
-    Exchange,
-    Leg,
-    Octets,
-    Outcome,
-    Package,
-    Protection,
-    Request,
-    Side,
-)
-from saslsspi.sspi.registry import find_package
 
 __all__ = ["StandIn", "kerberos_is"]
 

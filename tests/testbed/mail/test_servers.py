@@ -22,10 +22,10 @@ from adapters.mail_world import (
     certificate,
     serving,
 )
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.policy import Property
 from saslsspi.errors import NoAuthenticatingAuthority
-from saslsspi.sspi.environment import Account, Question
-from saslsspi.sspi.policy import Property
-from saslsspi.testbed.mail_server import MailLimits
+from saslsspi.testbed.mail.server import MailLimits
 
 PLAIN = base64.b64encode(b"\0alice\0wonderland")
 CLEAR = saslsspi.Policy(allow_plaintext=True)

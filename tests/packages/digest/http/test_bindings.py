@@ -7,7 +7,7 @@ import pytest
 from packages.digest.http.web import OTHER_TLS, TLS, USER, Browser, Site
 from saslsspi import ChannelBindingPolicy, Policy, sspi
 from saslsspi.errors import BadBindings, LogonDenied, SecurityQosFailed
-from saslsspi.packages.digest.http_messages import HttpResponse
+from saslsspi.packages.digest.http.messages import HttpResponse
 from saslsspi.sspi import AscReq, ChannelBindingsResult, SecurityStatus
 
 PROXY = int(AscReq.ASC_REQ_PROXY_BINDINGS)

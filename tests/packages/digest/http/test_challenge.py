@@ -8,7 +8,7 @@ from packages.digest.http.web import REALM, USER, Browser, Site, policy
 from packages.digest.scripted import parse_strictly
 from saslsspi import Policy, sspi
 from saslsspi.errors import InvalidToken, SaslError, SecurityQosFailed
-from saslsspi.packages.digest.http_messages import HttpChallenge
+from saslsspi.packages.digest.http.messages import HttpChallenge
 from saslsspi.sspi import AscReq, CredentialUse, Environment, SecurityStatus
 
 

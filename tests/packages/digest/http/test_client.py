@@ -14,7 +14,7 @@ from saslsspi.errors import (
     QopNotSupported,
     TargetUnknown,
 )
-from saslsspi.packages.digest.http_messages import HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
 from saslsspi.sspi import IscReq, SecurityStatus
 
 MUTUAL = int(IscReq.ISC_REQ_MUTUAL_AUTH)

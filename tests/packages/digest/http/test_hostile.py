@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from packages.digest.http.web import Browser, Site, made_signature
 from saslsspi.errors import InvalidToken, SaslError
-from saslsspi.packages.digest.http_algorithms import ALGORITHMS
-from saslsspi.packages.digest.http_messages import AuthenticationInfo, HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS
+from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
 
 TEXT = st.binary(max_size=20).filter(lambda octets: not any(o < 32 or o == 127 for o in octets))
 NAME = TEXT.filter(bool)

@@ -18,7 +18,7 @@ from packages.digest.http.web import (
 )
 from saslsspi import Account, MemoryAuthority, Policy, Tolerances, sspi
 from saslsspi.errors import InvalidToken, LogonDenied, MutualAuthFailed, QopNotSupported, SaslError
-from saslsspi.packages.digest.http_messages import AuthenticationInfo, HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
 from saslsspi.sspi import AscReq, IscReq, SecurityStatus
 
 SIGN = int(IscReq.ISC_REQ_INTEGRITY)

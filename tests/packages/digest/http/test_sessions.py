@@ -13,7 +13,7 @@ from saslsspi.errors import (
     OutOfSequence,
     WrongPrincipal,
 )
-from saslsspi.packages.digest.http_messages import HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
 from saslsspi.sspi import AscReq, IscReq, SecurityStatus
 
 ALGORITHMS = ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess", "SHA-512-256", "SHA-512-256-sess"]

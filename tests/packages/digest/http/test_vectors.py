@@ -7,8 +7,8 @@ import pytest
 import vector_files
 from packages.digest.http.web import Browser, Site, policy
 from saslsspi import MemoryAuthority, sspi
-from saslsspi.packages.digest.http_algorithms import ALGORITHMS, Request, request_value
-from saslsspi.packages.digest.http_messages import HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Request, request_value
+from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
 
 VECTORS = vector_files.load("http-digest")
 CLAIMS = {
@@ -79,7 +79,7 @@ def test_the_formula_gives_the_vectors_values(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", PARAMETERS)
 def test_the_client_answers_with_the_vectors_values(vector: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("saslsspi.packages.digest.http_client.b2a_hex", lambda octets: vector["cnonce"].encode())
+    monkeypatch.setattr("saslsspi.packages.digest.http.client.b2a_hex", lambda octets: vector["cnonce"].encode())
     response = answered(vector)
     assert response.response.decode() == vector["response"]
     assert response.username.decode() == vector.get("username_on_wire", vector["username"])

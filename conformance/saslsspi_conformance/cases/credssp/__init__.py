@@ -1,0 +1,1 @@
+"""CREDSSP over SASL, and MS-CSSP inside it."""

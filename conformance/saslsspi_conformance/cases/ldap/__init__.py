@@ -1,0 +1,1 @@
+"""SASL in LDAP (RFC 4513)."""

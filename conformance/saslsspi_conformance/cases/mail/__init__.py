@@ -1,0 +1,1 @@
+"""SASL in SMTP, IMAP and POP3."""

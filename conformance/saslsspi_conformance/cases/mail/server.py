@@ -1,0 +1,338 @@
+"""RFC 3501, 9051 and 4959, RFC 4954, RFC 5034: what IMAP, SMTP and POP3 alike make of SASL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from saslsspi_conformance.bench import Bench
+from saslsspi_conformance.case import DELIVERED, HOLDS, REFUSAL, SUCCESS, Outcome, Seen, against_server, holds
+from saslsspi_conformance.peers.digest.client import DigestClient
+from saslsspi_conformance.peers.mail_lines import (
+    begin,
+    code,
+    connect,
+    mail,
+    message,
+    need_initial_response,
+    undecodable,
+)
+from saslsspi_conformance.targets.mail import MailConversation
+
+MailCase = Callable[[Bench, MailConversation], Seen]
+
+
+def _everywhere(
+    *,
+    imap: str = "",
+    smtp: str,
+    pop3: str,
+    accept: frozenset[Outcome] = HOLDS,
+    destructive: bool = False,
+    lenient: bool = False,
+) -> Callable[[MailCase], MailCase]:
+    """Register one case for each of the three protocols; the ids of each stand in one text."""
+
+    def add(function: MailCase) -> MailCase:
+        for protocol, requirements in {"imap": imap, "smtp": smtp, "pop3": pop3}.items():
+            if not requirements:
+                continue
+
+            def case(bench: Bench) -> Seen:
+                return function(bench, connect(bench))
+
+            case.__name__ = f"{protocol}_{function.__name__}"
+            case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
+            against_server(
+                *requirements.split(), accept=accept, carrier=protocol, destructive=destructive, lenient=lenient
+            )(case)
+        return function
+
+    return add
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-01",
+    smtp="SMTP4954-4-05 SMTP4954-4-29",
+    pop3="POP5034-4-25",
+)
+def unknown_mechanism(bench: Bench, connection: MailConversation) -> Seen:
+    """A mechanism that nobody has is refused, and the session goes on."""
+    seen = code(begin(connection, b"NO-SUCH-THING"), connection.protocol, "504", "NO")
+    return seen if seen.outcome is not Outcome.HOLDS else holds(connection.capabilities(), "the session has ended")
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-04",
+    smtp="SMTP4954-4-06 SMTP4954-4-07",
+    pop3="POP5034-4-05 POP5034-4-19",
+)
+def challenge_line(bench: Bench, connection: MailConversation) -> Seen:
+    """A challenge is the protocol's mark, a space and base64, and nothing else."""
+    bench.need("DIGEST-MD5")
+    line = begin(connection, b"DIGEST-MD5").last
+    mark = rb"334 " if connection.protocol == "smtp" else rb"\+ "
+    return holds(re.fullmatch(mark + rb"[A-Za-z0-9+/]+={0,2}", line), line.decode(errors="replace"))
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-02 IMAP4959-3-07 IMAP4959-6-01 IMAP9051-6.2.2-08",
+    smtp="SMTP4954-4-25",
+    pop3="POP5034-4-20",
+    accept=SUCCESS,
+)
+def empty_challenge(bench: Bench, connection: MailConversation) -> Seen:
+    """A mechanism in which the client speaks first begins with an empty challenge where nothing came with it."""
+    right = message(bench)
+    line = begin(connection, b"PLAIN").last
+    if line not in (b"+ ", b"334 "):
+        return Seen(Outcome.BROKEN, f"the challenge is {line!r}")
+    return connection.respond(right).seen
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-06 IMAP9051-6.2.2-03",
+    smtp="SMTP4954-4-08",
+    pop3="POP5034-4-06",
+)
+def cancel(bench: Bench, connection: MailConversation) -> Seen:
+    """A lone * cancels."""
+    bench.need("DIGEST-MD5")
+    begin(connection, b"DIGEST-MD5")
+    return code(connection.command(b"*"), connection.protocol, "501", "BAD")
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-21 IMAP9051-6.2.2-02",
+    smtp="SMTP4954-4-09",
+    pop3="POP5034-4-07",
+)
+def no_base64(bench: Bench, connection: MailConversation) -> Seen:
+    """A response that is no base64 is refused."""
+    bench.need("DIGEST-MD5")
+    right = undecodable(connection)
+    begin(connection, b"DIGEST-MD5")
+    return code(connection.command(b"%%%"), connection.protocol, *right)
+
+
+@_everywhere(
+    imap="IMAP9051-6.2.2-02 IMAP4959-3-05",
+    smtp="SMTP4954-4-28",
+    pop3="POP5034-4-23",
+)
+def bad_padding(bench: Bench, connection: MailConversation) -> Seen:
+    """Pads anywhere but at the end are refused, not skipped."""
+    bench.need("DIGEST-MD5")
+    right = undecodable(connection)
+    for response in (b"=AAA", b"AAA=BBBB", b"A*A="):
+        begin(connection, b"DIGEST-MD5")
+        seen = code(connection.command(response), connection.protocol, *right)
+        if seen.outcome is not Outcome.HOLDS:
+            return Seen(seen.outcome, f"to {response.decode()}: {seen.detail}")
+        connection = connect(bench)
+    return seen
+
+
+@_everywhere(
+    imap="IMAP4959-3-04 IMAP9051-6.2.2-06",
+    smtp="SMTP4954-4-09 SMTP4954-4-28",
+    pop3="POP5034-4-07 POP5034-4-23",
+)
+def bad_initial_response(bench: Bench, connection: MailConversation) -> Seen:
+    """An initial response that is no base64 is refused like any other."""
+    need_initial_response(bench)
+    bench.need("PLAIN")
+    return code(begin(connection, b"PLAIN AAA=BBBB"), connection.protocol, *undecodable(connection))
+
+
+@_everywhere(
+    imap="IMAP9051-6.2.2-01 RFC4422-4-05",
+    smtp="SMTP4954-4-01 RFC4422-3.3-02 RFC4422-4-05",
+    pop3="POP5034-4-01 POP5034-4-02 RFC4422-4-05",
+    accept=SUCCESS,
+)
+def initial_response(bench: Bench, connection: MailConversation) -> Seen:
+    """An initial response authenticates in one round trip."""
+    need_initial_response(bench)
+    return connection.begin("PLAIN", message(bench)).seen
+
+
+@_everywhere(
+    imap="IMAP4959-3-03 IMAP9051-6.2.2-05 RFC4422-4-06",
+    smtp="SMTP4954-4-26 SMTP4954-4-02 RFC4422-4-06",
+    pop3="POP5034-4-21 POP5034-4-02 RFC4422-4-06",
+)
+def empty_initial_response(bench: Bench, connection: MailConversation) -> Seen:
+    """A lone = is an empty initial response: processed at once, and not answered with a challenge."""
+    need_initial_response(bench)
+    bench.need("PLAIN")
+    answer = connection.begin("PLAIN", b"")
+    return holds(answer.outcome is Outcome.FAILURE, f"{answer.outcome} {answer.text}")
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-07 IMAP3501-6.2.2-18",
+    smtp="SMTP4954-4-33 SMTP4954-9-04",
+    pop3="POP5034-4-28",
+    accept=SUCCESS,
+    destructive=True,
+)
+def after_failure(bench: Bench, connection: MailConversation) -> Seen:
+    """After a failure another exchange succeeds on the same connection."""
+    DigestClient(bench, on=connection, user=("nobody-at-all", "x")).log_on()
+    return DigestClient(bench, on=connection).log_on()
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-20 RFC4422-3.8-01",
+    smtp="SMTP4954-4-03 RFC4422-3.8-01",
+    pop3="POP5034-4-03 POP5034-4-04 RFC4422-3.8-01",
+)
+def second_auth(bench: Bench, connection: MailConversation) -> Seen:
+    """After success another authentication is refused."""
+    DigestClient(bench, on=connection).logged_on()
+    words = connection.words.authenticate + b" DIGEST-MD5"
+    return code(mail(connection, words), connection.protocol, "503", "NO", "BAD")
+
+
+@_everywhere(
+    imap="RFC4422-3-06",
+    smtp="SMTP4954-4-11",
+    pop3="POP5034-4-09",
+)
+def last_data_apart(bench: Bench, connection: MailConversation) -> Seen:
+    """The rspauth comes as one more challenge."""
+    client = DigestClient(bench, on=connection)
+    client.begin()
+    answer = connection.respond(client.write())
+    return holds(answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"rspauth="), answer.text)
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-10 IMAP3501-6.2.2-03",
+    smtp="SMTP4954-4-12 SMTP4954-4-19",
+    pop3="POP5034-4-08 POP5034-4-13",
+    accept=SUCCESS,
+)
+def success(bench: Bench, connection: MailConversation) -> Seen:
+    """A right exchange ends in the protocol's success, under the protocol's service name."""
+    return DigestClient(bench, on=connection).log_on()
+
+
+@_everywhere(
+    imap="RFC4422-3.6-03",
+    smtp="SMTP4954-4-13 SMTP4954-6-07",
+    pop3="POP5034-4-24",
+    destructive=True,
+)
+def wrong_password(bench: Bench, connection: MailConversation) -> Seen:
+    """A wrong password gets the protocol's refusal."""
+    client = DigestClient(bench, on=connection, wrong_password=True)
+    seen = client.log_on()
+    if connection.protocol == "smtp":
+        return holds(seen.detail.startswith("535"), seen.detail)
+    return holds(seen.outcome is Outcome.FAILURE, f"{seen.outcome}: {seen.detail}")
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-14 RFC4422-3.1-01",
+    smtp="SMTP4954-3-01 RFC4422-3.1-01",
+    pop3="POP5034-3-01 RFC4422-3.1-01",
+)
+def listed(bench: Bench, connection: MailConversation) -> Seen:
+    """The capabilities list the mechanisms, by names of the right form."""
+    names = connection.supported()
+    return holds(names and all(re.fullmatch("[A-Z0-9_-]{1,20}", name) for name in names), ", ".join(names))
+
+
+@_everywhere(
+    imap="RFC4422-4-03",
+    smtp="RFC4422-4-03",
+    pop3="POP5034-3-05",
+)
+def listed_afterwards(bench: Bench, connection: MailConversation) -> Seen:
+    """The mechanisms are listed after authentication too."""
+    DigestClient(bench, on=connection).logged_on()
+    return holds(connection.supported())
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-10",
+    smtp="SMTP4954-8-01",
+    pop3="POP5034-5-01",
+    accept=SUCCESS,
+)
+def lower_case(bench: Bench, connection: MailConversation) -> Seen:
+    """Commands and mechanism names have no case."""
+    right = message(bench)
+    words = connection.words.authenticate.lower() + b" plain"
+    connection.command(words)
+    return connection.respond(right).seen
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-22 IMAP4959-6-02",
+    smtp="SMTP4954-4-22",
+    pop3="POP5034-4-11",
+)
+def long_line(bench: Bench, connection: MailConversation) -> Seen:
+    """A response line of 5,460 characters reaches the mechanism."""
+    client = DigestClient(bench, on=connection)
+    client.begin()
+    right = client.write()
+    seen = client.answer(right + b",x=" + b"y" * (4090 - len(right) - 3))
+    return holds(seen.outcome is Outcome.SUCCESS, f"{seen.outcome}: {seen.detail}")
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-08 IMAP3501-6.2.2-09",
+    smtp="SMTP4954-4-34 SMTP4954-4-15",
+    pop3="POP5034-4-14",
+    accept=DELIVERED,
+)
+def layer_begins(bench: Bench, connection: MailConversation) -> Seen:
+    """The success is in clear, and what follows its line is protected both ways."""
+    layer = DigestClient(bench, on=connection, qop="auth-int").layer()
+    return layer.ask(layer.out.wrap(layer.probe))
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-19",
+    smtp="SMTP4954-4-21",
+    pop3="POP5034-4-26",
+    accept=SUCCESS,
+    lenient=True,  # whom a user may act as is the server's to say
+)
+def own_authzid(bench: Bench, connection: MailConversation) -> Seen:
+    """One's own name is granted as the authorization identity."""
+    return DigestClient(bench, on=connection, authzid=bench.target.account.user.encode()).log_on()
+
+
+@_everywhere(smtp="SMTP4954-4-30", pop3="POP5034-4-26", accept=SUCCESS)
+def prepared_authzid(bench: Bench, connection: MailConversation) -> Seen:
+    """An authorization identity that SASLprep maps to one's own name is granted."""
+    name = bench.target.account.user
+    return DigestClient(bench, on=connection, authzid=(name[:1] + "\u00ad" + name[1:]).encode()).log_on()
+
+
+@_everywhere(
+    imap="RFC4422-3.6-05",
+    smtp="SMTP4954-4-31",
+    pop3="POP5034-4-27",
+    accept=REFUSAL,
+    destructive=True,
+)
+def authzid_prepared_to_nothing(bench: Bench, connection: MailConversation) -> Seen:
+    """An authorization identity of which SASLprep leaves nothing does not authenticate."""
+    return DigestClient(bench, on=connection, authzid="\u00ad".encode()).log_on()
+
+
+@_everywhere(
+    imap="IMAP3501-6.2.2-13 IMAP9051-6.2.2-10",
+    smtp="SMTP4954-3-01",
+    pop3="POP5034-4-31",
+)
+def no_passwords_only(bench: Bench, connection: MailConversation) -> Seen:
+    """Among the mechanisms is one that sends no password."""
+    names = set(connection.supported())
+    return holds(names - {"PLAIN", "LOGIN", "ANONYMOUS"}, ", ".join(sorted(names)))

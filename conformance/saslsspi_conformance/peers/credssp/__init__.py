@@ -1,0 +1,1 @@
+"""Both sides of CredSSP, as a script has them."""

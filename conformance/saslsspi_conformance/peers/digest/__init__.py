@@ -1,0 +1,1 @@
+"""Both sides of DIGEST-MD5, as a script has them."""

@@ -1,0 +1,1 @@
+"""Both sides of GSSAPI's layer negotiation over a stand-in for Kerberos."""

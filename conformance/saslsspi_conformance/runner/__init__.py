@@ -1,0 +1,1 @@
+"""Which cases run, how, and what is told of them."""

@@ -1,0 +1,1 @@
+"""Targets that wait for somebody's client."""

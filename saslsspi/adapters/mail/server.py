@@ -1,0 +1,331 @@
+"""The server's half of AUTH and AUTHENTICATE in line protocols, for servers of any kind: no socket, no event loop.
+
+SaslService says what a server offers; each command makes one ServerDialogue. The server reads its own lines, hands
+over the command's arguments and then each response line, and sends what it gets back in its protocol's own words:
+SMTP_REPLIES, IMAP_REPLIES and POP3_REPLIES have them.
+
+    dialogue = service.dialogue(external_ssf=bits_of_tls)
+    step = dialogue.begin(b"PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=")
+    while step.verdict is None:
+        send(b"+ " + step.challenge)
+        step = dialogue.receive(read_line())
+    send(POP3_REPLIES[step.verdict])
+    if dialogue.layer is not None:
+        ...  # every octet behind that line is under the layer, in both directions
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.nonces import NonceStore
+from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
+from saslsspi.adapters.mail.identity import MailAuthority
+from saslsspi.adapters.stream.tls_bindings import tls_bindings
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property
+from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
+from saslsspi.sasl.acceptance import offer
+from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.mechanism import First, Mechanism
+from saslsspi.sasl.registry import MECHANISMS
+from saslsspi.sasl.session import Security, Server
+
+__all__ = [
+    "IMAP_REPLIES",
+    "POP3_REPLIES",
+    "SMTP_REPLIES",
+    "SaslService",
+    "ServerDialogue",
+    "Step",
+    "Verdict",
+    "server_bindings",
+]
+
+_LOG: Final = logging.getLogger("saslsspi.mail")
+_LOG.addHandler(logging.NullHandler())
+_MAX_ROUND_TRIPS: Final = 64
+
+
+class Verdict(enum.Enum):
+    """How an AUTH or AUTHENTICATE command ended."""
+
+    SUCCESS = enum.auto()
+    CANCELLED = enum.auto()  # the client sent "*"
+    UNDECODABLE = enum.auto()  # a line is not base64
+    TOO_LONG = enum.auto()
+    MALFORMED = enum.auto()  # the command's arguments are not a mechanism and at most one initial response
+    UNINVITED = enum.auto()  # an initial response for a mechanism in which the server speaks first
+    UNSUITABLE = enum.auto()  # no such mechanism, or one that needs an encrypted channel
+    TOO_WEAK = enum.auto()  # the policy does not permit the mechanism
+    DENIED = enum.auto()
+    TEMPORARY = enum.auto()  # the account store does not answer
+
+
+# RFC 4954 section 6; "538 5.7.11" is historical.
+SMTP_REPLIES: Final[Mapping[Verdict, bytes]] = {
+    Verdict.SUCCESS: b"235 2.7.0 Authentication succeeded",
+    Verdict.CANCELLED: b"501 5.7.0 Authentication cancelled",
+    Verdict.UNDECODABLE: b"501 5.5.2 Not base64",
+    Verdict.TOO_LONG: b"500 5.5.6 Authentication exchange line is too long",
+    Verdict.MALFORMED: b"501 5.5.4 Syntax: AUTH mechanism [initial-response]",
+    Verdict.UNINVITED: b"501 5.7.0 This mechanism has no initial response",
+    Verdict.UNSUITABLE: b"504 5.5.4 Mechanism not available",
+    Verdict.TOO_WEAK: b"534 5.7.9 Mechanism is too weak",
+    Verdict.DENIED: b"535 5.7.8 Authentication credentials invalid",
+    Verdict.TEMPORARY: b"454 4.7.0 Temporary authentication failure",
+}
+
+# RFC 9051 section 6.2.2 for BAD and NO, RFC 5530 for the codes. The tag goes before.
+IMAP_REPLIES: Final[Mapping[Verdict, bytes]] = {
+    Verdict.SUCCESS: b"OK authenticated",
+    Verdict.CANCELLED: b"BAD cancelled",
+    Verdict.UNDECODABLE: b"BAD not base64",
+    Verdict.TOO_LONG: b"BAD line too long",
+    Verdict.MALFORMED: b"BAD syntax: AUTHENTICATE mechanism [initial-response]",
+    Verdict.UNINVITED: b"BAD this mechanism has no initial response",
+    Verdict.UNSUITABLE: b"NO [CANNOT] mechanism not available",
+    Verdict.TOO_WEAK: b"NO [CANNOT] mechanism is too weak",
+    Verdict.DENIED: b"NO [AUTHENTICATIONFAILED] credentials invalid",
+    Verdict.TEMPORARY: b"NO [UNAVAILABLE] temporary failure",
+}
+
+# RFC 5034 section 4, with the codes of RFC 3206.
+POP3_REPLIES: Final[Mapping[Verdict, bytes]] = {
+    Verdict.SUCCESS: b"+OK authenticated",
+    Verdict.CANCELLED: b"-ERR cancelled",
+    Verdict.UNDECODABLE: b"-ERR not base64",
+    Verdict.TOO_LONG: b"-ERR line too long",
+    Verdict.MALFORMED: b"-ERR syntax: AUTH mechanism [initial-response]",
+    Verdict.UNINVITED: b"-ERR this mechanism has no initial response",
+    Verdict.UNSUITABLE: b"-ERR mechanism not available",
+    Verdict.TOO_WEAK: b"-ERR mechanism is too weak",
+    Verdict.DENIED: b"-ERR [AUTH] credentials invalid",
+    Verdict.TEMPORARY: b"-ERR [SYS/TEMP] temporary failure",
+}
+
+
+def server_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
+    """Return the channel bindings that a server takes on a connection: TLS's own and its certificate's."""
+    if not isinstance(tls, ssl.SSLSocket | ssl.SSLObject):
+        return []
+    return [*tls_bindings(tls), *([end_point] if end_point is not None else [])]
+
+
+class Step(NamedTuple):
+    """What to do next: send a challenge (its base64), or end the command with a verdict."""
+
+    challenge: bytes
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaslService:
+    """What a server offers to everybody who connects.
+
+    Attributes:
+        service: The GSSAPI service name: smtp, imap, pop.
+        host: The name or names under which clients know this server.
+        authority: Who may log on.
+        realm: The realm or realms to offer.
+        policy: What to offer and accept.
+        mechanisms: The mechanisms to offer; empty for all that are installed and permitted.
+        nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
+        max_line: Longest line that a client may send, in octets.
+    """
+
+    service: str
+    host: str | Sequence[str]
+    authority: Authority
+    realm: str | Sequence[str] | None = None
+    policy: Policy = DEFAULT_POLICY
+    mechanisms: Sequence[str] = ()
+    nonce_store: NonceStore | None = None
+    max_line: int = MAX_LINE
+
+    def __post_init__(self) -> None:
+        # Once, not for each exchange: mechanisms keep what they derive for an authority, such as unknown users' salts.
+        if not isinstance(self.authority, MailAuthority):
+            object.__setattr__(self, "authority", MailAuthority(self.authority))
+
+    def dialogue(
+        self,
+        *,
+        external_ssf: int = 0,
+        external_identity: str | None = None,
+        bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
+    ) -> ServerDialogue:
+        """Begin a command on a channel; the keywords describe the TLS around it, if any."""
+        return ServerDialogue(self, _Channel(external_ssf, external_identity, bindings))
+
+    def offered(
+        self,
+        *,
+        external_ssf: int = 0,
+        external_identity: str | None = None,
+        bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
+    ) -> tuple[str, ...]:
+        """Return what to list on such a channel, the strongest first."""
+        return _Channel(external_ssf, external_identity, bindings).offered(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    external_ssf: int
+    external_identity: str | None
+    bindings: ChannelBindings | Sequence[ChannelBindings] | None = field(repr=False)
+
+    def policy(self, service: SaslService) -> Policy:
+        """Return what exchanges have to satisfy: TLS that is strong enough makes up for a layer."""
+        policy = service.policy
+        return replace(policy, min_ssf=0) if 0 < policy.min_ssf <= self.external_ssf else policy
+
+    def offered(self, service: SaslService) -> tuple[str, ...]:
+        return offer(
+            self.policy(service),
+            service.mechanisms,
+            external_ssf=self.external_ssf,
+            bindings=self.bindings,
+            external_identity=self.external_identity,
+        ).names
+
+    def server(self, service: SaslService, mechanism: Mechanism) -> Server:
+        return Server(
+            mechanism,
+            service=service.service,
+            host=service.host,
+            authority=service.authority,
+            realm=service.realm,
+            policy=self.policy(service),
+            nonce_store=service.nonce_store,
+            bindings=self.bindings,
+            external_ssf=self.external_ssf,
+            external_identity=self.external_identity,
+            # None of the line protocols can send data with success (RFC 4954 section 4, RFC 5034 section 4).
+            success_data=False,
+            max_message=MAX_MESSAGE,
+        )
+
+
+class ServerDialogue:
+    """One AUTH or AUTHENTICATE command; made by SaslService.dialogue. What fails is logged by "saslsspi.mail".
+
+    After any verdict but SUCCESS the session is as if the command had not been given, and another may follow.
+
+    Attributes:
+        error: Why the exchange failed, for the server's log; its text is not for the client.
+    """
+
+    def __init__(self, service: SaslService, channel: _Channel) -> None:
+        self._service = service
+        self._channel = channel
+        self._server: Server | None = None
+        self._mechanism = "with an unknown mechanism"
+        self._after_token: Verdict | None = None
+        self._round_trips = 0
+        self._ended = False
+        self.error: SaslError | None = None
+
+    @property
+    def security(self) -> Security:
+        """Who authenticated and how; raises ContextMisuse before SUCCESS."""
+        if self._server is None:
+            raise ContextMisuse("the exchange has not begun")
+        return self._server.security
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer to install right behind the success reply, or None."""
+        return self._server.layer if self._server is not None else None
+
+    def begin(self, arguments: bytes) -> Step:
+        """Take the command's arguments: a mechanism and perhaps an initial response, in base64."""
+        if self._server is not None or self._ended:
+            raise ContextMisuse("a dialogue serves one command")
+        words = arguments.split(b" ")
+        if not words[0] or len(words) > 2 or not arguments.isascii():
+            return self._end(Verdict.MALFORMED)
+        if len(arguments) > self._service.max_line:
+            return self._end(Verdict.TOO_LONG)
+        name = words[0].decode("ascii").upper()
+        mechanism = MECHANISMS.find(name)
+        if mechanism is not None:
+            self._mechanism = mechanism.name
+        if mechanism is None or name not in (listed.upper() for listed in self._channel.offered(self._service)):
+            return self._end(self._why_not(name, mechanism))
+        initial = None
+        if len(words) == 2:
+            # RFC 4954 section 4: an initial response "if the selected mechanism does not support" one is an error.
+            # DIGEST-MD5 has one only for a session that it takes up again (RFC 2831 section 2.2).
+            if mechanism.first is First.SERVER and self._service.nonce_store is None:
+                return self._end(Verdict.UNINVITED)
+            try:
+                initial = b"" if words[1] == EMPTY_INITIAL_RESPONSE else decode_line(words[1])
+            except InvalidToken as error:
+                return self._end(Verdict.UNDECODABLE, error)
+        try:
+            self._server = self._channel.server(self._service, mechanism)
+        except SaslError as error:
+            return self._end(Verdict.TEMPORARY, error)
+        if initial is None and mechanism.first is First.CLIENT:
+            return Step(b"", None)
+        return self._advance(initial)
+
+    def receive(self, line: bytes) -> Step:
+        """Take a response line, without its CRLF."""
+        server = self._server
+        if server is None or self._ended:
+            raise ContextMisuse("no response is due")
+        self._round_trips += 1
+        if len(line) > self._service.max_line or self._round_trips > _MAX_ROUND_TRIPS:
+            return self._end(Verdict.TOO_LONG)
+        if line == CANCEL:
+            return self._end(Verdict.CANCELLED)
+        if self._after_token is not None:
+            return self._end(self._after_token)
+        try:
+            response = decode_line(line)
+        except InvalidToken as error:
+            return self._end(Verdict.UNDECODABLE, error)
+        return self._advance(response)
+
+    def _advance(self, response: bytes | None) -> Step:
+        server = self._server
+        assert server is not None
+        try:
+            challenge = server.step(response)
+        except SaslError as error:
+            self.error = error
+            verdict = Verdict.TEMPORARY if isinstance(error, NoAuthenticatingAuthority) else Verdict.DENIED
+            if error.token is None:
+                return self._end(verdict, error)
+            # What is still due to the client goes as one more challenge; its answer says nothing any more.
+            self._after_token = verdict
+            return Step(base64.b64encode(error.token), None)
+        if server.done:
+            self._ended = True
+            return Step(b"", Verdict.SUCCESS)
+        return Step(base64.b64encode(challenge or b""), None)
+
+    def _why_not(self, name: str, mechanism: Mechanism | None) -> Verdict:
+        asked = {listed.upper() for listed in self._service.mechanisms}
+        if mechanism is None or (asked and name not in asked):
+            return Verdict.UNSUITABLE
+        needs_encryption = not mechanism.properties & Property.NO_PLAINTEXT and self._channel.external_ssf <= 1
+        return Verdict.UNSUITABLE if needs_encryption else Verdict.TOO_WEAK
+
+    def _end(self, verdict: Verdict, error: SaslError | None = None) -> Step:
+        self._ended = True
+        self.error = error or self.error
+        reason = self.error or verdict.name.lower()
+        _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, reason)
+        if self._server is not None:
+            self._server.abort()
+        return Step(b"", verdict)

@@ -1,0 +1,7 @@
+"""requests: Digest, NTLM, Negotiate, Kerberos and CredSSP."""
+
+from __future__ import annotations
+
+from saslsspi.adapters.http.requests import HttpAuth
+
+__all__ = ["HttpAuth"]

@@ -1,0 +1,29 @@
+"""What `client` and `server` have in common: which exchange, and between whom."""
+
+from __future__ import annotations
+
+import argparse
+
+from saslsspi.engine.policy import Property
+from saslsspi.engine.registry import find_package
+from saslsspi.sasl.mechanism import First, Mechanism
+
+__all__ = ["add_exchange_options", "bare_package"]
+
+
+def add_exchange_options(parser: argparse.ArgumentParser) -> None:
+    """Add the mechanism or package, and the service that the exchange is for."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("mechanism", nargs="?", metavar="MECH", help="a SASL mechanism; `saslsspi mechanisms` lists them")
+    what.add_argument("--package", metavar="NAME",
+        help="a bare security package instead; `saslsspi packages` lists them")  # fmt: skip
+    parser.add_argument("--service", default="ldap", metavar="NAME", help="ldap (the default), imap, smtp, pop, ...")
+    parser.add_argument("--host", default="localhost", metavar="NAME", help="the server's full name")
+    parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service, when it is not --host")
+
+
+def bare_package(name: str) -> Mechanism:
+    """Describe a package alone, so that the driver of mechanisms turns a policy into its flags."""
+    info = find_package(name).info
+    # First.SERVER only says that the driver makes up no empty challenge.
+    return Mechanism(name=info.name.upper(), package=info.name, first=First.SERVER, properties=Property.NONE)

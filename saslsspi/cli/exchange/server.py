@@ -1,0 +1,73 @@
+"""`saslsspi server`: the server's side of one exchange on standard input and output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from saslsspi.accounts import MemoryNonceStore
+from saslsspi.cli.exchange.ends import End, PackageServerEnd, SaslServerEnd
+from saslsspi.cli.exchange.lines import converse
+from saslsspi.cli.exchange.options import add_exchange_options, bare_package
+from saslsspi.cli.exit_status import WrongUsage
+from saslsspi.cli.options import add_account_options, add_policy_options, authority_from, policy_from
+from saslsspi.engine.environment import Environment
+from saslsspi.errors import SaslError
+from saslsspi.sasl import contextual
+from saslsspi.sasl.mechanism import ServerParameters
+from saslsspi.sasl.session import Server
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = "Speak for the server in one exchange, a line at a time (docs/cli.md)."
+    add_exchange_options(parser)
+    parser.add_argument("--realm", action="append", default=[], metavar="NAME", help="a realm to offer; repeatable")
+    parser.add_argument("--no-success-data", action="store_true",
+        help="send the last data as one more challenge, and finish on the client's empty response")  # fmt: skip
+    parser.add_argument("--cert", type=Path, metavar="FILE",
+        help="the certificate chain in PEM (CREDSSP); without it a self-signed one is made")  # fmt: skip
+    parser.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
+    add_account_options(parser)
+    add_policy_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Speak until the exchange and its input have ended."""
+    try:
+        end = _end(arguments)
+    except SaslError as error:
+        raise WrongUsage(error.text) from error
+    return converse(end, sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _end(arguments: argparse.Namespace) -> End:
+    authority = authority_from(arguments)
+    environment = Environment(authority=authority, nonce_store=MemoryNonceStore(), policy=policy_from(arguments))
+    hosts = [arguments.host]
+    if arguments.server_name is not None:
+        hosts.append(f"{arguments.host}/{arguments.server_name}")  # how a client names a replicated service
+    if arguments.package is not None:
+        if arguments.no_success_data:
+            raise WrongUsage("--no-success-data is about SASL; a bare package has no success to send data with")
+        package = bare_package(arguments.package)
+        parameters = ServerParameters(
+            service=arguments.service,
+            hosts=tuple(hosts),
+            realms=tuple(arguments.realm),
+            bindings=None,
+            environment=environment,
+        )
+        return PackageServerEnd(package, environment, contextual.prepare_server(package, parameters))
+    server = Server(
+        arguments.mechanism,
+        service=arguments.service,
+        host=hosts,
+        realm=arguments.realm,
+        success_data=not arguments.no_success_data,
+        environment=environment,
+    )
+    return SaslServerEnd(server)

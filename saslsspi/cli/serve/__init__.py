@@ -1,0 +1,135 @@
+"""`saslsspi serve`: the embedded servers on ports of one's choice, until somebody stops them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import logging
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+from typing import Final, cast
+
+import saslsspi
+from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.cli.certificate import bindings_of
+from saslsspi.cli.exit_status import ExitStatus, WrongUsage
+from saslsspi.cli.options import add_account_options, add_policy_options, authority_from, policy_from
+from saslsspi.cli.serve.service import Served, Service
+from saslsspi.errors import SaslError
+from saslsspi.sasl.registry import find_mechanism
+
+__all__ = ["configure", "run"]
+
+_SERVICES: Final = {
+    "ldap": ("ldap", "SERVICE"),
+    "smtp": ("mail", "SMTP"),
+    "imap": ("mail", "IMAP"),
+    "pop3": ("mail", "POP3"),
+}
+"""The protocols: the module and the Service in it."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.description = (
+        "Run the embedded servers and tell what every logon negotiated, or why it failed. For trying out, not for use."
+    )
+    parser.add_argument("--address", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    parser.add_argument("--host", action="append", default=[], metavar="NAME",
+        help="a name of this server, beside localhost, the address and this machine's; repeatable")  # fmt: skip
+    parser.add_argument("--realm", action="append", default=[], metavar="NAME", help="a realm to offer; repeatable")
+    parser.add_argument("--mechanism", action="append", metavar="NAME",
+        help="offer this mechanism and only those named; repeatable")  # fmt: skip
+    tls = parser.add_argument_group("TLS")
+    tls.add_argument("--cert", type=Path, metavar="FILE", help="the server's certificate, and its chain, in PEM")
+    tls.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
+    tls.add_argument("--ca", type=Path, metavar="FILE",
+        help="authorities of clients' certificates, in PEM; who shows one may log on with EXTERNAL")  # fmt: skip
+    for name in _SERVICES:
+        _service(name).add_options(parser.add_argument_group(name))
+    add_account_options(parser)
+    add_policy_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    arguments.policy = policy_from(arguments)
+    arguments.hosts = _names(arguments)
+    arguments.authority = authority_from(arguments)
+    try:
+        for name in arguments.mechanism or ():
+            find_mechanism(name)
+        if any(getattr(arguments, name) is not None for name in _SERVICES):
+            arguments.certificate, arguments.bindings = _certificate(arguments)
+        served = [made for name in _SERVICES if (made := _service(name).make(arguments)) is not None]
+    except SaslError as error:
+        raise WrongUsage(error.text) from error
+    if not served:
+        raise WrongUsage(f"which server? give {' or '.join(f'--{name} PORT' for name in _SERVICES)}; 0 is a free port")
+    _tell_of_refusals()
+    with contextlib.suppress(KeyboardInterrupt):  # where the loop can take no signals
+        asyncio.run(_serve(served))
+    print("stopped", flush=True)
+    return ExitStatus.AUTHENTICATED
+
+
+def _tell_of_refusals() -> None:
+    """Print what our servers log about logons that fail, as lines beside those about logons that succeed."""
+    log = logging.getLogger(saslsspi.__name__)
+    log.addHandler(logging.StreamHandler(sys.stdout))
+    log.setLevel(logging.INFO)
+
+
+def _certificate(arguments: argparse.Namespace) -> tuple[ssl.SSLContext | None, list[ChannelBindings]]:
+    if arguments.cert is None:
+        if (
+            arguments.key is not None
+            or arguments.ca is not None
+            or any(getattr(arguments, f"{name}s") is not None for name in _SERVICES)
+        ):
+            raise WrongUsage("TLS needs --cert FILE")
+        return None, []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(arguments.cert, arguments.key)
+        if arguments.ca is not None:
+            context.load_verify_locations(arguments.ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context, [bindings_of(arguments.cert)]
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        files = " and ".join(str(file) for file in (arguments.cert, arguments.key, arguments.ca) if file)
+        raise WrongUsage(f"cannot use {files}: {error}") from error
+
+
+async def _serve(served: list[Served]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as running:
+        for one in served:
+            try:
+                await one.server.start()
+            except OSError as error:
+                raise WrongUsage(f"cannot listen: {error}") from error
+            running.push_async_callback(one.server.stop)
+            for url in one.urls():
+                print(f"listening on {url}", flush=True)
+        await stop.wait()
+
+
+def _names(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the names of this server; many clients ask the resolver how an address is called."""
+    names = [*arguments.host, "localhost", arguments.address, socket.gethostname(), socket.getfqdn(arguments.address)]
+    return tuple(dict.fromkeys(names))
+
+
+def _service(name: str) -> Service:
+    module, attribute = _SERVICES[name]
+    return cast(Service, getattr(importlib.import_module(f"saslsspi.cli.serve.{module}"), attribute))

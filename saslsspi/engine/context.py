@@ -1,0 +1,360 @@
+"""SecurityContext: the engine's one state machine, for every package and both sides.
+
+The context owns what packages share: which call is allowed in which state, which attributes may be seen, that a
+failed exchange stays dead, and that the old protection stays in force until a reauthentication has completed.
+The SSPI functions and the SASL floor call its methods directly.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final, Self, TypeVar
+
+from saslsspi.accounts.account import Account, Question
+from saslsspi.engine.attributes import (
+    SecPkgContext,
+    SecPkgContextEstablished,
+    SecPkgContextFlags,
+    SecPkgContextKeyInfo,
+    SecPkgContextLifespan,
+    SecPkgContextNames,
+    SecPkgContextPackageInfo,
+    SecPkgContextSessionKey,
+    SecPkgContextSizes,
+    SecPkgContextStreamSizes,
+    SecPkgContextTarget,
+)
+from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.package import Package
+from saslsspi.engine.protection import Protection
+from saslsspi.errors import (
+    ContextMisuse,
+    IncompleteMessage,
+    InsufficientMemory,
+    InternalError,
+    QopNotSupported,
+    SaslError,
+    UnsupportedFunction,
+)
+
+__all__ = ["TRANSITIONS", "SecurityContext", "State", "next_state"]
+
+Attribute = TypeVar("Attribute", bound=SecPkgContext)
+
+
+class State(enum.Enum):
+    """Where a security context stands."""
+
+    NEW = enum.auto()
+    NEGOTIATING = enum.auto()
+    COMPLETING = enum.auto()
+    ESTABLISHED = enum.auto()
+    REAUTHENTICATING = enum.auto()
+    FAILED = enum.auto()
+    DELETED = enum.auto()
+
+    __hash__ = object.__hash__  # as for package.Side
+
+
+_OPEN: Final = {
+    Event.CONTINUE: State.NEGOTIATING,
+    Event.ASK_COMPLETION: State.COMPLETING,
+    Event.ASK_COMPLETION_AND_CONTINUE: State.COMPLETING,
+    Event.ASK_CREDENTIALS: State.NEGOTIATING,
+    Event.COMPLETE: State.ESTABLISHED,
+    Event.REJECT: State.FAILED,
+    Event.DELETE: State.DELETED,
+}
+
+TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
+    State.NEW: _OPEN,
+    State.NEGOTIATING: _OPEN,
+    State.COMPLETING: _OPEN,
+    State.ESTABLISHED: {
+        Event.REAUTHENTICATE: State.REAUTHENTICATING,
+        Event.REJECT: State.FAILED,
+        Event.DELETE: State.DELETED,
+    },
+    State.REAUTHENTICATING: {**_OPEN, Event.CONTINUE: State.REAUTHENTICATING},
+    State.FAILED: {Event.DELETE: State.DELETED},
+    State.DELETED: {},
+}
+
+
+_CONNECTION: Final = SecurityPackageCapability.SECPKG_FLAG_CONNECTION
+_STREAM: Final = SecurityPackageCapability.SECPKG_FLAG_STREAM
+_STYLES: Final[Mapping[Side, tuple[tuple[int, int], ...]]] = {
+    Side.INITIATE: ((_CONNECTION, IscReq.ISC_REQ_CONNECTION), (_STREAM, IscReq.ISC_REQ_STREAM)),
+    Side.ACCEPT: ((_CONNECTION, AscReq.ASC_REQ_CONNECTION), (_STREAM, AscReq.ASC_REQ_STREAM)),
+}
+
+
+def next_state(state: State, event: Event) -> State:
+    """Return where event leads from state; raise ContextMisuse where it leads nowhere."""
+    try:
+        return TRANSITIONS[state][event]
+    except KeyError:
+        raise ContextMisuse(f"{event.name} in state {state.name}") from None
+
+
+class SecurityContext:
+    """A security context, initiating or accepting.
+
+    Attributes:
+        state: Where it stands.
+        outcome: What the exchange ended in; None before it has completed and after delete.
+    """
+
+    __slots__ = (
+        "_asks_credential",
+        "_awaited",
+        "_controlled",
+        "_credential",
+        "_environment",
+        "_exchange",
+        "_wished",
+        "outcome",
+        "package",
+        "side",
+        "state",
+    )
+
+    def __init__(self, package: Package, credential: Credential, side: Side, environment: Environment) -> None:
+        self.package = package
+        self.side = side
+        self.state = State.NEW
+        self.outcome: Outcome | None = None
+        self._credential: Credential | None = credential
+        self._environment = environment
+        self._awaited: Question | None = None
+        self._asks_credential = self._controlled = False
+        self._wished = 0
+        self._exchange = self._begin()
+
+    @classmethod
+    def imported(cls, package: Package, side: Side, exchange: Exchange, wished: int) -> Self:
+        """Return an established context whose exchange another process has completed."""
+        context = cls.__new__(cls)
+        context.package, context.side, context.state = package, side, State.ESTABLISHED
+        context.outcome, context._exchange = exchange.outcome, exchange
+        context._credential, context._environment = None, DEFAULT_ENVIRONMENT
+        context._awaited, context._wished = None, wished
+        context._asks_credential = context._controlled = False
+        return context
+
+    def _begin(self) -> Exchange | None:
+        if self._credential is None:
+            raise UnsupportedFunction("an imported context is not authenticated anew")
+        begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
+        return begin(self._credential, self._environment)
+
+    def advance(self, token: bytes, request: Request) -> Leg:
+        """Take the peer's token through one leg, asking the environment's authority where the package has a question.
+
+        Raises:
+            SaslError: the exchange failed; the context is dead and only delete is left.
+        """
+        reply = self.begin(token, request)
+        while isinstance(reply, Question):
+            reply = self._answer(reply)
+        return reply
+
+    def begin(self, token: bytes, request: Request) -> Leg | Question:
+        """Like advance, but hand a question of the package to the caller, who answers it with resume."""
+        state = self.state
+        if state is State.ESTABLISHED:
+            if self._controlled and self._exchange is not None:
+                self._controlled = False
+                return Leg(Event.COMPLETE, self._exchange.controlled())
+            self.package.reauthenticate(self.side)
+            begun = self._begin()
+            self.state = next_state(state, Event.REAUTHENTICATE)
+            self._exchange = begun
+        exchange = self._exchange
+        if exchange is None or self._awaited is not None:
+            raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
+        self._wished = request.wished
+        try:
+            reply = exchange.step(token, request)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        return self._follow(reply)
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Go on with the answer to the question that begin or resume handed out."""
+        exchange = self._exchange
+        if exchange is None or self._awaited is None:
+            raise ContextMisuse("no question is open")
+        self._awaited = None
+        try:
+            reply = exchange.resume(account)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        return self._follow(reply)
+
+    def _end_over(self, error: Exception) -> None:
+        """End the exchange over an error; raise one of ours where the package raised another."""
+        if isinstance(error, IncompleteMessage):
+            return  # nothing was consumed: the same token comes again, longer
+        self._reject()
+        if isinstance(error, MemoryError):
+            raise InsufficientMemory(f"{self.package.info.name} ran out of memory") from error
+        if not isinstance(error, SaslError):
+            raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
+
+    def _follow(self, reply: Leg | Question) -> Leg | Question:
+        """Move to the state where a leg leads."""
+        if isinstance(reply, Question):
+            self._awaited = reply
+            return reply
+        event = reply.event
+        self.state = next_state(self.state, event)
+        self._asks_credential = event is Event.ASK_CREDENTIALS
+        if event is Event.COMPLETE:
+            assert self._exchange is not None
+            self.outcome = self._exchange.outcome
+            assert self.outcome is not None, "a package completes with an outcome"
+        return reply
+
+    def _answer(self, question: Question) -> Leg | Question:
+        try:
+            account = self._environment.ask(question)
+        except SaslError:
+            self._reject()
+            raise
+        return self.resume(account)
+
+    def _reject(self) -> None:
+        self.state = next_state(self.state, Event.REJECT)
+        self._exchange = None
+        self.outcome = None
+
+    @property
+    def flags(self) -> int:
+        """The attributes of the context, in the bits of its side; 0 before the final success."""
+        if self.outcome is None:
+            return 0
+        # How tokens and messages are carried is the caller's to say, where the package can serve it.
+        capabilities = self.package.info.capabilities
+        styles = sum(flag for capability, flag in _STYLES[self.side] if capabilities & capability)
+        return self.outcome.flags | (self._wished & styles)
+
+    def complete(self, token: bytes) -> bytes:
+        """CompleteAuthToken: return the finished token after a leg whose event was ASK_COMPLETION."""
+        if self.state is not State.COMPLETING or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} has no token to complete")
+        try:
+            leg = self._exchange.complete(token)
+        except Exception as error:
+            self._end_over(error)
+            raise
+        self._follow(leg)
+        return leg.token or b""
+
+    def renew(self, credential: Credential) -> None:
+        """Go on with another credential where the last leg asked for one; anywhere else nothing happens."""
+        if self._asks_credential and self._exchange is not None and credential is not self._credential:
+            self._credential = credential
+            self._exchange.renew_credential(credential)
+
+    def control(self, token: bytes) -> None:
+        """ApplyControlToken: tell an established context something; the next leg's token tells the peer."""
+        if self.state is not State.ESTABLISHED or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} takes no control token")
+        self._exchange.control(token)
+        self._controlled = True
+
+    def protection(self) -> Protection:
+        """Return what protects messages.
+
+        Raises:
+            ContextMisuse: the context is not established.
+            QopNotSupported: it was established without signing and sealing.
+        """
+        if self.outcome is None:
+            raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
+        if self.outcome.protection is None:
+            raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")
+        return self.outcome.protection
+
+    def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:
+        """Return what protects messages under a layer agreed on after the exchange; see Exchange.layer."""
+        if self.outcome is None or self._exchange is None:
+            raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
+        return self._exchange.layer(encrypt=encrypt, max_send=max_send, max_receive=max_receive)
+
+    def fail(self) -> None:
+        """End an established context whose stream can no longer be trusted."""
+        self._reject()
+
+    def delete(self) -> None:
+        """Free everything; the context answers no further call."""
+        self.state = next_state(self.state, Event.DELETE)
+        self._exchange = None
+        self.outcome = None
+
+    def query(self, kind: type[Attribute]) -> Attribute:
+        """Return an attribute.
+
+        Raises:
+            ContextMisuse: it can be asked for only after the final success.
+            UnsupportedFunction: this package has no such attribute.
+        """
+        if self.state in (State.FAILED, State.DELETED):
+            raise ContextMisuse(f"a context in state {self.state.name} has no attributes")
+        outcome = self.outcome
+        if outcome is None and not kind.early:
+            raise ContextMisuse(f"{kind.__name__} is known only after the final success")
+        value = self._exchange.attribute(kind) if self._exchange is not None else None
+        if value is None:
+            value = _GENERIC[kind](self, outcome) if kind in _GENERIC else None  # type: ignore[assignment]
+        if value is None:
+            raise UnsupportedFunction(f"{self.package.info.name} does not offer {kind.__name__}")
+        return value
+
+
+def _sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextSizes:
+    protection = outcome.protection
+    return SecPkgContextSizes(max_token=context.package.info.max_token) if protection is None else protection.sizes
+
+
+def _stream_sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextStreamSizes | None:
+    return None if outcome.protection is None else outcome.protection.stream_sizes()
+
+
+def _key_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextKeyInfo:
+    protection = outcome.protection
+    if protection is None:
+        return SecPkgContextKeyInfo()
+    return SecPkgContextKeyInfo(protection.signature_algorithm, protection.encryption_algorithm, protection.key_bits)
+
+
+def _session_key(context: SecurityContext, outcome: Outcome) -> SecPkgContextSessionKey | None:
+    key = outcome.protection.session_key if outcome.protection is not None else None
+    return None if key is None else SecPkgContextSessionKey(key)
+
+
+def _package_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextPackageInfo:
+    info = context.package.info
+    return SecPkgContextPackageInfo(
+        info.capabilities, info.version, info.rpcid, info.max_token, info.name, info.comment
+    )
+
+
+_GENERIC: Final[Mapping[type[SecPkgContext], Callable[..., SecPkgContext | None]]] = {
+    SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(context.flags),
+    SecPkgContextKeyInfo: _key_info,
+    SecPkgContextEstablished: lambda context, outcome: outcome and SecPkgContextEstablished(outcome),
+    SecPkgContextLifespan: lambda context, outcome: SecPkgContextLifespan(),
+    SecPkgContextNames: lambda context, outcome: SecPkgContextNames(outcome.username),
+    SecPkgContextPackageInfo: _package_info,
+    SecPkgContextSessionKey: _session_key,
+    SecPkgContextSizes: _sizes,
+    SecPkgContextStreamSizes: _stream_sizes,
+    SecPkgContextTarget: lambda context, outcome: SecPkgContextTarget(outcome.target),
+}

@@ -1,0 +1,113 @@
+"""Authentication data for AcquireCredentialsHandle: SEC_WINNT_AUTH_IDENTITY and its relatives."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
+
+__all__ = [
+    "AuthIdentity",
+    "CredsspCred",
+    "Delegated",
+    "SchCredentials",
+    "WinNTAuthCredentialType",
+    "WinNTAuthIdentity",
+    "WinNTAuthIdentityPackedCredential",
+]
+
+
+class AuthIdentity:
+    """Base of what acquire_credentials_handle takes as auth_data; a package knows which of them it understands."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WinNTAuthIdentity(AuthIdentity):
+    """A user name, a domain (the realm, with Digest) and a password. Its repr omits the password."""
+
+    username: str | None = None
+    domain: str | None = None
+    password: str | None = field(default=None, repr=False)
+    flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
+    package_list: str | None = field(default=None, kw_only=True)
+
+
+class Delegated:
+    """Base of the credentials that an acceptor was handed (CredSSP)."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WinNTAuthIdentityPackedCredential(AuthIdentity):
+    """A credential that is not a password, such as a keytab, with the type that says how to read it."""
+
+    credential_type: uuid.UUID
+    credential: bytes = field(repr=False)
+    username: str | None = field(default=None, kw_only=True)
+    domain: str | None = field(default=None, kw_only=True)
+    flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
+    package_list: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchCredentials(AuthIdentity):
+    """What Schannel authenticates with and whom it trusts (SCH_CREDENTIALS).
+
+    Attributes:
+        certificate: PEM file with the certificate, and those up to the root; "" has none. An acceptor without one
+            makes a self-signed one.
+        private_key: PEM file with its key; "" looks in the same file.
+        password: Of the key.
+        authorities: PEM file with the authorities to trust; "" trusts those of the system.
+        host: Accepting: the name in a self-signed certificate.
+        protocols: The versions of TLS that may be used.
+        ciphers: OpenSSL's list of ciphers for TLS 1.2; "" takes Python's.
+        resumption: Whether sessions are taken up again.
+        session_lifetime: How long, in seconds.
+    """
+
+    certificate: str = ""
+    private_key: str = ""
+    password: str | None = field(default=None, repr=False)
+    authorities: str = ""
+    host: str = ""
+    protocols: SchannelProtocol = SchannelProtocol.SP_PROT_TLS1_2 | SchannelProtocol.SP_PROT_TLS1_3
+    ciphers: str = ""
+    resumption: bool = True
+    session_lifetime: float = 36000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredsspCred(AuthIdentity):
+    """What CredSSP authenticates with (CREDSSP_CRED).
+
+    Attributes:
+        schannel: For TLS; a client's certificate is not used, its authorities are.
+        spnego: For Negotiate; None uses the tickets of the user.
+        delegated: What is handed over, as CredSSP's TSCredentials in DER; None hands over what spnego holds.
+        kind: Where that comes from; it chooses among the lists of the delegation policy.
+    """
+
+    schannel: SchCredentials | None = None
+    spnego: AuthIdentity | None = None
+    delegated: bytes | None = field(default=None, repr=False)
+    kind: CredentialKind | None = None
+
+
+class WinNTAuthCredentialType:
+    """The types of packed credentials (sspi.h, SEC_WINNT_AUTH_DATA_TYPE_*)."""
+
+    SEC_WINNT_AUTH_DATA_TYPE_PASSWORD: ClassVar = uuid.UUID("28BFC32F-10F6-4738-98D1-1AC061DF716A")
+    SEC_WINNT_AUTH_DATA_TYPE_CERT: ClassVar = uuid.UUID("235F69AD-73FB-4DBC-8203-0629E739339B")
+    SEC_WINNT_AUTH_DATA_TYPE_CREDMAN_CERT: ClassVar = uuid.UUID("7CB72412-1016-491A-8C87-4D2AA1B7DD3A")
+    SEC_WINNT_AUTH_DATA_TYPE_NGC: ClassVar = uuid.UUID("10A47879-5EBF-4B85-BD8D-C21BB4F49C8A")
+    SEC_WINNT_AUTH_DATA_TYPE_FIDO: ClassVar = uuid.UUID("32E8F8D7-7871-4BCC-83C5-460F66C6135C")
+    SEC_WINNT_AUTH_DATA_TYPE_KEYTAB: ClassVar = uuid.UUID("D587AAE8-F78F-4455-A112-C934BEEE7CE1")
+    SEC_WINNT_AUTH_DATA_TYPE_DELEGATION_TOKEN: ClassVar = uuid.UUID("12E52E0F-6F9B-4F83-9020-9DE42B226267")
+    SEC_WINNT_AUTH_DATA_TYPE_CSP_DATA: ClassVar = uuid.UUID("68FD9879-079C-4DFE-8281-578AADC1C100")
+    SEC_WINNT_AUTH_DATA_TYPE_SMARTCARD_CONTEXTS: ClassVar = uuid.UUID("B86C4FF3-49D7-4DC4-B560-B1163685B236")

@@ -1,0 +1,136 @@
+"""What an HTTP server offers for one call: realm, algorithms, qop, and the nonces that its handle shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from saslsspi.accounts.nonces import MemoryNonceStore, NonceStore
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Request, Side
+from saslsspi.engine.flags import AscReq
+from saslsspi.engine.policy import ChannelBindingPolicy
+from saslsspi.errors import InvalidParameter, InvalidToken, SecurityQosFailed
+from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm
+from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.nonces import Nonces
+from saslsspi.packages.digest.http.protection import parameter
+from saslsspi.packages.digest.qop import permitted
+
+__all__ = ["HttpOffer", "HttpState"]
+
+_PROXY: Final = int(AscReq.ASC_REQ_PROXY_BINDINGS)
+_DEFAULT: Final = (ALGORITHMS[b"sha-256"],)
+_KEY_SIZE: Final = 32
+
+
+@dataclass(slots=True, repr=False)
+class HttpState:
+    """What the contexts of one inbound handle share."""
+
+    nonces: Nonces
+    store: NonceStore = field(default_factory=MemoryNonceStore)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpOffer:
+    """An acceptor's offer for the flags and buffers of one call.
+
+    Attributes:
+        marked: Whether challenges say that channel bindings are understood.
+        requires_bindings: Whether a client without them is refused.
+    """
+
+    realm: bytes
+    algorithms: tuple[Algorithm, ...]
+    qops: tuple[bytes, ...]
+    nonces: Nonces
+    store: NonceStore
+    marked: bool
+    requires_bindings: bool
+
+    @classmethod
+    def of(cls, credential: DigestCredential, request: Request, environment: Environment) -> Self:
+        """Return what is offered.
+
+        Raises:
+            SecurityQosFailed: flags and policy leave nothing to offer.
+            InvalidToken: there is no realm, neither in the fourth SECBUFFER_PKG_PARAMS buffer nor in the credential.
+        """
+        policy = environment.policy
+        qops = permitted(Side.ACCEPT, request.required, request.wished, policy).qops
+        if not qops:
+            raise SecurityQosFailed(f"flags and policy (min_ssf {policy.min_ssf}) leave no qop to offer")
+        state = _state(credential, environment)
+        binding = policy.channel_binding
+        requires = bool(request.wished & _PROXY) or binding is ChannelBindingPolicy.REQUIRE
+        return cls(
+            _realm(parameter(request.parameters, 3), credential),
+            _algorithms(policy.http_digest.algorithms),
+            tuple(reversed(qops)),
+            state.nonces,
+            state.store if environment.nonce_store is None else environment.nonce_store,
+            requires or (request.bindings is not None and binding is not ChannelBindingPolicy.NONE),
+            requires,
+        )
+
+    def nonce(self, environment: Environment, before: bytes = b"") -> bytes:
+        """Return a new nonce, in the session of the one before if there is one."""
+        return self.nonces.make(environment.clock(), environment.random, self.realm, marked=self.marked, before=before)
+
+    def challenge(self, environment: Environment, *, stale: bool) -> bytes:
+        """Return a challenge a line, "one for each algorithm, strongest first", under one nonce."""
+        nonce, policy = self.nonce(environment), environment.policy.http_digest
+        domain = tuple(uri.encode() for uri in policy.domain)
+        opaque = self.nonces.opaque(nonce)
+        return b"\r\n".join(
+            HttpChallenge(
+                self.realm, nonce, algorithm, self.qops, opaque, stale, domain, True, policy.userhash
+            ).to_bytes()
+            for algorithm in self.algorithms
+        )
+
+    def names(self, response: HttpResponse) -> list[str]:
+        """Return the readings of the client's name, the grammar's own first."""
+        names = [_text(response.username)]
+        if response.literal_username is not None:
+            names.append(_text(response.literal_username))
+        return names
+
+
+def _text(name: bytes) -> str:
+    # The challenge says UTF-8; clients that know no charset write what fits into ISO 8859-1.
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1")
+
+
+def _realm(given: bytes, credential: DigestCredential) -> bytes:
+    """Return the realm: "Unicode string that must be representable in US ASCII" is UTF-16 from a Win32 program."""
+    if not given:
+        if not credential.realms:
+            raise InvalidToken("Digest for HTTP needs a realm: the fourth SECBUFFER_PKG_PARAMS buffer, or auth_data")
+        return credential.realms[0].encode()
+    try:
+        text = given.decode("utf-16-le") if b"\0" in given else given.decode()
+    except UnicodeDecodeError:
+        raise InvalidParameter("the realm in the fourth SECBUFFER_PKG_PARAMS buffer is no text") from None
+    return text.rstrip("\0").encode()
+
+
+def _algorithms(names: tuple[str, ...]) -> tuple[Algorithm, ...]:
+    found = tuple(ALGORITHMS.get(name.lower().encode()) for name in names)
+    if None in found:
+        known = ", ".join(algorithm.name.decode() for algorithm in ALGORITHMS.values())
+        raise InvalidParameter(f"the policy names an algorithm that Digest has not; there are {known}")
+    return tuple(algorithm for algorithm in found if algorithm is not None) or _DEFAULT
+
+
+def _state(credential: DigestCredential, environment: Environment) -> HttpState:
+    state = credential.http
+    if not isinstance(state, HttpState):
+        key = environment.policy.http_digest.nonce_key or environment.random(_KEY_SIZE)
+        state = credential.http = HttpState(Nonces(key))
+    return state

@@ -1,0 +1,274 @@
+"""The server's legs of Digest for HTTP (RFC 2617 section 3.3, RFC 7616 section 3.4).
+
+HTTP holds no connection between challenge and response, so a response may come to a context that has made no
+challenge: the nonce says by itself whether it is ours, and how old. The first use of a nonce asks the authority;
+further uses find the session by opaque and nonce, and are verified when the caller completes the token.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import unicodedata
+from hmac import compare_digest
+from typing import Final
+
+from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.nonces import NonceRecord
+from saslsspi.engine.attributes import SecPkgContext, SecPkgContextChannelBindings, SecPkgContextTarget
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import AscRet, ChannelBindingsResult
+from saslsspi.engine.policy import Tolerances, tolerance_names
+from saslsspi.errors import (
+    ContextMisuse,
+    InvalidToken,
+    LogonDenied,
+    QopNotSupported,
+)
+from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.http.algorithms import Algorithm, entity_hash, request_value
+from saslsspi.packages.digest.http.bindings import check_bindings
+from saslsspi.packages.digest.http.messages import HttpResponse
+from saslsspi.packages.digest.http.offer import HttpOffer
+from saslsspi.packages.digest.http.protection import (
+    ServerRequests,
+    ServerSession,
+    check_session,
+    count_use,
+    described,
+    is_auth_int,
+    parameter,
+)
+from saslsspi.packages.digest.qop import AUTH, AUTH_INT, granted_flags
+
+__all__ = ["HttpDigestServer"]
+
+# "Servers should be able to log failures" (RFC 2617 section 3.2.2)
+_AUDIT: Final = logging.getLogger("saslsspi.audit")
+_AUDIT.addHandler(logging.NullHandler())
+_HTTP: Final = int(AscRet.ASC_RET_HTTP)
+_MUTUAL: Final = int(AscRet.ASC_RET_MUTUAL_AUTH)
+_HASHES: Final = {b"md5": "md5", b"sha-256": "sha256", b"sha-512-256": "sha512_256"}
+
+
+class _Position(enum.Enum):
+    """What is due."""
+
+    TOKEN = enum.auto()
+    ANSWER = enum.auto()  # the authority's
+    COMPLETION = enum.auto()
+
+
+class HttpDigestServer(Exchange):
+    """One server's exchange."""
+
+    __slots__ = (
+        "_bindings",
+        "_credential",
+        "_environment",
+        "_names",
+        "_offer",
+        "_position",
+        "_request",
+        "_response",
+        "_session",
+        "outcome",
+    )
+
+    _offer: HttpOffer
+    _request: Request
+    _response: HttpResponse
+    _session: ServerSession
+
+    def __init__(self, credential: DigestCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._credential = credential
+        self._environment = environment
+        self._position = _Position.TOKEN
+        self._bindings: ChannelBindingsResult | None = None
+
+    def step(self, token: bytes, request: Request) -> Leg | Question:
+        """Make a challenge, or take credentials; see Exchange.step."""
+        if self._position is not _Position.TOKEN:
+            raise ContextMisuse("the authority's answer, or CompleteAuthToken, is due")
+        self._request = request
+        self._offer = HttpOffer.of(self._credential, request, self._environment)
+        return self._receive(token) if token else self._challenge(stale=False)
+
+    def _challenge(self, *, stale: bool) -> Leg:
+        return Leg(Event.CONTINUE, self._offer.challenge(self._environment, stale=stale))
+
+    def _receive(self, token: bytes) -> Leg | Question:
+        """Check all that can be checked before the account is known."""
+        policy, offer = self._environment.policy, self._offer
+        if not parameter(self._request.parameters, 0):
+            raise InvalidToken("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
+        response = self._response = HttpResponse.from_bytes(token, int(policy.tolerances))
+        if response.algorithm not in offer.algorithms:
+            raise LogonDenied("the credentials' algorithm was not offered", requirement="RFC2617-3.2.2-01")
+        if response.realm != offer.realm:
+            raise LogonDenied("the credentials are for another realm", requirement="RFC2617-3.2.2-01")
+        self._check_qop(response)
+        if policy.http_digest.require_userhash and not response.userhash:
+            raise LogonDenied("the client did not hash its user name", requirement="RFC7616-3.4-07")
+        ours = offer.nonces.issued(response.nonce, offer.realm) is not None
+        if ours and response.opaque not in (None, offer.nonces.opaque(response.nonce)):
+            raise LogonDenied("opaque does not belong to the nonce", requirement="RFC2617-3.2.2-01")
+        record = offer.store.find(response.nonce)
+        if record is not None and isinstance(record.session, ServerSession):
+            return self._take_up(record.session)
+        self._names = offer.names(response)
+        return self._ask()
+
+    def _check_qop(self, response: HttpResponse) -> None:
+        offer = self._offer
+        if response.qop is None:
+            if AUTH not in offer.qops or not self._environment.policy.http_digest.accept_without_qop:
+                raise QopNotSupported("the credentials have no qop", requirement="RFC7616-3.4-02")
+        elif response.qop.lower() not in offer.qops:
+            raise QopNotSupported("the client chose a qop that was not offered", requirement="RFC2617-3.2.2-02")
+
+    def _fresh(self) -> bool:
+        """Whether the nonce is ours and young enough."""
+        issued = self._offer.nonces.issued(self._response.nonce, self._offer.realm)
+        environment = self._environment
+        return issued is not None and environment.clock() - issued <= environment.policy.nonce_lifetime
+
+    def _take_up(self, session: ServerSession) -> Leg:
+        """Find the context that opaque means: CompleteAuthToken verifies the credentials with its key."""
+        self._session = session
+        if self._fresh():
+            self._position = _Position.COMPLETION
+            return Leg(Event.ASK_COMPLETION, None)
+        check_session(session, self._response, *self._described())
+        # "stale only when the digest was right": a wrong password must not look like an old nonce.
+        self._offer.store.forget(self._response.nonce)
+        return self._challenge(stale=True)
+
+    def _described(self) -> tuple[bytes, bytes]:
+        return parameter(self._request.parameters, 0), parameter(self._request.parameters, 2)
+
+    def complete(self, token: bytes) -> Leg:
+        """Verify the credentials with the session's key; return Authentication-Info."""
+        if self._position is not _Position.COMPLETION:
+            raise ContextMisuse("no token is to be completed")
+        self._position = _Position.TOKEN
+        check_session(self._session, self._response, *self._described())
+        self._check_bindings()
+        count_use(self._offer.store, self._response)
+        return self._establish(resumed=True, tolerances=self._response.tolerances)
+
+    def _ask(self) -> Question:
+        self._position = _Position.ANSWER
+        response = self._response
+        kind = response.algorithm.name.lower().removesuffix(b"-sess")
+        secrets = (Secret.HA1, Secret.PASSWORD) if kind == b"md5" else (Secret.PASSWORD,)
+        realm = self._offer.realm.decode()
+        if response.userhash:
+            return Question(self._names[0], realm, secrets, hashed_with=_HASHES[kind])
+        return Question(self._names[0], realm, secrets)
+
+    def resume(self, account: Account | None) -> Leg | Question:
+        """Verify the credentials with what the authority knows of the user."""
+        response, environment = self._response, self._environment
+        name = self._names.pop(0)
+        self._position = _Position.TOKEN
+        algorithm = response.algorithm
+        ha1 = self._secret(account, name)
+        if algorithm.session:
+            ha1 = algorithm.digest(b":".join((ha1, response.nonce, response.cnonce)))
+        method, entity = self._described()
+        body = entity_hash(algorithm, entity) if is_auth_int(response.qop) else b""
+        right = request_value(algorithm, ha1, described(response, method, body))
+        if not compare_digest(right, response.response) or account is None:
+            if self._names:
+                return self._ask()
+            _AUDIT.warning("HTTP digest logon of %r refused", name)
+            raise LogonDenied("the user is unknown or the password is wrong")
+        self._check_bindings()
+        nc = int(response.nc, 16) if response.qop is not None else 1
+        # A count above 1 under a nonce that nobody remembers may be a repetition.
+        if not self._fresh() or nc != 1 or not self._offer.nonces.claim(response.nonce):
+            return self._challenge(stale=True)
+        self._session = ServerSession(
+            algorithm, ha1, account.username if response.userhash else name, response.username, response.realm, account
+        )
+        # A nonce without qop is used once: nothing counts its uses.
+        self._offer.store.remember(response.nonce, NonceRecord(environment.clock(), self._session))
+        literal = response.literal_username is not None and not self._names
+        return self._establish(
+            resumed=False, tolerances=response.tolerances | (int(Tolerances.BARE_BACKSLASH) if literal else 0)
+        )
+
+    def _secret(self, account: Account | None, name: str) -> bytes:
+        """Return H(user:realm:password) in hex; one that nobody knows for an unknown user, which costs the same."""
+        algorithm = self._response.algorithm
+        if account is not None and account.ha1 is not None and algorithm.hex_size == 2 * len(account.ha1):
+            return account.ha1.hex().encode()
+        known = account is not None and account.password is not None
+        password = account.password if account is not None and account.password is not None else ""
+        # "The A1 computation uses the unhashed name also under userhash."
+        who = account.username if account is not None and self._response.userhash else name
+        octets = self._encoded(algorithm, who, password)
+        return octets if known else self._environment.random(algorithm.hex_size // 2).hex().encode()
+
+    def _encoded(self, algorithm: Algorithm, name: str, password: str) -> bytes:
+        realm = self._offer.realm
+        response = self._response
+        latin = not (response.extended or response.userhash) and response.username != name.encode()
+        if latin:
+            # The client wrote its name in ISO 8859-1, and hashed that.
+            parts = [name.encode("latin-1", "replace"), realm, password.encode("latin-1", "replace")]
+        else:
+            parts = [name.encode(), realm, unicodedata.normalize("NFC", password).encode()]
+        return algorithm.digest(b":".join(parts))
+
+    def _check_bindings(self) -> None:
+        """Raise BadBindings unless the channel is the client's; only now it is known that the client said so."""
+        self._bindings = check_bindings(
+            self._response,
+            self._request.bindings,
+            self._credential.principals,
+            required=self._offer.requires_bindings,
+        )
+
+    def _establish(self, *, resumed: bool, tolerances: int) -> Leg:
+        response, session, offer = self._response, self._session, self._offer
+        qop = (response.qop or AUTH).lower()
+        requests = ServerRequests(
+            session, response, offer.store, int(self._environment.policy.tolerances), self._next_nonce
+        )
+        account = session.account
+        bound = self._bindings is ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED
+        self.outcome = Outcome(
+            (granted_flags(Side.ACCEPT, qop) & ~(0 if response.qop is not None else _MUTUAL)) | _HTTP,
+            requests,
+            session.username,
+            offer.realm.decode(),
+            qop=qop.decode(),
+            ssf=1 if qop == AUTH_INT else 0,
+            target=response.uri.decode("latin-1"),
+            channel_binding=self._request.bindings.type_name if bound and self._request.bindings else "",
+            reauthenticated=resumed,
+            tolerances=tolerance_names(tolerances) if tolerances else (),
+            account=account if isinstance(account, Account) else None,
+        )
+        # Under auth-int the proof covers the response's body, which is not there yet: MakeSignature makes it then.
+        proof = None if qop == AUTH_INT or response.qop is None else requests.proof(b"").to_bytes()
+        return Leg(Event.COMPLETE, proof)
+
+    def _next_nonce(self) -> bytes | None:
+        # "A1 is calculated only once" in the -sess forms, and a nonce that is not remembered would make it anew.
+        if not self._environment.policy.http_digest.nextnonce or self._response.algorithm.session:
+            return None
+        return self._offer.nonce(self._environment, self._response.nonce)
+
+    def attribute(self, kind: type[Attribute]) -> Attribute | None:
+        """See Exchange.attribute: the audit of channel bindings, and the service name that came with them."""
+        value: SecPkgContext | None = None
+        if kind is SecPkgContextChannelBindings and self._bindings is not None:
+            value = SecPkgContextChannelBindings(self._bindings)
+        if kind is SecPkgContextTarget and self.outcome is not None and self._response.service_name:
+            value = SecPkgContextTarget(self._response.service_name.decode("latin-1"))
+        return value  # type: ignore[return-value]  # of the kind that was asked for

@@ -1,0 +1,265 @@
+"""The client's legs of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2)."""
+
+from __future__ import annotations
+
+import enum
+import re
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
+from hmac import compare_digest
+from typing import Final
+
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.flags import IscReq
+from saslsspi.engine.policy import tolerance_names
+from saslsspi.errors import (
+    AlgorithmMismatch,
+    IncompleteCredentials,
+    InvalidToken,
+    LogonDenied,
+    NoCredentials,
+    QopNotSupported,
+    TargetUnknown,
+)
+from saslsspi.packages.digest.charset import decode, encode, secret_hashes
+from saslsspi.packages.digest.ciphers import Cipher
+from saslsspi.packages.digest.credential import ClientSession, DigestCredential, SessionKey
+from saslsspi.packages.digest.http.client import HttpDigestClient
+from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
+from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.protection import DigestProtection
+
+__all__ = ["DigestClient"]
+
+_FIRST_COUNT: Final = b"00000001"
+_CNONCE_SIZE: Final = 18  # octets of randomness; section 2.1.2 asks for at least 64 bits
+# RFC 3986: the characters of a URI, percent signs included.
+_URI: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+").fullmatch
+_SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+_HTTP: Final = int(IscReq.ISC_REQ_HTTP)
+
+
+class _Position(enum.Enum):
+    """Which message of the peer is due."""
+
+    BEGINNING = enum.auto()
+    CHALLENGE = enum.auto()
+    ANSWER_TO_INITIAL_RESPONSE = enum.auto()
+    PROOF = enum.auto()
+    HTTP = enum.auto()  # another protocol, in a room of its own
+
+    __hash__ = object.__hash__  # as for sspi.package.Side
+
+
+class DigestClient(Exchange):
+    """One client's exchange; ends in an outcome only when the server's rspauth has been verified."""
+
+    __slots__ = (
+        "_credential",
+        "_environment",
+        "_expected",
+        "_http",
+        "_key",
+        "_position",
+        "_session",
+        "_size",
+        "outcome",
+    )
+
+    def __init__(self, credential: DigestCredential, environment: Environment) -> None:
+        self.outcome: Outcome | None = None
+        self._credential = credential
+        self._environment = environment
+        self._position = _Position.BEGINNING
+
+    def step(self, token: bytes, request: Request) -> Leg:
+        """Take the server's message; see Exchange.step."""
+        return _LEGS[self._position](self, token, request)
+
+    def _begin(self, token: bytes, request: Request) -> Leg:
+        if request.wished & _HTTP:
+            self._position = _Position.HTTP
+            self._http = HttpDigestClient(self._credential, self._environment)
+            return self._continue_http(token, request)
+        if token:
+            return self._answer(token, request)
+        self._position = _Position.CHALLENGE
+        # Credentials that come with a call may be another user's: only the handle's own take a session up again.
+        key = _session_key(request)
+        resumed = None if request.wished & _SUPPLIED else self._credential.sessions.next_use(key)
+        if resumed is None:
+            return Leg(Event.CONTINUE, None)
+        session, count = resumed
+        # Section 2.2.1: "it uses the values of the previous authentication, with the nonce count one greater".
+        self._position = _Position.ANSWER_TO_INITIAL_RESPONSE
+        return Leg(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
+
+    def _continue_http(self, token: bytes, request: Request) -> Leg:
+        leg = self._http.step(token, request)
+        self.outcome = self._http.outcome
+        return leg
+
+    def _answer_or_proof(self, token: bytes, request: Request) -> Leg:
+        """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
+        if not token or ResponseAuth.announced(token):
+            return self._finish(token, request)
+        self._credential.sessions.drop(self._key)
+        return self._answer(token, request)
+
+    def _answer(self, token: bytes, request: Request) -> Leg:
+        """Answer a digest-challenge with a digest-response."""
+        tolerances = int(self._environment.policy.tolerances)
+        challenge = Challenge.from_bytes(token, tolerances)
+        qop, cipher = self._choose(challenge, request)
+        username, realm_name, password = self._identity(request)
+        realm_text, realm = self._realm(challenge, realm_name)
+        utf8 = challenge.utf8
+        # The RFC's hash, unless the policy names how this server hashes instead.
+        hashes = secret_hashes(username, realm_text, password, utf8, tolerances)
+        secret, tolerance = hashes[0] if hashes[-1][0] == hashes[0][0] else hashes[-1]
+        nonce, cnonce = challenge.nonce, b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
+        ha1 = session_hash(secret, nonce, cnonce, request.authzid.encode() if request.authzid else None)
+        session = ClientSession(
+            encode(username, utf8), realm, username, realm_text, nonce, cnonce, qop, utf8, cipher, challenge.maxbuf,
+            ha1, challenge.tolerances | tolerance,
+        )  # fmt: skip
+        self._position = _Position.PROOF
+        return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
+
+    def _respond(self, session: ClientSession, nc: bytes, key: SessionKey) -> bytes:
+        target, authzid, _ = key
+        if not _URI(target):
+            raise TargetUnknown(
+                "the target must be a name like ldap/host.example, in URI characters; percent-encode others",
+                requirement="SSPI-ISC-DIGEST-15",
+            )
+        username, realm, _, _, nonce, cnonce, qop, utf8, cipher, _, ha1, _ = session
+        digest_uri = target.encode()
+        response, self._expected = response_values(ha1, nonce, nc, cnonce, qop, digest_uri)
+        self._session = session
+        self._key = key
+        # Without a layer maxbuf has no meaning, and it is left out.
+        maxbuf = DEFAULT_MAXBUF if qop == AUTH else self._environment.policy.max_buffer
+        return Response(
+            username, realm, nonce, cnonce, nc, digest_uri, response, qop, maxbuf, utf8,
+            None if cipher is None else cipher.name, authzid.encode() if authzid else None,
+        ).to_bytes()  # fmt: skip
+
+    def _finish(self, token: bytes, request: Request) -> Leg:
+        """Verify the server's proof and establish the layer."""
+        session = self._session
+        if not token:
+            raise LogonDenied("the server reported success without rspauth", requirement="RFC2831-2.1.3-07")
+        proof = ResponseAuth.from_bytes(token, self._environment.policy.tolerances)
+        if not compare_digest(proof.rspauth, self._expected):
+            raise LogonDenied(
+                "the server's rspauth is wrong: it does not know the secret, or something between changed the exchange",
+                requirement="RFC2831-2.1.3-06",
+            )
+        resumed = self._position is _Position.ANSWER_TO_INITIAL_RESPONSE
+        if not resumed and not request.wished & _SUPPLIED:
+            self._credential.sessions.put(self._key, session, 1)
+        self.outcome = _outcome(session, self._key[1], resumed, self._environment.policy.max_buffer)
+        return Leg(Event.COMPLETE, None)
+
+    def _identity(self, request: Request) -> tuple[str, str, str]:
+        """Return user, realm and password."""
+        if request.wished & _SUPPLIED:
+            return _supplied_identity(request)
+        credential = self._credential
+        if credential.password is None:
+            raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
+        return credential.username, credential.realm, credential.password
+
+    def _realm(self, challenge: Challenge, wanted: str) -> tuple[str, bytes | None]:
+        """Return the realm as text and as it goes on the wire (None: no directive)."""
+        if wanted:
+            return wanted, encode(wanted, challenge.utf8)
+        if not challenge.realms:
+            # "If the directive is not present, the realm-value will solicit from the user or be computed as a default."
+            return "", None
+        if len(challenge.realms) > 1:
+            offered = ", ".join(repr(decode(realm, challenge.utf8)) for realm in challenge.realms)
+            raise IncompleteCredentials(f"the server offers several realms, name one of {offered}")
+        return decode(challenge.realms[0], challenge.utf8), challenge.realms[0]
+
+    def _choose(self, challenge: Challenge, request: Request) -> tuple[bytes, Cipher | None]:
+        """Choose the strongest qop and the preferred cipher that both sides permit."""
+        policy = self._environment.policy
+        ours = self._credential.permits(request.required, request.wished, policy)
+        no_cipher = False
+        for qop in ours.qops:
+            if qop not in challenge.qop:
+                continue
+            if qop != AUTH_CONF:
+                return qop, None
+            for cipher in ours.ciphers:
+                if cipher.name in challenge.ciphers:
+                    return qop, cipher
+            no_cipher = True
+        offered = b",".join(challenge.qop).decode(errors="replace")
+        wanted = b",".join(ours.qops).decode() or "nothing"
+        if no_cipher:
+            names = b",".join(challenge.ciphers).decode(errors="replace")
+            raise AlgorithmMismatch(
+                f"the server's ciphers ({names or 'none'}) are not permitted here; name one of them in the policy",
+                requirement="RFC2831-2.1.1-44",
+            )
+        raise QopNotSupported(
+            f"the server offers qop {offered}, and flags and policy permit {wanted} (min_ssf {policy.min_ssf})",
+            requirement="RFC2831-2.1.1-20",
+        )
+
+
+def _session_key(request: Request) -> SessionKey:
+    return request.target, request.authzid, request.wished
+
+
+def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: int) -> Outcome:
+    qop, cipher = session.qop, session.cipher
+    flags = granted_flags(Side.INITIATE, qop)
+    tolerances = tolerance_names(session.tolerances) if session.tolerances else ()
+    if qop == AUTH:
+        return Outcome(
+            flags, None, session.name, session.realm_text, authzid, "auth", "", 0, 0, 0, "", "", resumed, tolerances
+        )
+    keys = layer_keys(session.ha1, True, None if cipher is None else cipher.key_size)
+    protection = DigestProtection(keys, cipher, session.ha1, session.maxbuf, max_buffer)
+    return Outcome(
+        flags,
+        protection,
+        session.name,
+        session.realm_text,
+        authzid,
+        qop.decode(),
+        protection.encryption_algorithm,
+        1 if cipher is None else cipher.ssf,
+        session.maxbuf,
+        max_buffer,
+        reauthenticated=resumed,
+        tolerances=tolerances,
+    )
+
+
+def _supplied_identity(request: Request) -> tuple[str, str, str]:
+    """Read user, realm and password from the SECBUFFER_PKG_PARAMS buffer: UTF-8 with a NUL between each."""
+    if not request.parameters:
+        raise NoCredentials("ISC_REQ_USE_SUPPLIED_CREDS needs the credentials in a SECBUFFER_PKG_PARAMS buffer")
+    try:
+        username, realm, password = request.parameters[0].decode().split("\0")
+    except ValueError:
+        raise InvalidToken(
+            "the SECBUFFER_PKG_PARAMS buffer is not user, realm and password in UTF-8 with a NUL between each"
+        ) from None
+    return username, realm, password
+
+
+_LEGS: Final[Mapping[_Position, Callable[[DigestClient, bytes, Request], Leg]]] = {
+    _Position.BEGINNING: DigestClient._begin,
+    _Position.CHALLENGE: DigestClient._answer,
+    _Position.ANSWER_TO_INITIAL_RESPONSE: DigestClient._answer_or_proof,
+    _Position.PROOF: DigestClient._finish,
+    _Position.HTTP: DigestClient._continue_http,
+}

@@ -1,0 +1,1 @@
+"""A small LDAP server on loopback."""

@@ -1,0 +1,1 @@
+"""Small IMAP, POP3 and SMTP servers on loopback."""
