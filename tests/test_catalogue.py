@@ -57,7 +57,7 @@ def test_shipped_files_hold_every_requirement() -> None:
 
 def test_a_requirement_is_found_by_its_id() -> None:
     entry = catalogue.load()["RFC2831-2.1.1-53"]
-    assert entry.level is catalogue.Level.MUST
+    assert entry.level is catalogue.RequirementLevel.MUST
     assert entry.binds is catalogue.Binds.SERVER
     assert entry.text == "The digest-challenge is shorter than 2048 octets."
     assert entry.keyword is None

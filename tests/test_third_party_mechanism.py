@@ -33,8 +33,8 @@ import secrets
 from saslsspi.errors import InvalidToken, LogonDenied
 from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, First, Mechanism, ServerExchange
-from saslsspi.engine.environment import Question, Secret
-from saslsspi.engine.package import Outcome
+from saslsspi.accounts.account import Question, Secret
+from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 
 

@@ -1,11 +1,11 @@
 """Cases: each names the requirements it shows, plays the peer against a target, and says which outcomes are right.
 
     @against_server("RFC2831-2.1.2-04", accept=REFUSAL)
-    def response_without_username(bench: Bench) -> Seen:
+    def response_without_username(run: CaseRun) -> Observation:
         "A response without username does not authenticate."
-        return DigestClient(bench).log_on(without="username")
+        return ScriptedDigestClient(run).log_on(without="username")
 
-A case is a function of a Bench, on which it opens as many connections as it needs. It returns what it has seen; the
+A case is a function of a CaseRun, on which it opens as many connections as it needs. It returns what it has seen; the
 outcome is right when it is in the accepted set. A case that has nothing to test raises NotApplicable with the reason.
 """
 
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from saslsspi_conformance import catalogue
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.catalogue import Basis, Level, Requirement
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.catalogue import Basis, Requirement, RequirementLevel
 from saslsspi_conformance.outcome import (
     DELIVERED,
     HOLDS,
@@ -27,9 +27,9 @@ from saslsspi_conformance.outcome import (
     SUCCESS,
     CaseError,
     NotApplicable,
-    Outcome,
+    Observation,
     Plays,
-    Seen,
+    Reaction,
     holds,
 )
 
@@ -41,9 +41,9 @@ __all__ = [
     "Case",
     "CaseError",
     "NotApplicable",
-    "Outcome",
+    "Observation",
     "Plays",
-    "Seen",
+    "Reaction",
     "against_client",
     "against_server",
     "all_cases",
@@ -70,8 +70,8 @@ class Case:
     name: str
     requirements: tuple[str, ...]
     target: Plays
-    accept: frozenset[Outcome]
-    run: Callable[[Bench], Seen]
+    accept: frozenset[Reaction]
+    run: Callable[[CaseRun], Observation]
     title: str
     destructive: bool
     carrier: str
@@ -98,17 +98,17 @@ class Case:
         return any(rule.level in SHOULD_LEVELS and rule.basis is Basis.TEXT for rule in self.rules)
 
 
-MUST_LEVELS: Final = frozenset({Level.MUST, Level.MUST_NOT, Level.DEF})
-SHOULD_LEVELS: Final = frozenset({Level.SHOULD, Level.SHOULD_NOT})
+MUST_LEVELS: Final = frozenset({RequirementLevel.MUST, RequirementLevel.MUST_NOT, RequirementLevel.DEF})
+SHOULD_LEVELS: Final = frozenset({RequirementLevel.SHOULD, RequirementLevel.SHOULD_NOT})
 
-CaseFunction = Callable[[Bench], Seen]
+CaseFunction = Callable[[CaseRun], Observation]
 _CASES: Final[dict[str, Case]] = {}
 
 
 def _register(
     target: Plays,
     requirements: tuple[str, ...],
-    accept: frozenset[Outcome],
+    accept: frozenset[Reaction],
     destructive: bool | None,
     carrier: str,
     lenient: bool = False,
@@ -130,7 +130,7 @@ def _register(
 
 def against_server(
     *requirements: str,
-    accept: frozenset[Outcome] = HOLDS,
+    accept: frozenset[Reaction] = HOLDS,
     destructive: bool | None = None,
     carrier: str = "",
     lenient: bool = False,
@@ -148,7 +148,7 @@ def against_server(
 
 
 def against_client(
-    *requirements: str, accept: frozenset[Outcome] = HOLDS, carrier: str = "", lenient: bool = False
+    *requirements: str, accept: frozenset[Reaction] = HOLDS, carrier: str = "", lenient: bool = False
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the server; the arguments are those of against_server."""
     return _register(Plays.CLIENT, requirements, accept, False, carrier, lenient)

@@ -12,14 +12,14 @@ __all__ = [
     "SUCCESS",
     "CaseError",
     "NotApplicable",
-    "Outcome",
+    "Observation",
     "Plays",
-    "Seen",
+    "Reaction",
     "holds",
 ]
 
 
-class Outcome(enum.StrEnum):
+class Reaction(enum.StrEnum):
     """What a target did."""
 
     SUCCESS = "success"
@@ -37,22 +37,22 @@ class Outcome(enum.StrEnum):
     BROKEN = "not as required"
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """What a case has seen."""
 
-    outcome: Outcome
+    outcome: Reaction
     detail: str = ""
 
 
-SUCCESS: Final = frozenset({Outcome.SUCCESS})
-REFUSAL: Final = frozenset({Outcome.FAILURE, Outcome.CLOSED})
-DELIVERED: Final = frozenset({Outcome.DELIVERED})
-HOLDS: Final = frozenset({Outcome.HOLDS})
+SUCCESS: Final = frozenset({Reaction.SUCCESS})
+REFUSAL: Final = frozenset({Reaction.FAILURE, Reaction.CLOSED})
+DELIVERED: Final = frozenset({Reaction.DELIVERED})
+HOLDS: Final = frozenset({Reaction.HOLDS})
 
 
-def holds(fact: object, detail: str = "") -> Seen:
+def holds(fact: object, detail: str = "") -> Observation:
     """Return HOLDS where a fact about what was received is true, BROKEN with the detail where it is not."""
-    return Seen(Outcome.HOLDS if fact else Outcome.BROKEN, detail)
+    return Observation(Reaction.HOLDS if fact else Reaction.BROKEN, detail)
 
 
 class NotApplicable(Exception):  # no error: the target has nothing to test here

@@ -16,8 +16,8 @@ from saslsspi.cli.options import password_from
 from saslsspi.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from saslsspi_conformance.bench import Account
-    from saslsspi_conformance.runner.results import Report, Result
+    from saslsspi_conformance.case_run import TargetAccount
+    from saslsspi_conformance.runner.results import CaseResult, RunReport
     from saslsspi_conformance.runner.selection import Selection, Targets
 
 __all__ = ["configure", "run"]
@@ -128,7 +128,7 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
 
 @contextlib.contextmanager
 def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
-    from saslsspi_conformance.bench import Account
+    from saslsspi_conformance.case_run import TargetAccount
     from saslsspi_conformance.runner.selection import Targets
     from saslsspi_conformance.targets.embedded import itself
     from saslsspi_conformance.targets.ldap import LdapServerTarget
@@ -141,7 +141,7 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
         return
     if arguments.user is None:
         raise WrongUsage("--user NAME: an account of the target, which the cases log on with")
-    account = Account(arguments.user, password_from(arguments), arguments.realm)
+    account = TargetAccount(arguments.user, password_from(arguments), arguments.realm)
     if arguments.target == "listen":
         with _listening(arguments, account) as targets:
             yield targets
@@ -161,10 +161,10 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
     yield Targets(name=target.name, servers={"": target, address.protocol: target})
 
 
-def _listening(arguments: argparse.Namespace, account: Account) -> contextlib.AbstractContextManager[Targets]:
-    from saslsspi_conformance.targets.listen.base import Meeting, listening
+def _listening(arguments: argparse.Namespace, account: TargetAccount) -> contextlib.AbstractContextManager[Targets]:
+    from saslsspi_conformance.targets.listen.base import Listener, listening
 
-    meeting = Meeting(
+    meeting = Listener(
         account=account,
         host=arguments.host or "localhost",
         timeout=arguments.timeout,
@@ -239,7 +239,7 @@ class _Progress:
         self._terminal = sys.stdout.isatty() and not quiet
         self._count = 0
 
-    def tell(self, result: Result) -> None:
+    def tell(self, result: CaseResult) -> None:
         self._count += 1
         bad = result.verdict in {"fail", "warning", "unexpected pass", "could not test"}
         if bad and not self._silent:
@@ -260,11 +260,11 @@ class _Progress:
             self._clear()
 
 
-def _reasoned(result: Result) -> bool:
+def _reasoned(result: CaseResult) -> bool:
     return bool(result.detail) and result.verdict not in {"pass"}
 
 
-def _write(arguments: argparse.Namespace, report: Report) -> None:
+def _write(arguments: argparse.Namespace, report: RunReport) -> None:
     from saslsspi_conformance.runner.report_html import as_page
     from saslsspi_conformance.runner.report_json import as_document
 

@@ -10,9 +10,9 @@ from typing import Final
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.output import add_json_option, print_json, print_record, print_table
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import Account
+from saslsspi_conformance.case_run import TargetAccount
 from saslsspi_conformance.outcome import CaseError, NotApplicable
-from saslsspi_conformance.probe.findings import Finding, Level, worst
+from saslsspi_conformance.probe.findings import Finding, Severity, worst
 from saslsspi_conformance.probe.policy import ProbePolicy
 from saslsspi_conformance.probe.survey import Survey, survey
 from saslsspi_conformance.targets.wire import PORTS, Address
@@ -20,7 +20,7 @@ from saslsspi_conformance.targets.wire import PORTS, Address
 __all__ = ["configure", "run"]
 
 _WARNED: Final = 4
-_STATUS: Final = {Level.GOOD: 0, Level.INFO: 0, Level.WARN: _WARNED, Level.FAIL: int(ExitStatus.REFUSED)}
+_STATUS: Final = {Severity.GOOD: 0, Severity.INFO: 0, Severity.WARN: _WARNED, Severity.FAIL: int(ExitStatus.REFUSED)}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     policy = _policy(arguments.policy)
     try:
         address = Address.from_url(
-            arguments.url, Account("", ""), ca=arguments.ca, name=arguments.host, timeout=arguments.timeout
+            arguments.url, TargetAccount("", ""), ca=arguments.ca, name=arguments.host, timeout=arguments.timeout
         )
     except ValueError as error:
         raise WrongUsage(str(error)) from error
@@ -81,7 +81,7 @@ def _policy(file: Path | None) -> ProbePolicy:
         raise WrongUsage(f"the policy {file} cannot be used: {error}") from error
 
 
-def _document(url: str, found: Survey, findings: list[Finding], level: Level) -> dict[str, object]:
+def _document(url: str, found: Survey, findings: list[Finding], level: Severity) -> dict[str, object]:
     return {
         "url": url,
         "level": level.name.lower(),

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import pytest
 
 from saslsspi_conformance.outcome import CaseError, NotApplicable
-from saslsspi_conformance.probe.findings import IDS, Level
+from saslsspi_conformance.probe.findings import IDS, Severity
 from saslsspi_conformance.probe.survey import survey
-from saslsspi_conformance.targets.wire import Account, Address, Deadline
+from saslsspi_conformance.targets.wire import Address, Deadline, TargetAccount
 
 LISTED = b"* CAPABILITY IMAP4rev1 SASL-IR STARTTLS AUTH="
 SCRAM_WENT_ON = b"+ cj1zYXNsc3NwaXByb2JlMDEyMzQ1Njc4OXgscz1xcXE9LGk9NDA5Ng==\r\n"
@@ -20,7 +20,7 @@ NTLM_WENT_ON = b"+ TlRMTVNTUAACAAAA\r\n"
 
 
 def address(port: int, protocol: str = "imap") -> Address:
-    return Address(protocol=protocol, host="127.0.0.1", port=port, account=Account("", ""), timeout=5)
+    return Address(protocol=protocol, host="127.0.0.1", port=port, account=TargetAccount("", ""), timeout=5)
 
 
 @contextmanager
@@ -56,14 +56,16 @@ def imap_server(
 @pytest.mark.parametrize(
     ("mechanism", "answer", "name", "level"),
     [
-        (b"SCRAM-SHA-256", SCRAM_WENT_ON, "initial-response", Level.GOOD),
-        (b"NTLM", NTLM_WENT_ON, "initial-response", Level.GOOD),
-        (b"NTLM", b"+ \r\n", "initial-response-ignored", Level.WARN),
-        (b"SCRAM-SHA-256", b"+ \r\n", "initial-response-ignored", Level.WARN),
-        (b"SCRAM-SHA-256", b"{tag} NO no such user\r\n", "initial-response-unknown", Level.INFO),
+        (b"SCRAM-SHA-256", SCRAM_WENT_ON, "initial-response", Severity.GOOD),
+        (b"NTLM", NTLM_WENT_ON, "initial-response", Severity.GOOD),
+        (b"NTLM", b"+ \r\n", "initial-response-ignored", Severity.WARN),
+        (b"SCRAM-SHA-256", b"+ \r\n", "initial-response-ignored", Severity.WARN),
+        (b"SCRAM-SHA-256", b"{tag} NO no such user\r\n", "initial-response-unknown", Severity.INFO),
     ],
 )
-def test_what_becomes_of_an_initial_response_is_told(mechanism: bytes, answer: bytes, name: str, level: Level) -> None:
+def test_what_becomes_of_an_initial_response_is_told(
+    mechanism: bytes, answer: bytes, name: str, level: Severity
+) -> None:
     with imap_server(answer, mechanism) as port:
         found = {finding.id: finding.level for finding in survey(address(port), may_name_user=True).findings}
     assert found[name] is level
@@ -79,7 +81,7 @@ def test_no_user_is_named_unasked() -> None:
 def test_clear_text_behind_the_agreement_on_tls_is_a_failure() -> None:
     with imap_server(b"{tag} NO\r\n", start_tls=b"{tag} OK begin\r\n* OK from nobody\r\n") as port:
         levels = {finding.id: finding.level for finding in survey(address(port)).findings}
-    assert levels["starttls-injection"] is Level.FAIL
+    assert levels["starttls-injection"] is Severity.FAIL
 
 
 @pytest.mark.parametrize("protocol", ["imap", "smtp", "pop3"])

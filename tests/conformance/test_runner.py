@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from saslsspi_conformance.bench import Step, Transcript
 from saslsspi_conformance.case import Case, all_cases
-from saslsspi_conformance.catalogue import Basis, Level
-from saslsspi_conformance.outcome import Outcome, Plays, Seen
+from saslsspi_conformance.case_run import Transcript, WireStep
+from saslsspi_conformance.catalogue import Basis, RequirementLevel
+from saslsspi_conformance.outcome import Observation, Plays, Reaction
 from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
-from saslsspi_conformance.runner.results import Result, Verdict, exit_status, judge
+from saslsspi_conformance.runner.results import CaseResult, Verdict, exit_status, judge
 from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.targets.embedded import itself
 
@@ -24,9 +24,9 @@ DERIVED = case("rfc2831.response.without_nc")
 
 
 def test_the_cases_of_this_file_are_what_they_are_taken_for() -> None:
-    assert (MUST.rules[0].level, MUST.rules[0].basis) == (Level.MUST, Basis.TEXT)
-    assert (SHOULD.rules[0].level, SHOULD.rules[0].basis) == (Level.SHOULD, Basis.TEXT)
-    assert (DERIVED.rules[0].level, DERIVED.rules[0].basis) == (Level.MUST, Basis.DERIVED)
+    assert (MUST.rules[0].level, MUST.rules[0].basis) == (RequirementLevel.MUST, Basis.TEXT)
+    assert (SHOULD.rules[0].level, SHOULD.rules[0].basis) == (RequirementLevel.SHOULD, Basis.TEXT)
+    assert (DERIVED.rules[0].level, DERIVED.rules[0].basis) == (RequirementLevel.MUST, Basis.DERIVED)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_the_cases_of_this_file_are_what_they_are_taken_for() -> None:
     ],
 )
 def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdict: Verdict) -> None:
-    assert judge(broken, Seen(Outcome.SUCCESS), strict=strict) is verdict
-    assert judge(broken, Seen(Outcome.FAILURE), strict=strict) is Verdict.PASS
+    assert judge(broken, Observation(Reaction.SUCCESS), strict=strict) is verdict
+    assert judge(broken, Observation(Reaction.FAILURE), strict=strict) is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdic
     ],
 )
 def test_the_exit_status_is_that_of_the_worst(verdicts: list[Verdict], status: int) -> None:
-    assert exit_status([Result(MUST, verdict, "") for verdict in verdicts]) == status
+    assert exit_status([CaseResult(MUST, verdict, "") for verdict in verdicts]) == status
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
@@ -64,7 +64,7 @@ def test_a_transcript_masks_the_secret_in_whatever_charset(encoding: str) -> Non
     transcript = Transcript(("grüße",))
     transcript.sent("response", b"\0alice\0" + "grüße".encode(encoding))
     assert transcript.steps == [
-        Step("tester", "response [" + str(7 + len("grüße".encode(encoding))) + "] \\x00alice\\x00*****")
+        WireStep("tester", "response [" + str(7 + len("grüße".encode(encoding))) + "] \\x00alice\\x00*****")
     ]
 
 
@@ -77,7 +77,7 @@ def test_a_protocol_that_is_absent_is_a_reason_and_not_silence() -> None:
 
 
 def test_a_case_that_fails_itself_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks(bench: object) -> Seen:
+    def breaks(run: object) -> Observation:
         raise ZeroDivisionError("whatever a peer makes of it")
 
     with itself(()) as targets:

@@ -14,7 +14,8 @@ from sspi_program import Acceptor, Initiator, inbound, outbound
 SOURCE = """
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.flags import SecurityPackageCapability
-from saslsspi.engine.package import Credential, Event, Exchange, Leg, Outcome, Package
+from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome
+from saslsspi.engine.package import Package
 
 
 class Nothing(Credential):

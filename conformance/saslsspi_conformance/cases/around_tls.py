@@ -7,28 +7,37 @@ from collections.abc import Callable
 
 from cryptography import x509
 
-from saslsspi_conformance.bench import Bench, Setting
-from saslsspi_conformance.case import DELIVERED, HOLDS, SUCCESS, NotApplicable, Outcome, Seen, against_server, holds
-from saslsspi_conformance.peers.digest.client import DigestClient
-from saslsspi_conformance.peers.scram_ends import ScramClient
+from saslsspi_conformance.case import (
+    DELIVERED,
+    HOLDS,
+    SUCCESS,
+    NotApplicable,
+    Observation,
+    Reaction,
+    against_server,
+    holds,
+)
+from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.peers.digest.client import ScriptedDigestClient
+from saslsspi_conformance.peers.scram_ends import ScriptedScramClient
 from saslsspi_conformance.targets.ldap import LdapConversation
 from saslsspi_conformance.targets.mail import MailConversation
 
-TlsCase = Callable[[Bench], Seen]
+TlsCase = Callable[[CaseRun], Observation]
 _GUARDED = Setting(guarded=True)
 _PLUS = "SCRAM-SHA-256-PLUS"
 
 
 def _everywhere(
-    accept: frozenset[Outcome] = HOLDS, /, *, destructive: bool | None = None, **requirements: str
+    accept: frozenset[Reaction] = HOLDS, /, *, destructive: bool | None = None, **requirements: str
 ) -> Callable[[TlsCase], TlsCase]:
     """Register one case for each protocol that has ids; they stand in one text."""
 
     def add(function: TlsCase) -> TlsCase:
         for protocol, ids in requirements.items():
 
-            def case(bench: Bench) -> Seen:
-                return function(bench)
+            def case(run: CaseRun) -> Observation:
+                return function(run)
 
             case.__name__ = f"{protocol}_{function.__name__}"
             case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
@@ -38,8 +47,8 @@ def _everywhere(
     return add
 
 
-def _connect(bench: Bench, setting: Setting | None = None, *, tls: bool = True) -> LdapConversation | MailConversation:
-    connection = bench.connect(setting or Setting())
+def _connect(run: CaseRun, setting: Setting | None = None, *, tls: bool = True) -> LdapConversation | MailConversation:
+    connection = run.connect(setting or Setting())
     assert isinstance(connection, LdapConversation | MailConversation)
     if tls:
         connection.start_tls()
@@ -53,22 +62,22 @@ def _connect(bench: Bench, setting: Setting | None = None, *, tls: bool = True) 
     smtp="SMTP4954-4-20 RFC4422-4-17",
     pop3="POP5034-4-16 RFC4422-4-17",
 )
-def layer_inside_tls(bench: Bench) -> Seen:
+def layer_inside_tls(run: CaseRun) -> Observation:
     """With both, the SASL layer is inside, and TLS outermost."""
-    layer = DigestClient(bench, on=_connect(bench), qop="auth-int").layer()
+    layer = ScriptedDigestClient(run, on=_connect(run), qop="auth-int").layer()
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @_everywhere(SUCCESS, smtp="SMTP4954-9-01", pop3="POP5034-4-17", imap="RFC4616-2-12", ldap="RFC4616-2-12")
-def plain_under_tls(bench: Bench) -> Seen:
+def plain_under_tls(run: CaseRun) -> Observation:
     """PLAIN under TLS authenticates."""
-    connection = _connect(bench)
+    connection = _connect(run)
     if "PLAIN" not in connection.supported():
         raise NotApplicable("the server does not offer PLAIN under TLS")
-    account = bench.target.account
+    account = run.target.account
     answer = connection.begin("PLAIN")
     message = f"\0{account.user}\0{account.password}".encode()
-    return connection.respond(message).seen if answer.outcome is Outcome.CHALLENGE else answer.seen
+    return connection.respond(message).seen if answer.outcome is Reaction.CHALLENGE else answer.seen
 
 
 @_everywhere(
@@ -77,14 +86,14 @@ def plain_under_tls(bench: Bench) -> Seen:
     pop3="POP5034-4-18 POP5034-4-29 POP5034-3-02",
     ldap="RFC4616-2-12",
 )
-def no_password_in_clear(bench: Bench) -> Seen:
+def no_password_in_clear(run: CaseRun) -> Observation:
     """As it is usually configured, the server offers and takes PLAIN under TLS only."""
-    connection = _connect(bench, _GUARDED, tls=False)
+    connection = _connect(run, _GUARDED, tls=False)
     before = "PLAIN" in connection.supported()
-    account = bench.target.account
+    account = run.target.account
     refused = connection.begin("PLAIN", f"\0{account.user}\0{account.password}".encode()).outcome
-    after = "PLAIN" in _connect(bench, _GUARDED).supported()
-    return holds(not before and refused is Outcome.FAILURE and after, f"listed {before}, then {after}; {refused}")
+    after = "PLAIN" in _connect(run, _GUARDED).supported()
+    return holds(not before and refused is Reaction.FAILURE and after, f"listed {before}, then {after}; {refused}")
 
 
 def _end_point(certificate: bytes) -> bytes:
@@ -96,41 +105,41 @@ def _end_point(certificate: bytes) -> bytes:
     return hashlib.new("sha256" if weak else name.name, certificate).digest()
 
 
-def _plus(bench: Bench, binding: Callable[[bytes], bytes]) -> ScramClient:
-    connection = _connect(bench)
+def _plus(run: CaseRun, binding: Callable[[bytes], bytes]) -> ScriptedScramClient:
+    connection = _connect(run)
     if _PLUS not in connection.supported():
         raise NotApplicable(f"the server does not offer {_PLUS} under TLS")
     told = binding(connection.wire.certificate)
-    return ScramClient(bench, _PLUS, header=b"p=tls-server-end-point,,", binding=told, on=connection)
+    return ScriptedScramClient(run, _PLUS, header=b"p=tls-server-end-point,,", binding=told, on=connection)
 
 
 @_everywhere(SUCCESS, ldap="RFC5929-4-01 RFC5929-4-02 RFC5929-4-03", imap="RFC5929-4-01", smtp="RFC5929-4-01",
              pop3="RFC5929-4-01")  # fmt: skip
-def bound_to_the_certificate(bench: Bench) -> Seen:
+def bound_to_the_certificate(run: CaseRun) -> Observation:
     """The hash of the server's certificate binds SCRAM to TLS, where the server binds by it."""
-    seen = _plus(bench, _end_point).log_on()
-    if seen.outcome is not Outcome.SUCCESS and not bench.target.local:
+    seen = _plus(run, _end_point).log_on()
+    if seen.outcome is not Reaction.SUCCESS and not run.target.local:
         # RFC 5802 section 6.1 asks for tls-unique alone.
         raise NotApplicable(f"the server does not bind by tls-server-end-point: {seen.detail}")
     return seen
 
 
-@_everywhere(frozenset({Outcome.FAILURE, Outcome.CLOSED}), destructive=True, ldap="RFC5929-4-01", imap="RFC5929-4-01",
+@_everywhere(frozenset({Reaction.FAILURE, Reaction.CLOSED}), destructive=True, ldap="RFC5929-4-01", imap="RFC5929-4-01",
              smtp="RFC5929-4-01", pop3="RFC5929-4-01")  # fmt: skip
-def bound_to_another_certificate(bench: Bench) -> Seen:
+def bound_to_another_certificate(run: CaseRun) -> Observation:
     """The hash of another certificate does not authenticate."""
-    return _plus(bench, lambda certificate: bytes(32)).log_on()
+    return _plus(run, lambda certificate: bytes(32)).log_on()
 
 
 @_everywhere(ldap="RFC5802-6-01 RFC5802-6-02", imap="RFC5802-6-01 RFC5802-6-02", smtp="RFC5802-6-01 RFC5802-6-02",
              pop3="RFC5802-6-01 RFC5802-6-02")  # fmt: skip
-def bound_names(bench: Bench) -> Seen:
+def bound_names(run: CaseRun) -> Observation:
     """The names with PLUS are listed where there is a channel to bind to, beside the plain ones, and nowhere else."""
-    clear = [name for name in _connect(bench, tls=False).supported() if name.startswith("SCRAM")]
-    inside = [name for name in _connect(bench).supported() if name.startswith("SCRAM")]
+    clear = [name for name in _connect(run, tls=False).supported() if name.startswith("SCRAM")]
+    inside = [name for name in _connect(run).supported() if name.startswith("SCRAM")]
     bound = [name for name in inside if name.endswith("-PLUS")]
     if not bound:
         raise NotApplicable("the server does not bind SCRAM to TLS")
     beside = all(name.removesuffix("-PLUS") in inside for name in bound)
-    already = bench.target.name.partition(":")[0].endswith("s")
+    already = run.target.name.partition(":")[0].endswith("s")
     return holds(beside and (already or not any(name.endswith("-PLUS") for name in clear)), f"{clear}, then {inside}")

@@ -2,64 +2,64 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Answer, Bench, Setting
 from saslsspi_conformance.case import (
     REFUSAL,
     SUCCESS,
     CaseFunction,
     NotApplicable,
-    Outcome,
-    Seen,
+    Observation,
+    Reaction,
     against_client,
     against_server,
     holds,
 )
+from saslsspi_conformance.case_run import Answer, CaseRun, Setting
 
 
-def _plain(bench: Bench, authzid: bytes = b"", user: bytes | None = None, password: bytes | None = None) -> Answer:
-    bench.need("PLAIN")
-    account = bench.target.account
+def _plain(run: CaseRun, authzid: bytes = b"", user: bytes | None = None, password: bytes | None = None) -> Answer:
+    run.need("PLAIN")
+    account = run.target.account
     name = account.user.encode() if user is None else user
     secret = account.password.encode() if password is None else password
-    return _begin(bench, "PLAIN", b"\0".join((authzid, name, secret)))
+    return _begin(run, "PLAIN", b"\0".join((authzid, name, secret)))
 
 
-def _begin(bench: Bench, mechanism: str, message: bytes, setting: Setting | None = None) -> Answer:
-    connection = bench.connect(setting or Setting())
-    if bench.target.initial_response:
+def _begin(run: CaseRun, mechanism: str, message: bytes, setting: Setting | None = None) -> Answer:
+    connection = run.connect(setting or Setting())
+    if run.target.initial_response:
         return connection.begin(mechanism, message)
     answer = connection.begin(mechanism)
-    return connection.respond(message) if answer.outcome is Outcome.CHALLENGE else answer
+    return connection.respond(message) if answer.outcome is Reaction.CHALLENGE else answer
 
 
 @against_server("RFC4616-2-01", "RFC4616-2-04", "RFC4616-2-06", "RFC4422-3.4.1-02", "RFC4422-3.4.1-03", "RFC4422-3-02",
                 accept=SUCCESS)  # fmt: skip
-def plain(bench: Bench) -> Seen:
+def plain(run: CaseRun) -> Observation:
     """NUL, name, NUL, password authenticate, as one's own identity."""
-    return _plain(bench).seen
+    return _plain(run).seen
 
 
 @against_server("RFC4422-3-03", "RFC4422-5-01")
-def empty_challenge(bench: Bench) -> Seen:
+def empty_challenge(run: CaseRun) -> Observation:
     """Without an initial response PLAIN begins with an empty challenge."""
-    bench.need("PLAIN")
-    answer = bench.connect().begin("PLAIN")
-    return holds(answer.outcome is Outcome.CHALLENGE and not answer.data, f"{answer.outcome} {answer.text}")
+    run.need("PLAIN")
+    answer = run.connect().begin("PLAIN")
+    return holds(answer.outcome is Reaction.CHALLENGE and not answer.data, f"{answer.outcome} {answer.text}")
 
 
 @against_server("RFC4422-3-03", "RFC4422-5-01", accept=SUCCESS)
-def plain_without_initial_response(bench: Bench) -> Seen:
+def plain_without_initial_response(run: CaseRun) -> Observation:
     """The response to the empty challenge authenticates."""
-    bench.need("PLAIN")
-    connection = bench.connect()
+    run.need("PLAIN")
+    connection = run.connect()
     connection.begin("PLAIN")
-    account = bench.target.account
+    account = run.target.account
     return connection.respond(f"\0{account.user}\0{account.password}".encode()).seen
 
 
 def _refused(name: str, title: str, *requirements: str, **given: bytes) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        return _plain(bench, **given).seen
+    def case(run: CaseRun) -> Observation:
+        return _plain(run, **given).seen
 
     case.__name__ = name
     case.__doc__ = title
@@ -78,111 +78,111 @@ _refused("plain_prepared_to_nothing", "A password of which SASLprep leaves nothi
 
 
 @against_server("RFC4616-2-02", accept=REFUSAL)
-def plain_one_part(bench: Bench) -> Seen:
+def plain_one_part(run: CaseRun) -> Observation:
     """A message without a NUL does not authenticate."""
-    bench.need("PLAIN")
-    return _begin(bench, "PLAIN", b"nobody-at-all").seen
+    run.need("PLAIN")
+    return _begin(run, "PLAIN", b"nobody-at-all").seen
 
 
-@against_server("RFC4616-2-03", accept=frozenset({Outcome.FAILURE}))
-def plain_long_fields(bench: Bench) -> Seen:
+@against_server("RFC4616-2-03", accept=frozenset({Reaction.FAILURE}))
+def plain_long_fields(run: CaseRun) -> Observation:
     """Fields of 255 octets are processed: the answer is that of a wrong password."""
-    return _plain(bench, user=b"u" * 255, password=b"p" * 255).seen
+    return _plain(run, user=b"u" * 255, password=b"p" * 255).seen
 
 
 @against_server("RFC4616-2-07", accept=SUCCESS)
-def plain_prepared_name(bench: Bench) -> Seen:
+def plain_prepared_name(run: CaseRun) -> Observation:
     """A name that SASLprep maps to the account's authenticates."""
-    name = bench.target.account.user
-    return _plain(bench, user=(name[:1] + "\u00ad" + name[1:]).encode()).seen
+    name = run.target.account.user
+    return _plain(run, user=(name[:1] + "\u00ad" + name[1:]).encode()).seen
 
 
 @against_server("RFC4616-2-12", accept=REFUSAL)
-def plain_in_clear(bench: Bench) -> Seen:
+def plain_in_clear(run: CaseRun) -> Observation:
     """A password is not taken where nothing encrypts the channel."""
-    bench.need("PLAIN")
-    if not bench.target.local:
+    run.need("PLAIN")
+    if not run.target.local:
         raise NotApplicable("what the server's configuration permits is not known")
-    return bench.connect(Setting(external_ssf=1)).begin("PLAIN", b"\0chris\0secret").seen
+    return run.connect(Setting(external_ssf=1)).begin("PLAIN", b"\0chris\0secret").seen
 
 
 @against_client("RFC4616-2-01")
-def client_message(bench: Bench) -> Seen:
+def client_message(run: CaseRun) -> Observation:
     """The client sends identity, NUL, name, NUL, password in UTF-8."""
-    bench.need("PLAIN")
+    run.need("PLAIN")
     setting = Setting(user="josé", password="пароль", authzid="dana")
     return holds(
-        bench.meet("PLAIN", setting).start().data == b"dana\0" + "josé".encode() + b"\0" + setting.password.encode()
+        run.meet("PLAIN", setting).start().data == b"dana\0" + "josé".encode() + b"\0" + setting.password.encode()
     )
 
 
 @against_client("RFC4616-2-12", accept=REFUSAL)
-def client_in_clear(bench: Bench) -> Seen:
+def client_in_clear(run: CaseRun) -> Observation:
     """The client does not send a password where nothing encrypts the channel."""
-    bench.need("PLAIN")
+    run.need("PLAIN")
     from saslsspi.errors import SaslError
 
     try:
-        return bench.meet("PLAIN", Setting(external_ssf=1)).start().seen
+        return run.meet("PLAIN", Setting(external_ssf=1)).start().seen
     except SaslError as error:
-        return Seen(Outcome.FAILURE, str(error))
+        return Observation(Reaction.FAILURE, str(error))
 
 
 @against_client("RFC4616-2-02", accept=REFUSAL)
-def client_nul(bench: Bench) -> Seen:
+def client_nul(run: CaseRun) -> Observation:
     """The client does not send a NUL within a field."""
-    bench.need("PLAIN")
+    run.need("PLAIN")
     from saslsspi.errors import SaslError
 
     try:
-        return bench.meet("PLAIN", Setting(password="a\0b")).start().seen
+        return run.meet("PLAIN", Setting(password="a\0b")).start().seen
     except SaslError as error:
-        return Seen(Outcome.FAILURE, str(error))
+        return Observation(Reaction.FAILURE, str(error))
 
 
 @against_client("RFC4505-2-01")
-def anonymous_trace(bench: Bench) -> Seen:
+def anonymous_trace(run: CaseRun) -> Observation:
     """ANONYMOUS is one message, the trace."""
-    bench.need("ANONYMOUS")
-    return holds(bench.meet("ANONYMOUS", Setting(user="sirhc")).start().data == b"sirhc")
+    run.need("ANONYMOUS")
+    return holds(run.meet("ANONYMOUS", Setting(user="sirhc")).start().data == b"sirhc")
 
 
 @against_client("RFC4505-2-01", accept=REFUSAL)
-def anonymous_trace_too_long(bench: Bench) -> Seen:
+def anonymous_trace_too_long(run: CaseRun) -> Observation:
     """A trace of 256 characters is not sent."""
-    bench.need("ANONYMOUS")
+    run.need("ANONYMOUS")
     from saslsspi.errors import SaslError
 
     try:
-        return bench.meet("ANONYMOUS", Setting(user="x" * 256)).start().seen
+        return run.meet("ANONYMOUS", Setting(user="x" * 256)).start().seen
     except SaslError as error:
-        return Seen(Outcome.FAILURE, str(error))
+        return Observation(Reaction.FAILURE, str(error))
 
 
 _KNOWN = Setting(external_identity="chris", external_ssf=128)
 
 
 @against_server("RFC4422-EXT-A.1-04", "RFC4422-EXT-A.1-06")
-def external(bench: Bench) -> Seen:
+def external(run: CaseRun) -> Observation:
     """An empty message asks for the identity that the channel knows; no data come with success."""
-    bench.need("EXTERNAL")
-    answer = bench.connect(_KNOWN).begin("EXTERNAL", b"")
-    return holds(answer.outcome is Outcome.SUCCESS and answer.data is None, f"{answer.outcome}, data {answer.data!r}")
+    run.need("EXTERNAL")
+    answer = run.connect(_KNOWN).begin("EXTERNAL", b"")
+    return holds(answer.outcome is Reaction.SUCCESS and answer.data is None, f"{answer.outcome}, data {answer.data!r}")
 
 
 @against_server("RFC4422-EXT-A.1-03", "RFC4422-5-01")
-def external_empty_challenge(bench: Bench) -> Seen:
+def external_empty_challenge(run: CaseRun) -> Observation:
     """Without an initial response EXTERNAL begins with an empty challenge."""
-    bench.need("EXTERNAL")
-    connection = bench.connect(_KNOWN)
+    run.need("EXTERNAL")
+    connection = run.connect(_KNOWN)
     answer = connection.begin("EXTERNAL")
-    return holds(answer.data == b"" and connection.respond(b"").outcome is Outcome.SUCCESS)
+    return holds(answer.data == b"" and connection.respond(b"").outcome is Reaction.SUCCESS)
 
 
 def _external_refused(name: str, title: str, *requirements: str, message: bytes, known: str = "chris") -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        bench.need("EXTERNAL")
-        return bench.connect(Setting(external_identity=known, external_ssf=128)).begin("EXTERNAL", message).seen
+    def case(run: CaseRun) -> Observation:
+        run.need("EXTERNAL")
+        return run.connect(Setting(external_identity=known, external_ssf=128)).begin("EXTERNAL", message).seen
 
     case.__name__ = name
     case.__doc__ = title
@@ -201,8 +201,8 @@ _external_refused("external_forbidden", "Another's identity does not authenticat
 
 
 @against_client("RFC4422-EXT-A.1-02", "RFC4422-EXT-A.1-01")
-def external_client(bench: Bench) -> Seen:
+def external_client(run: CaseRun) -> Observation:
     """The client begins with the identity in UTF-8, or with an empty message."""
-    bench.need("EXTERNAL")
-    named = bench.meet("EXTERNAL", Setting(authzid="josé")).start().data
-    return holds(named == "josé".encode() and bench.meet("EXTERNAL").start().data == b"")
+    run.need("EXTERNAL")
+    named = run.meet("EXTERNAL", Setting(authzid="josé")).start().data
+    return holds(named == "josé".encode() and run.meet("EXTERNAL").start().data == b"")

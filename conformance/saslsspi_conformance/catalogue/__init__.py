@@ -27,9 +27,9 @@ __all__ = [
     "CatalogueError",
     "CatalogueFile",
     "Keyword",
-    "Level",
     "Observable",
     "Requirement",
+    "RequirementLevel",
     "Source",
     "ValueSource",
     "files",
@@ -45,7 +45,7 @@ class CatalogueError(ValueError):
     """A catalogue file does not hold what this module documents; the text names the file and the entry."""
 
 
-class Level(enum.StrEnum):
+class RequirementLevel(enum.StrEnum):
     """How strongly a requirement binds; the first seven are RFC 2119's words."""
 
     MUST = "MUST"
@@ -145,7 +145,7 @@ class Requirement:
     id: str
     spec: str
     section: str
-    level: Level
+    level: RequirementLevel
     binds: Binds
     text: str
     observable: Observable
@@ -191,7 +191,7 @@ class CatalogueFile:
 
 
 _CLOSED: Final[Mapping[str, type[enum.StrEnum]]] = {
-    "level": Level,
+    "level": RequirementLevel,
     "keyword": Keyword,
     "binds": Binds,
     "observable": Observable,

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.outcome import NotApplicable, Seen, holds
-from saslsspi_conformance.targets.mail import MailConversation, Reply
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.outcome import NotApplicable, Observation, holds
+from saslsspi_conformance.targets.mail import MailConversation, MailReply
 
 __all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "undecodable"]
 
 
-def connect(bench: Bench) -> MailConversation:
+def connect(run: CaseRun) -> MailConversation:
     """Open a connection to a mail server."""
-    connection = bench.connect()
+    connection = run.connect()
     assert isinstance(connection, MailConversation)
     return connection
 
 
-def code(reply: Reply, protocol: str, *right: str) -> Seen:
+def code(reply: MailReply, protocol: str, *right: str) -> Observation:
     """Whether a reply is a refusal with one of some codes; POP3 has one, and of IMAP's two either may be named."""
     if protocol == "pop3":
         allowed = {"-ERR"}
@@ -34,7 +34,7 @@ def undecodable(connection: MailConversation) -> tuple[str, ...]:
     return ("501", "BAD")
 
 
-def mail(connection: MailConversation, line: bytes) -> Reply:
+def mail(connection: MailConversation, line: bytes) -> MailReply:
     """Send a command of the mail service; a server that gives none has nothing to test."""
     reply = connection.command(line)
     if reply.code == "421":
@@ -42,19 +42,19 @@ def mail(connection: MailConversation, line: bytes) -> Reply:
     return reply
 
 
-def begin(connection: MailConversation, rest: bytes) -> Reply:
+def begin(connection: MailConversation, rest: bytes) -> MailReply:
     """Send AUTH or AUTHENTICATE and the rest of the line as it is."""
     return connection.command(connection.words.authenticate + b" " + rest)
 
 
-def message(bench: Bench) -> bytes:
+def message(run: CaseRun) -> bytes:
     """The right message of PLAIN."""
-    bench.need("PLAIN")
-    account = bench.target.account
+    run.need("PLAIN")
+    account = run.target.account
     return f"\0{account.user}\0{account.password}".encode()
 
 
-def need_initial_response(bench: Bench) -> None:
+def need_initial_response(run: CaseRun) -> None:
     """Raise NotApplicable where commands take no initial response."""
-    if not bench.target.initial_response:
+    if not run.target.initial_response:
         raise NotApplicable("the server does not offer an initial response")

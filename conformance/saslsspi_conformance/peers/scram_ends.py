@@ -6,10 +6,10 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 
-from saslsspi_conformance.bench import DEFAULT, Answer, Bench, ServerConversation, Setting
-from saslsspi_conformance.case import CaseError, Outcome, Seen
+from saslsspi_conformance.case import CaseError, Observation, Reaction
+from saslsspi_conformance.case_run import DEFAULT, Answer, CaseRun, ServerConversation, Setting
 
-__all__ = ["ScramClient", "ScramServer", "fields"]
+__all__ = ["ScriptedScramClient", "ScriptedScramServer", "fields"]
 
 _HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 
@@ -40,11 +40,11 @@ class _Arithmetic:
         return b64encode(hmac.digest(self._server_key, auth_message, self._name))
 
 
-class ScramClient:
+class ScriptedScramClient:
     """The client's side.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         mechanism: SCRAM-SHA-1 or SCRAM-SHA-256, with -PLUS or without.
         setting: What the server should be like.
         header: The GS2 header.
@@ -56,7 +56,7 @@ class ScramClient:
 
     def __init__(
         self,
-        bench: Bench,
+        run: CaseRun,
         mechanism: str = "SCRAM-SHA-256",
         setting: Setting = DEFAULT,
         *,
@@ -67,11 +67,11 @@ class ScramClient:
         on: ServerConversation | None = None,
     ) -> None:
         if on is None:
-            bench.need(mechanism)
+            run.need(mechanism)
         self.mechanism = mechanism
-        self.connection = bench.connect(setting) if on is None else on
-        user = setting.user or bench.target.account.user
-        password = setting.password or bench.target.account.password
+        self.connection = run.connect(setting) if on is None else on
+        user = setting.user or run.target.account.user
+        password = setting.password or run.target.account.password
         self._password = (password + "x" if wrong_password else password).encode()
         self.header = header
         name = user.encode().replace(b"=", b"=3D").replace(b",", b"=2C")
@@ -84,7 +84,7 @@ class ScramClient:
     def first(self) -> Answer:
         """Send the client's first message; data is the server's."""
         answer = self.connection.begin(self.mechanism, self.header + self.bare)
-        self.server_first = answer.data or b"" if answer.outcome is Outcome.CHALLENGE else b""
+        self.server_first = answer.data or b"" if answer.outcome is Reaction.CHALLENGE else b""
         return answer
 
     def final(
@@ -108,41 +108,41 @@ class ScramClient:
         self.expected = b"v=" + keys.signature(auth_message)
         return without + b",p=" + (keys.proof(auth_message) if proof is None else proof)
 
-    def log_on(self, **given: bytes) -> Seen:
+    def log_on(self, **given: bytes) -> Observation:
         """Run the whole exchange; the arguments are those of final."""
         answer = self.first()
-        if answer.outcome is not Outcome.CHALLENGE:
+        if answer.outcome is not Reaction.CHALLENGE:
             return answer.seen
         if "r" not in fields(self.server_first) or "s" not in fields(self.server_first):
-            return Seen(Outcome.FAILURE, f"no server-first-message, but {self.server_first[:2]!r}")
+            return Observation(Reaction.FAILURE, f"no server-first-message, but {self.server_first[:2]!r}")
         return self.finish(self.final(**given))
 
-    def finish(self, final: bytes) -> Seen:
+    def finish(self, final: bytes) -> Observation:
         """Send the final message and answer a server-final that comes as a challenge."""
         answer = self.connection.respond(final)
         self.server_final = answer.data
-        if (answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"v=")) or (
-            answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"e=")
+        if (answer.outcome is Reaction.CHALLENGE and (answer.data or b"").startswith(b"v=")) or (
+            answer.outcome is Reaction.CHALLENGE and (answer.data or b"").startswith(b"e=")
         ):
             answer = self.connection.respond(b"")
         return answer.seen
 
 
-class ScramServer:
+class ScriptedScramServer:
     """The server's side.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         mechanism: SCRAM-SHA-1 or SCRAM-SHA-256, with -PLUS or without.
         setting: What the client should be like.
     """
 
-    def __init__(self, bench: Bench, mechanism: str = "SCRAM-SHA-256", setting: Setting = DEFAULT) -> None:
-        bench.need(mechanism)
-        self.bench = bench
+    def __init__(self, run: CaseRun, mechanism: str = "SCRAM-SHA-256", setting: Setting = DEFAULT) -> None:
+        run.need(mechanism)
+        self.case_run = run
         self.mechanism = mechanism
-        self.connection = bench.meet(mechanism, setting)
-        self._password = (setting.password or bench.target.account.password).encode()
+        self.connection = run.meet(mechanism, setting)
+        self._password = (setting.password or run.target.account.password).encode()
         begun = self.connection.start()
         if begun.data is None:
             begun = self.connection.challenge(b"")
@@ -159,17 +159,17 @@ class ScramServer:
 
     def first(
         self, *, nonce: bytes | None = None, i: bytes = b"4096", salt: bytes = b"c2FsdHNhbHQ=", more: bytes = b""
-    ) -> Seen:
+    ) -> Observation:
         """Send a server-first-message: RESPONSE, or how the client gave up."""
         mine = fields(self.bare)["r"] + b"servernonce" if nonce is None else nonce
         self.server_first = b"r=" + mine + b",s=" + salt + (b",i=" + i if i else b"") + more
         return self.say(self.server_first)
 
-    def say(self, message: bytes) -> Seen:
+    def say(self, message: bytes) -> Observation:
         """Send any message."""
         self.server_first = message
         answer = self.connection.challenge(message)
-        if answer.outcome is Outcome.RESPONSE:
+        if answer.outcome is Reaction.RESPONSE:
             self.client_final = answer.data or b""
         return answer.seen
 
@@ -189,11 +189,11 @@ class ScramServer:
         keys, auth_message = self._auth_message()
         return b"v=" + keys.signature(auth_message)
 
-    def finish(self, final: bytes | None) -> Seen:
+    def finish(self, final: bytes | None) -> Observation:
         """Report success, with the last message where the carrier has room for it, or behind it as a challenge."""
-        if final is None or self.bench.target.success_data:
+        if final is None or self.case_run.target.success_data:
             return self.connection.succeed(final).seen
         answer = self.connection.challenge(final)
-        if answer.outcome is not Outcome.RESPONSE:
+        if answer.outcome is not Reaction.RESPONSE:
             return answer.seen
         return self.connection.succeed().seen

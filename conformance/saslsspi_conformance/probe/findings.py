@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-__all__ = ["IDS", "Finding", "Level", "worst"]
+__all__ = ["IDS", "Finding", "Severity", "worst"]
 
 IDS: Final = frozenset(
     {"anonymous", "bearer", "binding-enforced", "binding-offered", "certificate", "challenge", "channel-binding"}
@@ -19,7 +19,7 @@ IDS: Final = frozenset(
 """Every finding there is."""
 
 
-class Level(enum.IntEnum):
+class Severity(enum.IntEnum):
     """How bad a finding is; the greater the worse."""
 
     GOOD = 0
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
         text: What it is, for a person.
     """
 
-    level: Level
+    level: Severity
     id: str
     text: str
 
@@ -45,6 +45,6 @@ class Finding(NamedTuple):
         return {"level": self.level.name.lower(), "id": self.id, "text": self.text}
 
 
-def worst(findings: Iterable[Finding]) -> Level:
+def worst(findings: Iterable[Finding]) -> Severity:
     """Return the worst level; GOOD when nothing was found."""
-    return max((finding.level for finding in findings), default=Level.GOOD)
+    return max((finding.level for finding in findings), default=Severity.GOOD)

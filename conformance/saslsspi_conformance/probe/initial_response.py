@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from saslsspi.packages.ntlm.messages import Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
-from saslsspi_conformance.outcome import Outcome
-from saslsspi_conformance.probe.findings import Finding, Level
+from saslsspi_conformance.outcome import Reaction
+from saslsspi_conformance.probe.findings import Finding, Severity
 from saslsspi_conformance.targets.mail import MailConversation
 
 __all__ = ["Trial", "judge_initial_response", "trial_for"]
@@ -48,10 +48,12 @@ def judge_initial_response(conversation: MailConversation, trial: Trial) -> Find
     """Begin the exchange, and judge what comes back; the conversation is of no further use."""
     answer = conversation.begin(trial.mechanism, trial.first)
     name = trial.mechanism
-    if answer.outcome is Outcome.CHALLENGE and answer.data and answer.data.startswith(trial.continues):
-        return Finding(Level.GOOD, "initial-response", f"an initial response is taken: {name} went on at once")
-    if answer.outcome is Outcome.CHALLENGE and not answer.data:
+    if answer.outcome is Reaction.CHALLENGE and answer.data and answer.data.startswith(trial.continues):
+        return Finding(Severity.GOOD, "initial-response", f"an initial response is taken: {name} went on at once")
+    if answer.outcome is Reaction.CHALLENGE and not answer.data:
         text = f"an initial response is invited and ignored: {name} begins anew"
-        return Finding(Level.WARN, "initial-response-ignored", text)
+        return Finding(Severity.WARN, "initial-response-ignored", text)
     # A server may refuse a user whom it does not know, so this says nothing of initial responses.
-    return Finding(Level.INFO, "initial-response-unknown", f"{name} did not tell whether an initial response is taken")
+    return Finding(
+        Severity.INFO, "initial-response-unknown", f"{name} did not tell whether an initial response is taken"
+    )

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from saslsspi_conformance.probe.findings import IDS, Finding, Level
+from saslsspi_conformance.probe.findings import IDS, Finding, Severity
 
 __all__ = ["ProbePolicy"]
 
@@ -32,7 +32,7 @@ class ProbePolicy:
     forbidden: frozenset[str] = frozenset()
     forbidden_without_tls: frozenset[str] = frozenset()
     tls_required: bool = False
-    levels: Mapping[str, Level] = field(default_factory=dict)
+    levels: Mapping[str, Severity] = field(default_factory=dict)
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -81,7 +81,7 @@ class ProbePolicy:
 
 
 def _violation(text: str) -> Finding:
-    return Finding(Level.FAIL, "policy", text)
+    return Finding(Severity.FAIL, "policy", text)
 
 
 def _names(key: str, value: object) -> frozenset[str]:
@@ -90,7 +90,7 @@ def _names(key: str, value: object) -> frozenset[str]:
     return frozenset(name.upper() for name in value)
 
 
-def _level(value: object) -> Level:
-    if not isinstance(value, str) or value.upper() not in Level.__members__:
-        raise ValueError(f"a level is one of {', '.join(level.lower() for level in Level.__members__)}")
-    return Level[value.upper()]
+def _level(value: object) -> Severity:
+    if not isinstance(value, str) or value.upper() not in Severity.__members__:
+        raise ValueError(f"a level is one of {', '.join(level.lower() for level in Severity.__members__)}")
+    return Severity[value.upper()]

@@ -14,10 +14,10 @@ from typing import Final
 
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.digest.sasl.messages import Challenge
-from saslsspi_conformance.bench import Setting, Transcript
-from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
+from saslsspi_conformance.case_run import Setting, Transcript
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
-from saslsspi_conformance.probe.findings import Finding, Level
+from saslsspi_conformance.probe.findings import Finding, Severity
 from saslsspi_conformance.probe.initial_response import judge_initial_response, trial_for
 from saslsspi_conformance.probe.strengths import judge_mechanism
 from saslsspi_conformance.targets.ldap import LdapConversation
@@ -44,7 +44,7 @@ class Survey:
     digest: dict[str, object] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def find(self, level: Level, name: str, text: str) -> None:
+    def find(self, level: Severity, name: str, text: str) -> None:
         """Note a finding."""
         self.findings.append(Finding(level, name, text))
 
@@ -89,7 +89,7 @@ def survey(address: Address, *, may_name_user: bool = False) -> Survey:
         found.findings += [judge_mechanism(name, True) for name in found.inside]
     _judge_binding(found)
     if address.protocol == "ldap":
-        found.find(Level.INFO, "signing-unseen", "whether a bind has to be signed shows with a logon only")
+        found.find(Severity.INFO, "signing-unseen", "whether a bind has to be signed shows with a logon only")
     else:
         _judge_initial_response(found, address, capabilities, may_name_user)
     _judge_digest(found, address)
@@ -99,7 +99,7 @@ def survey(address: Address, *, may_name_user: bool = False) -> Survey:
 def _judge_initial_response(found: Survey, address: Address, capabilities: bytes, may_name_user: bool) -> None:
     if address.protocol == "imap":
         announced = b"SASL-IR" in capabilities.upper().split()
-        found.find(Level.INFO, "sasl-ir", f"SASL-IR is {'announced' if announced else 'not announced'}")
+        found.find(Severity.INFO, "sasl-ir", f"SASL-IR is {'announced' if announced else 'not announced'}")
         if not announced:
             return
     inside = found.inside is not None
@@ -120,12 +120,12 @@ def _with_tls_checked(address: Address, found: Survey) -> Address:
             conversation.start_tls()
             version = conversation.wire.tls_version
         found.inside = ()
-        found.find(Level.GOOD, "tls", f"{version} is there, and its certificate is trusted")
+        found.find(Severity.GOOD, "tls", f"{version} is there, and its certificate is trusted")
         return address
     except NotApplicable as error:
         reason = str(error)
     except ClearTextBehindTls as error:
-        found.find(Level.FAIL, "starttls-injection", str(error))
+        found.find(Severity.FAIL, "starttls-injection", str(error))
         return address
     except (ssl.SSLError, CaseError) as error:
         reason = str(error)
@@ -136,9 +136,9 @@ def _with_tls_checked(address: Address, found: Survey) -> Address:
     with contextlib.suppress(NotApplicable, ssl.SSLError), _connected(unverified) as conversation:
         conversation.start_tls()
         found.inside = ()
-        found.find(Level.FAIL, "certificate", reason)
+        found.find(Severity.FAIL, "certificate", reason)
         return unverified
-    found.find(Level.FAIL, "no-tls", "there is no TLS: everything can be read and changed on the way")
+    found.find(Severity.FAIL, "no-tls", "there is no TLS: everything can be read and changed on the way")
     return address
 
 
@@ -167,9 +167,9 @@ def _judge_clear_commands(found: Survey, protocol: str, capabilities: bytes) -> 
     """LOGIN of IMAP (RFC 9051 section 6.2.3) and USER of POP3 (RFC 2449 section 6.3) beside SASL."""
     words = capabilities.upper().split()
     if protocol == "imap" and b"LOGINDISABLED" not in words:
-        found.find(Level.FAIL, "login-command", "the command LOGIN takes passwords without TLS")
+        found.find(Severity.FAIL, "login-command", "the command LOGIN takes passwords without TLS")
     if protocol == "pop3" and b"USER" in words:
-        found.find(Level.FAIL, "login-command", "the command USER takes passwords without TLS")
+        found.find(Severity.FAIL, "login-command", "the command USER takes passwords without TLS")
 
 
 def _judge_binding(found: Survey) -> None:
@@ -177,11 +177,11 @@ def _judge_binding(found: Survey) -> None:
     bound = {name for name in names if name.endswith("-PLUS")}
     if not bound:
         if found.inside is not None:
-            found.find(Level.INFO, "no-channel-binding", "no mechanism with channel binding is offered")
+            found.find(Severity.INFO, "no-channel-binding", "no mechanism with channel binding is offered")
     elif names == bound:
-        found.find(Level.GOOD, "binding-enforced", "channel binding is enforced: nothing else is offered")
+        found.find(Severity.GOOD, "binding-enforced", "channel binding is enforced: nothing else is offered")
     else:
-        found.find(Level.GOOD, "binding-offered", "channel binding is offered, not enforced")
+        found.find(Severity.GOOD, "binding-offered", "channel binding is offered, not enforced")
 
 
 def _judge_digest(found: Survey, address: Address) -> None:
@@ -194,13 +194,13 @@ def _judge_digest(found: Survey, address: Address) -> None:
             if not in_clear:
                 conversation.start_tls()
             answer = conversation.begin("DIGEST-MD5")
-        if answer.outcome is not Outcome.CHALLENGE or not answer.data:
-            found.find(Level.WARN, "not-available", "DIGEST-MD5 is announced, and there is no challenge")
+        if answer.outcome is not Reaction.CHALLENGE or not answer.data:
+            found.find(Severity.WARN, "not-available", "DIGEST-MD5 is announced, and there is no challenge")
             return
         try:
             challenges.append(Challenge.from_bytes(answer.data, -1))
         except InvalidToken as error:
-            found.find(Level.FAIL, "malformed", f"the digest-challenge cannot be read: {error.text}")
+            found.find(Severity.FAIL, "malformed", f"the digest-challenge cannot be read: {error.text}")
             return
     first = challenges[0]
     found.digest = {

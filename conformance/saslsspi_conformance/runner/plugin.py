@@ -15,9 +15,9 @@ from typing import Final
 
 import pytest
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.case import Case, CaseError, NotApplicable, Outcome, Plays, Seen
-from saslsspi_conformance.runner.results import Report, Result, Verdict, judge
+from saslsspi_conformance.case import Case, CaseError, NotApplicable, Observation, Plays, Reaction
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, judge
 from saslsspi_conformance.runner.selection import Selection, Targets, selected
 
 __all__ = ["CASES", "ConformancePlugin", "RunOptions"]
@@ -64,7 +64,7 @@ class ConformancePlugin:
     """
 
     def __init__(
-        self, targets: Targets, selection: Selection, options: RunOptions, observe: Callable[[Result], None]
+        self, targets: Targets, selection: Selection, options: RunOptions, observe: Callable[[CaseResult], None]
     ) -> None:
         self._targets = targets
         self._options = options
@@ -72,7 +72,7 @@ class ConformancePlugin:
         self._selected = selected(selection, targets)
         self._offered: dict[tuple[Plays, str], frozenset[str]] = {}
         self._failed_logons = 0
-        self.report = Report(targets.name)
+        self.report = RunReport(targets.name)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Take the case modules."""
@@ -84,7 +84,7 @@ class ConformancePlugin:
         """The selected cases of one module."""
         return [case for case in self._selected if case.name.rpartition(".")[0] == module]
 
-    def perform(self, case: Case) -> Result:
+    def perform(self, case: Case) -> CaseResult:
         """Run one case and keep its result."""
         began = time.monotonic()
         result = self._absent(case) or self._spared(case) or self._timed(case, began)
@@ -92,40 +92,40 @@ class ConformancePlugin:
         self._observe(result)
         return result
 
-    def _absent(self, case: Case) -> Result | None:
+    def _absent(self, case: Case) -> CaseResult | None:
         reason = self._targets.absent.get((case.target, case.carrier))
-        return None if reason is None else Result(case, Verdict.NOT_APPLICABLE, reason)
+        return None if reason is None else CaseResult(case, Verdict.NOT_APPLICABLE, reason)
 
-    def _spared(self, case: Case) -> Result | None:
+    def _spared(self, case: Case) -> CaseResult | None:
         options = self._options
         servers = self._targets.servers
         if not case.destructive or case.target is Plays.CLIENT or servers[case.carrier].local or options.destructive:
             return None
         if self._failed_logons >= options.failed_logons:
             text = f"it would be failed logon {self._failed_logons + 1} of the account; --destructive runs it"
-            return Result(case, Verdict.NOT_RUN, text)
+            return CaseResult(case, Verdict.NOT_RUN, text)
         self._failed_logons += 1
         time.sleep(options.pause)
         return None
 
-    def _timed(self, case: Case, began: float) -> Result:
-        done: list[Result] = []
-        bench = self._bench(case)
-        if isinstance(bench, Result):
-            return bench
+    def _timed(self, case: Case, began: float) -> CaseResult:
+        done: list[CaseResult] = []
+        run = self._bench(case)
+        if isinstance(run, CaseResult):
+            return run
         # A thread, and not a signal: it works on every system, and a case that hangs is left behind.
-        thread = threading.Thread(target=lambda: done.append(self._run(case, bench)), daemon=True, name=case.name)
+        thread = threading.Thread(target=lambda: done.append(self._run(case, run)), daemon=True, name=case.name)
         thread.start()
         thread.join(self._options.timeout)
         seconds = time.monotonic() - began
-        steps = tuple(bench.transcript.steps)
+        steps = tuple(run.transcript.steps)
         if not done:
             text = f"it took more than {self._options.timeout:g} s"
-            return Result(case, Verdict.ERROR, text, None, steps, seconds)
+            return CaseResult(case, Verdict.ERROR, text, None, steps, seconds)
         found = done[0]
-        return Result(case, found.verdict, found.detail, found.seen, steps, seconds)
+        return CaseResult(case, found.verdict, found.detail, found.seen, steps, seconds)
 
-    def _bench(self, case: Case) -> Bench | Result:
+    def _bench(self, case: Case) -> CaseRun | CaseResult:
         is_server = case.target is Plays.SERVER
         server = self._targets.servers[case.carrier] if is_server else None
         client = None if is_server else self._targets.clients[case.carrier]
@@ -134,31 +134,31 @@ class ConformancePlugin:
             try:
                 self._offered[key] = frozenset((server or client).mechanisms())  # type: ignore[union-attr]
             except (OSError, CaseError, NotApplicable) as error:
-                return Result(case, Verdict.ERROR, f"the target cannot be tested: {error}")
-        return Bench(server, client, self._offered[key])
+                return CaseResult(case, Verdict.ERROR, f"the target cannot be tested: {error}")
+        return CaseRun(server, client, self._offered[key])
 
-    def _run(self, case: Case, bench: Bench) -> Result:
+    def _run(self, case: Case, run: CaseRun) -> CaseResult:
         try:
-            seen = case.run(bench)
+            seen = case.run(run)
         except NotApplicable as reason:
-            return Result(case, Verdict.NOT_APPLICABLE, str(reason))
+            return CaseResult(case, Verdict.NOT_APPLICABLE, str(reason))
         except TimeoutError as error:
-            seen = Seen(Outcome.SILENCE, str(error))
+            seen = Observation(Reaction.SILENCE, str(error))
         except (CaseError, OSError) as error:
             text = str(error) if isinstance(error, CaseError) else f"{type(error).__name__}: {error}"
-            return self._expected(case, Result(case, Verdict.ERROR, text))
+            return self._expected(case, CaseResult(case, Verdict.ERROR, text))
         except Exception as error:  # whatever a peer makes of a case must not end the run
-            return Result(case, Verdict.ERROR, f"the case itself failed: {type(error).__name__}: {error}")
+            return CaseResult(case, Verdict.ERROR, f"the case itself failed: {type(error).__name__}: {error}")
         finally:
-            bench.close()
-        return self._expected(case, Result(case, judge(case, seen, strict=self._options.strict), seen.detail, seen))
+            run.close()
+        return self._expected(case, CaseResult(case, judge(case, seen, strict=self._options.strict), seen.detail, seen))
 
-    def _expected(self, case: Case, result: Result) -> Result:
+    def _expected(self, case: Case, result: CaseResult) -> CaseResult:
         reason = self._options.known.get(case.name)
         if reason is None:
             return result
         verdict = Verdict.UNEXPECTED_PASS if result.verdict is Verdict.PASS else Verdict.KNOWN
-        return Result(case, verdict, f"{result.detail} ({reason or 'expected'})", result.seen)
+        return CaseResult(case, verdict, f"{result.detail} ({reason or 'expected'})", result.seen)
 
 
 class _Module(pytest.File):

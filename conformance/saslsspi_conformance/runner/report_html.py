@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Final
 
 from saslsspi_conformance.case import Case
-from saslsspi_conformance.runner.results import Report, Result, Verdict, exit_status
+from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, exit_status
 
 __all__ = ["as_page"]
 
@@ -27,7 +27,7 @@ _LOOKS: Final = {
 _ENDINGS: Final = {0: ("pass", "Conformant"), 1: ("fail", "Not conformant"), 3: ("fail", "Could not be tested")}
 
 
-def as_page(report: Report) -> str:
+def as_page(report: RunReport) -> str:
     """Return the page."""
     look, word = _ENDINGS[exit_status(report.results)]
     total = len(report.results)
@@ -54,7 +54,7 @@ def _style() -> str:
     return resources.files(__package__).joinpath("report.css").read_text("utf-8")
 
 
-def _ordered(report: Report) -> list[tuple[Verdict, int]]:
+def _ordered(report: RunReport) -> list[tuple[Verdict, int]]:
     return [(verdict, report.counts[verdict]) for verdict in Verdict if report.counts.get(verdict)]
 
 
@@ -63,7 +63,7 @@ def _order(case: Case) -> tuple[object, ...]:
     return (case.rules[0].spec, [int(part) for part in re.findall(r"\d+", number)], case.section, case.target)
 
 
-def _by_spec(results: Iterable[Result]) -> list[tuple[str, list[Result]]]:
+def _by_spec(results: Iterable[CaseResult]) -> list[tuple[str, list[CaseResult]]]:
     ordered = sorted(results, key=lambda result: _order(result.case))
     found = [(name, list(group)) for name, group in groupby(ordered, key=lambda result: result.case.rules[0].spec)]
     # What the target has nothing of stands last.
@@ -74,7 +74,7 @@ def _anchor(text: str) -> str:
     return re.sub(r"\W+", "-", text.lower())
 
 
-def _table(specs: list[tuple[str, list[Result]]]) -> str:
+def _table(specs: list[tuple[str, list[CaseResult]]]) -> str:
     rows = []
     for name, results in specs:
         looks = [_LOOKS[result.verdict] for result in results]
@@ -84,7 +84,7 @@ def _table(specs: list[tuple[str, list[Result]]]) -> str:
     return f"<table><thead><tr><th>Specification</th>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>\n"
 
 
-def _specification(name: str, results: list[Result]) -> str:
+def _specification(name: str, results: list[CaseResult]) -> str:
     parts = [f'<h2 id="{_anchor(name)}">{escape(name)}</h2>']
     for (section, side), group in groupby(results, key=lambda result: (result.case.section, result.case.target)):
         parts.append(f"<h3>{escape(section)} — {side}</h3>")
@@ -92,7 +92,7 @@ def _specification(name: str, results: list[Result]) -> str:
     return "\n".join(parts)
 
 
-def _case(result: Result) -> str:
+def _case(result: CaseResult) -> str:
     case, look = result.case, _LOOKS[result.verdict]
     rules = "".join(f"<li><code>{rule.id}</code> {escape(rule.level)}: {escape(rule.text)}</li>" for rule in case.rules)
     seen = f"{result.seen.outcome}" if result.seen else str(result.verdict)

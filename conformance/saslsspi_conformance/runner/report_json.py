@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.runner.results import Report, Result, exit_status
+from saslsspi_conformance.runner.results import CaseResult, RunReport, exit_status
 
 __all__ = ["as_document"]
 
 
-def as_document(report: Report) -> dict[str, object]:
+def as_document(report: RunReport) -> dict[str, object]:
     """Return what json.dumps takes: counts, exit status, and every result with its exchange."""
     return {
         "target": report.target,
@@ -18,7 +18,7 @@ def as_document(report: Report) -> dict[str, object]:
     }
 
 
-def _result(result: Result) -> dict[str, object]:
+def _result(result: CaseResult) -> dict[str, object]:
     case = result.case
     return {
         "case": case.name,

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from saslsspi_conformance.bench import Step
-from saslsspi_conformance.case import Case, Seen
-from saslsspi_conformance.outcome import SUCCESS, Outcome, Plays
+from saslsspi_conformance.case import Case, Observation
+from saslsspi_conformance.case_run import WireStep
+from saslsspi_conformance.outcome import SUCCESS, Plays, Reaction
 
-__all__ = ["Report", "Result", "Verdict", "exit_status", "judge"]
+__all__ = ["CaseResult", "RunReport", "Verdict", "exit_status", "judge"]
 
 _NOBODY: Final = "Not one logon succeeded: are --user, the password and --realm those of an account there?"
 
@@ -35,7 +35,7 @@ class Verdict(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """One case on one target.
 
     Attributes:
@@ -47,8 +47,8 @@ class Result:
     case: Case
     verdict: Verdict
     detail: str
-    seen: Seen | None = None
-    steps: tuple[Step, ...] = ()
+    seen: Observation | None = None
+    steps: tuple[WireStep, ...] = ()
     seconds: float = 0.0
 
     def explain(self) -> str:
@@ -66,11 +66,11 @@ class Result:
 
 
 @dataclass(slots=True)
-class Report:
+class RunReport:
     """All results of one run."""
 
     target: str
-    results: list[Result] = field(default_factory=list)
+    results: list[CaseResult] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -91,17 +91,17 @@ class Report:
             for result in self.results
             if result.case.target is Plays.SERVER and result.case.accept == SUCCESS and result.seen is not None
         ]
-        return bool(logons) and Outcome.SUCCESS not in logons
+        return bool(logons) and Reaction.SUCCESS not in logons
 
 
-def judge(case: Case, seen: Seen, *, strict: bool) -> Verdict:
+def judge(case: Case, seen: Observation, *, strict: bool) -> Verdict:
     """Compare an outcome with the accepted ones."""
     if seen.outcome in case.accept:
         return Verdict.PASS
     return Verdict.FAIL if case.binding or (strict and case.recommended) else Verdict.WARNING
 
 
-def exit_status(results: Sequence[Result]) -> int:
+def exit_status(results: Sequence[CaseResult]) -> int:
     """0 conformant, 1 not, 3 could not test; nothing at all is 3."""
     verdicts = {result.verdict for result in results}
     if verdicts & {Verdict.FAIL, Verdict.UNEXPECTED_PASS}:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from saslsspi_conformance.runner.plugin import CASES, ConformancePlugin, RunOptions
-from saslsspi_conformance.runner.results import Report, Result
+from saslsspi_conformance.runner.results import CaseResult, RunReport
 from saslsspi_conformance.runner.selection import Selection, Targets
 
 __all__ = ["run"]
@@ -21,12 +21,12 @@ def run(
     selection: Selection,
     options: RunOptions,
     *,
-    observe: Callable[[Result], None] = lambda result: None,
+    observe: Callable[[CaseResult], None] = lambda result: None,
     keyword: str = "",
     first_failure: bool = False,
     junit: Path | None = None,
     pytest_options: Sequence[str] = (),
-) -> Report:
+) -> RunReport:
     """Run cases under pytest and return what they found.
 
     Args:

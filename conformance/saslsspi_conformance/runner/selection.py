@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saslsspi_conformance.bench import ClientTarget, ServerTarget
 from saslsspi_conformance.case import Case, Plays, all_cases
+from saslsspi_conformance.case_run import ClientTarget, ServerTarget
 
 __all__ = ["Selection", "Targets", "read_expectations", "selected"]
 

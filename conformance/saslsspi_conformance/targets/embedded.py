@@ -14,7 +14,7 @@ import saslsspi
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.testbed import loopback
 from saslsspi.testbed.certificates import make_certificates
-from saslsspi_conformance.bench import ClientTarget, ServerTarget
+from saslsspi_conformance.case_run import ClientTarget, ServerTarget
 from saslsspi_conformance.outcome import Plays
 from saslsspi_conformance.runner.selection import Targets
 from saslsspi_conformance.targets.ldap import LdapServerTarget

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
+from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.peers import ldap_messages as ldap
 from saslsspi_conformance.peers.ldap_messages import LdapAnswer
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
@@ -27,7 +27,7 @@ class LdapServerTarget:
         self._guarded = guarded
         self.name = f"ldap{'s' if address.secure else ''}://{address.host}:{address.port}"
         self.host = address.name or address.host
-        self.account: Account = address.account
+        self.account: TargetAccount = address.account
         self.local = address.local
 
     def mechanisms(self) -> tuple[str, ...]:
@@ -112,11 +112,11 @@ class LdapConversation:
     def answer(found: LdapAnswer | None) -> Answer:
         """A bind response in the terms of cases."""
         if found is None or found.id == 0:
-            return Answer(Outcome.CLOSED)
-        kinds = {_SUCCESS: Outcome.SUCCESS, _IN_PROGRESS: Outcome.CHALLENGE}
+            return Answer(Reaction.CLOSED)
+        kinds = {_SUCCESS: Reaction.SUCCESS, _IN_PROGRESS: Reaction.CHALLENGE}
         data = found.credentials
-        outcome = kinds.get(found.code or 0, Outcome.FAILURE)
-        if outcome is Outcome.CHALLENGE and data is None:
+        outcome = kinds.get(found.code or 0, Reaction.FAILURE)
+        if outcome is Reaction.CHALLENGE and data is None:
             data = b""
         return Answer(outcome, data, f"result code {found.code} {found.text}".strip())
 

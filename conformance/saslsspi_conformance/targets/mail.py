@@ -8,11 +8,11 @@ import re
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome
+from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
-__all__ = ["MailConversation", "MailServerTarget", "Reply"]
+__all__ = ["MailConversation", "MailReply", "MailServerTarget"]
 
 _MOST_LINES: Final = 200
 
@@ -72,7 +72,7 @@ _PROTOCOLS: Final = {
 }
 
 
-class Reply(NamedTuple):
+class MailReply(NamedTuple):
     """The lines of one reply; empty when the server has closed."""
 
     lines: tuple[bytes, ...]
@@ -102,7 +102,7 @@ class MailServerTarget:
         self.service = self.words.service
         self.name = f"{address.protocol}{'s' if address.secure else ''}://{address.host}:{address.port}"
         self.host = address.name or address.host
-        self.account: Account = address.account
+        self.account: TargetAccount = address.account
         self.local = address.local
 
     @cached_property
@@ -165,14 +165,14 @@ class MailConversation:
         if self.protocol == "smtp":
             self.command(b"EHLO tester.example")
 
-    def reply(self) -> Reply:
+    def reply(self) -> MailReply:
         """Read one reply: up to the tagged line, the line without a hyphen, or the status line."""
         lines: list[bytes] = []
         while True:
             line = self.wire.line()
             if not line and not lines:
                 self.transcript.received("closes")
-                return Reply(())
+                return MailReply(())
             lines.append(line)
             if len(lines) > _MOST_LINES:
                 raise CaseError(f"a reply of more than {_MOST_LINES} lines")
@@ -182,11 +182,11 @@ class MailConversation:
             if self.protocol == "smtp" and line[3:4] == b"-":
                 continue
             self.transcript_started = True
-            return Reply(tuple(lines))
+            return MailReply(tuple(lines))
 
     transcript_started = False
 
-    def command(self, line: bytes) -> Reply:
+    def command(self, line: bytes) -> MailReply:
         """Send a line and read the reply."""
         self.transcript.sent("", line)
         self.wire.send(line + b"\r\n")
@@ -229,22 +229,22 @@ class MailConversation:
         """Cancel."""
         return self.answer(self.command(b"*"))
 
-    def answer(self, reply: Reply) -> Answer:
+    def answer(self, reply: MailReply) -> Answer:
         """A reply in the terms of cases."""
         line = reply.last
         if not reply.lines:
-            return Answer(Outcome.CLOSED)
+            return Answer(Reaction.CLOSED)
         if self.words.success.match(line):
-            return Answer(Outcome.SUCCESS, None, line.decode(errors="replace"))
+            return Answer(Reaction.SUCCESS, None, line.decode(errors="replace"))
         if (found := self.words.challenge.match(line)) is not None:
             try:
                 data = base64.b64decode(line[found.end() :], validate=True)
             except binascii.Error:
-                return Answer(Outcome.CHALLENGE, line[found.end() :], "the challenge is no base64")
+                return Answer(Reaction.CHALLENGE, line[found.end() :], "the challenge is no base64")
             if data:
                 self.transcript.received("challenge", data)
-            return Answer(Outcome.CHALLENGE, data)
-        return Answer(Outcome.FAILURE, None, line.decode(errors="replace"))
+            return Answer(Reaction.CHALLENGE, data)
+        return Answer(Reaction.FAILURE, None, line.decode(errors="replace"))
 
     def send(self, octets: bytes) -> None:
         """Send octets."""

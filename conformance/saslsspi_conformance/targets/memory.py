@@ -11,8 +11,8 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import SaslError
 from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.registry import MECHANISMS
-from saslsspi_conformance.bench import Account, Answer, Setting, Transcript
-from saslsspi_conformance.outcome import Outcome
+from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
+from saslsspi_conformance.outcome import Reaction
 from saslsspi_conformance.peers.gss import stand_in as gss_stand_in
 
 __all__ = [
@@ -26,8 +26,8 @@ __all__ = [
     "policy_of",
 ]
 
-OWN: Final = Account("chris", "secret", "example.org")
-OTHER: Final = Account("dana", "another secret", "example.org")
+OWN: Final = TargetAccount("chris", "secret", "example.org")
+OTHER: Final = TargetAccount("dana", "another secret", "example.org")
 UNUSUAL: Final = {"josé": "grüße", "Ženja": "пароль", 'a\\b"c': 'q\\u"ote', "a,b=c": "pencil"}
 """More accounts of our own server, whose names are worth a case."""
 _SERVICE: Final = "imap"
@@ -153,21 +153,21 @@ class MemoryServerConversation:
             return self._failed(error)
         if not self._server.done:
             self._transcript.received("challenge", reply or b"")
-            return Answer(Outcome.CHALLENGE, reply or b"")
+            return Answer(Reaction.CHALLENGE, reply or b"")
         self._layer = self._server.layer or self._layer
         self._transcript.received("success", reply)
-        return Answer(Outcome.SUCCESS, reply, self._server.security.authzid)
+        return Answer(Reaction.SUCCESS, reply, self._server.security.authzid)
 
     def _failed(self, error: SaslError) -> Answer:
         self._transcript.received(f"failure: {error}")
-        return Answer(Outcome.FAILURE, error.token, str(error))
+        return Answer(Reaction.FAILURE, error.token, str(error))
 
     def cancel(self) -> Answer:
         """Give the exchange up."""
         assert self._server is not None
         self._transcript.sent("cancel")
         self._server.abort()
-        return Answer(Outcome.FAILURE, None, "cancelled")
+        return Answer(Reaction.FAILURE, None, "cancelled")
 
     def send(self, octets: bytes) -> None:
         """Give octets to the server's layer; it answers with the text it got."""
@@ -262,11 +262,11 @@ class MemoryClientConversation:
         except SaslError as error:
             return self._gave_up(error)
         self._transcript.received(what, response)
-        return Answer(Outcome.RESPONSE, response)
+        return Answer(Reaction.RESPONSE, response)
 
     def _gave_up(self, error: SaslError) -> Answer:
         self._transcript.received(f"gives up: {error}")
-        return Answer(Outcome.FAILURE, None, str(error))
+        return Answer(Reaction.FAILURE, None, str(error))
 
     def succeed(self, data: bytes | None = None) -> Answer:
         """Report success."""
@@ -276,7 +276,7 @@ class MemoryClientConversation:
         except SaslError as error:
             return self._gave_up(error)
         self._transcript.received("goes on to use the connection")
-        return Answer(Outcome.SUCCESS)
+        return Answer(Reaction.SUCCESS)
 
     def receive(self) -> bytes:
         """Return a request of the client, 10,000 octets long, under the layer where there is one."""
@@ -293,8 +293,8 @@ class MemoryClientConversation:
             text = self._client.layer.unwrap(octets)
         except SaslError as error:
             self._transcript.received(f"closes: {error}")
-            return Answer(Outcome.CLOSED, None, str(error))
-        return Answer(Outcome.DELIVERED if text else Outcome.SILENCE, text)
+            return Answer(Reaction.CLOSED, None, str(error))
+        return Answer(Reaction.DELIVERED if text else Reaction.SILENCE, text)
 
     def close(self) -> None:
         """End the exchange."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import ClientTarget, Setting
-from saslsspi_conformance.targets.listen.base import Meeting
+from saslsspi_conformance.case_run import ClientTarget, Setting
+from saslsspi_conformance.targets.listen.base import Listener
 from saslsspi_conformance.targets.listen.ldap import LdapClientTarget
 from saslsspi_conformance.targets.listen.mail import MailClientTarget
 from saslsspi_conformance.targets.memory import OWN, credentials_of, policy_of
@@ -29,7 +29,7 @@ def own_clients(stack: contextlib.ExitStack, protocols: Collection[str]) -> Mapp
             continue
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.settimeout(_TIMEOUT)
-        meeting = Meeting(
+        meeting = Listener(
             account=OWN,
             host=_HOST,
             timeout=_TIMEOUT,

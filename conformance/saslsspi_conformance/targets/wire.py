@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from saslsspi_conformance.bench import DEFAULT, Account, Setting
+from saslsspi_conformance.case_run import DEFAULT, Setting, TargetAccount
 from saslsspi_conformance.outcome import CaseError, NotApplicable
 
 __all__ = ["PORTS", "Address", "ClearTextBehindTls", "Deadline", "Wire", "address_for", "check_setting"]
@@ -41,7 +41,7 @@ class Address:
     protocol: str
     host: str
     port: int
-    account: Account
+    account: TargetAccount
     name: str = ""
     secure: bool = False
     starttls: bool = False
@@ -50,7 +50,7 @@ class Address:
     local: bool = False
 
     @classmethod
-    def from_url(cls, url: str, account: Account, **given: object) -> Address:
+    def from_url(cls, url: str, account: TargetAccount, **given: object) -> Address:
         """Read a URL.
 
         Raises:

@@ -7,7 +7,7 @@ from typing import Final
 
 from saslsspi.cli.decode.tree import Node, masked, name
 from saslsspi.errors import InvalidToken
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_credssp"]
 
@@ -27,7 +27,7 @@ def decode_credssp(data: bytes, inner: Callable[[bytes], Node]) -> Node | None:
     node = Node("CredSSP TSRequest", {"version": request.version})
     if request.version < _FIXED:
         text = f"version {request.version} of CredSSP: below 5 a man in the middle gets through (CVE-2018-0886)"
-        node.find(Level.FAIL, "credssp-version", text)
+        node.find(Severity.FAIL, "credssp-version", text)
     elif request.pub_key_auth is not None and request.client_nonce is None:
         node.fields["clientNonce"] = "-"
     if request.error_code is not None:
@@ -57,7 +57,7 @@ def _credentials(data: bytes) -> Node | None:
         node.fields = {"kind": "smart card", "pin": "(masked)"}
     else:
         node.fields = {"kind": "remote guard", "package": _text(found.logon.package), "buffer": "(masked)"}
-    node.find(Level.FAIL, "credentials-in-clear", "these are credentials, and they are not encrypted here")
+    node.find(Severity.FAIL, "credentials-in-clear", "these are credentials, and they are not encrypted here")
     return node
 
 

@@ -10,7 +10,7 @@ from saslsspi.errors import InvalidToken
 from saslsspi.packages.digest.grammar import directives, unquote
 from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
 from saslsspi_conformance.probe.digest_parameters import judge_challenge
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_digest"]
 
@@ -66,9 +66,9 @@ def _add(node: Node, key: bytes, value: bytes) -> None:
 def _judge(node: Node, kind: str, message: bytes, values: dict[bytes, bytes], web: bool) -> None:
     if web:
         if not values.get(b"algorithm", b"md5").lower().startswith(b"sha"):
-            node.find(Level.WARN, "digest-md5-hash", "the hash is MD5; RFC 7616 has SHA-256")
+            node.find(Severity.WARN, "digest-md5-hash", "the hash is MD5; RFC 7616 has SHA-256")
         if b"qop" not in values and b"rspauth" not in values:
-            node.find(Level.WARN, "digest-no-qop", "without qop a captured answer serves for a chosen challenge")
+            node.find(Severity.WARN, "digest-no-qop", "without qop a captured answer serves for a chosen challenge")
         return
     try:
         if kind == "digest challenge":
@@ -78,13 +78,13 @@ def _judge(node: Node, kind: str, message: bytes, values: dict[bytes, bytes], we
         else:
             ResponseAuth.from_bytes(message, -1)
     except InvalidToken as error:
-        node.find(Level.FAIL, "malformed", error.text)
+        node.find(Severity.FAIL, "malformed", error.text)
 
 
 def _judge_response(node: Node, response: Response) -> None:
     qop = response.qop or b"auth"
     if qop == b"auth":
-        node.find(Level.INFO, "no-layer", "qop auth: nothing protects what follows but TLS")
+        node.find(Severity.INFO, "no-layer", "qop auth: nothing protects what follows but TLS")
     if response.cipher in _WEAK:
-        node.find(Level.WARN, "weak-cipher", f"the cipher {name(response.cipher or b'')} is weak by today's measure")
-    node.find(Level.INFO, "guessable", "whoever sees this message can guess at the password offline")
+        node.find(Severity.WARN, "weak-cipher", f"the cipher {name(response.cipher or b'')} is weak by today's measure")
+    node.find(Severity.INFO, "guessable", "whoever sees this message can guess at the password offline")

@@ -8,7 +8,7 @@ from saslsspi.cli.decode.tree import Node
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.schannel.records import whole_records
 from saslsspi.sasl.gssapi_messages import LayerOffer, SecurityLayer
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_layer_offer", "decode_sasl_buffer", "decode_tls"]
 
@@ -37,13 +37,13 @@ def decode_tls(data: bytes) -> Node | None:
         if kind == "handshake" and body:
             kind += f" {_HANDSHAKES.get(data[at + 5], '(encrypted or other)')}"
             if data[at + 5] == 2 and data[at + 9 : at + 11] < b"\x03\x03" and body >= 6:
-                node.find(Level.FAIL, "old-tls", "the server chose a version below TLS 1.2")
+                node.find(Severity.FAIL, "old-tls", "the server chose a version below TLS 1.2")
         version = _VERSIONS.get(int.from_bytes(data[at + 1 : at + 3]), "unknown version")
         records.append(f"{kind}, {version}, {body} octets")
         at += 5 + body
     node.fields["records"] = records
     if missing:
-        node.find(Level.INFO, "incomplete", f"{missing} octets are missing at the end")
+        node.find(Severity.INFO, "incomplete", f"{missing} octets are missing at the end")
     return node
 
 
@@ -68,5 +68,5 @@ def decode_layer_offer(data: bytes) -> Node | None:
     layers = [str(layer.name).lower() for layer in SecurityLayer if offer.layers & layer]
     node = Node("GSSAPI security layers", {"layers": layers, "max size": offer.max_size})
     if "confidentiality" not in layers:
-        node.find(Level.INFO, "no-encryption", "no layer encrypts")
+        node.find(Severity.INFO, "no-encryption", "no layer encrypts")
     return node

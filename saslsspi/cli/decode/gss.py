@@ -9,7 +9,7 @@ from saslsspi.cli.decode.tree import Node, masked, name
 from saslsspi.der import Lengths, Reader, Tag, application, context, decode_oid
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.negotiate.messages import NegTokenInit, NegTokenResp
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_gss"]
 
@@ -40,7 +40,7 @@ def decode_gss(data: bytes, inner: Inner) -> Node | None:
             return _ap_req(Node("Kerberos AP-REQ"), data)
     except InvalidToken as error:
         node = Node("GSS-API token", {"size": len(data)})
-        node.find(Level.FAIL, "malformed", error.text)
+        node.find(Severity.FAIL, "malformed", error.text)
         return node
     if data[:2] in _MESSAGES and len(data) >= 16:
         return Node(f"Kerberos {_MESSAGES[data[:2]]} token", {"size": len(data)})
@@ -71,7 +71,7 @@ def _framed(data: bytes, inner: Inner) -> Node:
 def _offer(token: NegTokenInit, inner: Inner) -> Node:
     node = Node("SPNEGO NegTokenInit", {"mechanisms": [_MECHANISMS.get(oid, oid) for oid in token.mech_types]})
     if node.fields["mechanisms"] == ["NTLM"]:
-        node.find(Level.WARN, "ntlm-only", "NTLM is all that is offered")
+        node.find(Severity.WARN, "ntlm-only", "NTLM is all that is offered")
     _common(node, token.token, token.mic, inner)
     return node
 
@@ -87,7 +87,7 @@ def _response(token: NegTokenResp, inner: Inner) -> Node:
 def _common(node: Node, token: bytes | None, mic: bytes | None, inner: Inner) -> None:
     node.fields["mechListMIC"] = masked(mic) if mic else "-"
     if not mic:
-        node.find(Level.INFO, "no-mic", "there is no mechListMIC in this token: the list is not protected by it")
+        node.find(Severity.INFO, "no-mic", "there is no mechListMIC in this token: the list is not protected by it")
     if token:
         node.parts["token"] = inner(token)
 
@@ -111,5 +111,5 @@ def _ap_req(node: Node, data: bytes) -> Node:
         enctype = part.enter().enter(context(0)).integer()
         node.fields[label] = _ENCTYPES.get(enctype, f"encryption type {enctype}")
         if enctype in _WEAK:
-            node.find(Level.WARN, "weak-cipher", f"the {label} is encrypted with {node.fields[label]}")
+            node.find(Severity.WARN, "weak-cipher", f"the {label} is encrypted with {node.fields[label]}")
     return node

@@ -10,7 +10,7 @@ from saslsspi.errors import InvalidToken
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs
 from saslsspi.packages.ntlm.messages import SIGNATURE, Authenticate, Challenge, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_ntlm"]
 
@@ -37,7 +37,7 @@ def decode_ntlm(data: bytes) -> Node | None:
         elif kind == 3:
             _authenticate(node, data, Authenticate.from_bytes(data))
     except InvalidToken as error:
-        node.find(Level.FAIL, "malformed", error.text)
+        node.find(Severity.FAIL, "malformed", error.text)
     return node
 
 
@@ -53,7 +53,7 @@ def _challenge(node: Node, message: Challenge) -> None:
     if message.target_info:
         _pairs(node, decode_pairs(message.target_info))
     else:
-        node.find(Level.WARN, "no-target-info", "without target information a client cannot answer with NTLMv2")
+        node.find(Severity.WARN, "no-target-info", "without target information a client cannot answer with NTLMv2")
 
 
 def _authenticate(node: Node, data: bytes, message: Authenticate) -> None:
@@ -73,26 +73,26 @@ def _authenticate(node: Node, data: bytes, message: Authenticate) -> None:
     node.fields["NT response"] = masked(message.nt_response)
     node.fields["session key"] = masked(message.session_key)
     if not message.nt_response:
-        node.find(Level.INFO, "anonymous", "there is no NT response: nobody logs on")
+        node.find(Severity.INFO, "anonymous", "there is no NT response: nobody logs on")
     elif len(message.nt_response) == _V1_SIZE:
-        node.find(Level.FAIL, "ntlmv1", "NTLMv1: DES under the hash, found within hours whatever the password")
+        node.find(Severity.FAIL, "ntlmv1", "NTLMv1: DES under the hash, found within hours whatever the password")
     else:
         _version_2(node, message)
     if any(message.lm_response[:8]) and len(message.nt_response) == _V1_SIZE and any(message.lm_response[8:24]):
-        node.find(Level.FAIL, "lm-response", "a LAN Manager response is sent")
+        node.find(Severity.FAIL, "lm-response", "a LAN Manager response is sent")
 
 
 def _version_2(node: Node, message: Authenticate) -> None:
-    node.find(Level.INFO, "guessable", "NTLMv2: whoever sees this message can guess at the password offline")
+    node.find(Severity.INFO, "guessable", "NTLMv2: whoever sees this message can guess at the password offline")
     # Not the values: where the response is damaged, anything may stand there.
     pairs = decode_pairs(message.nt_response, _PAIRS_AT, trailing=True)
     flags = int.from_bytes(pairs.get(AvId.FLAGS, b""), "little")
     mic = bool(flags & AvFlag.MIC and message.mic_offset)
     node.fields["MIC"] = "(16 octets, masked)" if mic else "-"
     if not mic:
-        node.find(Level.WARN, "no-mic", "there is no MIC: the messages before can be changed on the way")
+        node.find(Severity.WARN, "no-mic", "there is no MIC: the messages before can be changed on the way")
     if not any(pairs.get(AvId.CHANNEL_BINDINGS, b"")):
-        node.find(Level.INFO, "no-channel-binding", "the answer is not bound to a TLS channel: it can be relayed")
+        node.find(Severity.INFO, "no-channel-binding", "the answer is not bound to a TLS channel: it can be relayed")
 
 
 def _span(data: bytes, at: int) -> tuple[int, int]:
@@ -107,11 +107,11 @@ def _encoding(flags: int) -> str:
 def _flags(node: Node, flags: int) -> None:
     node.fields["flags"] = [str(flag.name) for flag in NtlmFlag if flags & flag]
     if not flags & NtlmFlag.EXTENDED_SESSIONSECURITY:
-        node.find(Level.WARN, "no-extended-security", "without extended session security signing is a CRC")
+        node.find(Severity.WARN, "no-extended-security", "without extended session security signing is a CRC")
     if flags & (NtlmFlag.SIGN | NtlmFlag.SEAL) and not flags & NtlmFlag.KEY_128:
-        node.find(Level.WARN, "weak-key", "the key has less than 128 bits")
+        node.find(Severity.WARN, "weak-key", "the key has less than 128 bits")
     if flags & NtlmFlag.LM_KEY and not flags & NtlmFlag.EXTENDED_SESSIONSECURITY:
-        node.find(Level.WARN, "lm-key", "the session key may come from the LAN Manager hash")
+        node.find(Severity.WARN, "lm-key", "the session key may come from the LAN Manager hash")
 
 
 def _pairs(node: Node, pairs: dict[int, bytes]) -> None:

@@ -13,7 +13,7 @@ from saslsspi.cli.decode.gss import decode_gss
 from saslsspi.cli.decode.ntlm import decode_ntlm
 from saslsspi.cli.decode.texts import decode_cram, decode_plain, decode_scram
 from saslsspi.cli.decode.tree import Node
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["LARGEST", "TYPES", "decode"]
 
@@ -43,7 +43,7 @@ def _decode(data: bytes, wanted: str | None, depth: int) -> Node:
 
 def _unknown(data: bytes) -> Node:
     node = Node("unknown token", {"size": len(data)})
-    node.find(Level.INFO, "unknown", "it is no token of a known type; what it holds is not shown")
+    node.find(Severity.INFO, "unknown", "it is no token of a known type; what it holds is not shown")
     return node
 
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from saslsspi.cli.decode.tree import Node, masked, name, text
-from saslsspi_conformance.probe.findings import Level
+from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_cram", "decode_plain", "decode_scram"]
 
@@ -45,14 +45,14 @@ def decode_scram(data: bytes) -> Node | None:
     if header is not None:
         node.fields |= {"channel binding": text(header[1]), "authzid": name(header[2] or b"")}
         if header[1] == b"n":
-            node.find(Level.INFO, "no-channel-binding", "the client does no channel binding")
+            node.find(Severity.INFO, "no-channel-binding", "the client does no channel binding")
     for key, value in attributes:
         node.fields[shown.get(key, {"p": "proof", "v": "signature", "c": "binding"}.get(key, f"{key}="))] = (
             name(value) if key in shown else masked(value)
         )
     rounds = dict(attributes).get("i", b"") if title == "server-first" else b""
     if rounds.isdigit() and len(rounds) < 10 and int(rounds) < _FEW:
-        node.find(Level.WARN, "few-iterations", f"{int(rounds)} iterations; RFC 7677 wants {_FEW} at least")
+        node.find(Severity.WARN, "few-iterations", f"{int(rounds)} iterations; RFC 7677 wants {_FEW} at least")
     return node
 
 
@@ -66,7 +66,7 @@ def decode_plain(data: bytes) -> Node | None:
     except UnicodeDecodeError:
         return None
     node = Node("PLAIN", {"authzid": name(parts[0]), "user": name(parts[1]), "password": "(masked)"})
-    node.find(Level.FAIL, "plain-password", "the password stands here as it is; only TLS protects it")
+    node.find(Severity.FAIL, "plain-password", "the password stands here as it is; only TLS protects it")
     return node
 
 
@@ -78,5 +78,5 @@ def decode_cram(data: bytes) -> Node | None:
         node = Node("CRAM-MD5 response", {"user": name(found[1]), "digest": "(16 octets, masked)"})
     else:
         return None
-    node.find(Level.WARN, "cram-md5", "CRAM-MD5: guessable offline, no mutual authentication, no layer")
+    node.find(Severity.WARN, "cram-md5", "CRAM-MD5: guessable offline, no mutual authentication, no layer")
     return node

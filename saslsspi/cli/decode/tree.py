@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from saslsspi_conformance.probe.findings import Finding, Level
+from saslsspi_conformance.probe.findings import Finding, Severity
 
 __all__ = ["Node", "masked", "name", "text"]
 
@@ -28,7 +28,7 @@ class Node:
     findings: list[Finding] = field(default_factory=list)
     parts: dict[str, Node] = field(default_factory=dict)
 
-    def find(self, level: Level, name: str, what: str) -> None:
+    def find(self, level: Severity, name: str, what: str) -> None:
         """Note a finding."""
         self.findings.append(Finding(level, name, what))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, cast
 
-from saslsspi.cli.demo.rows import Level, Row, Stage
+from saslsspi.cli.demo.rows import ProtectionLevel, Row, Stage
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.output import add_json_option, print_json, print_table
 from saslsspi.engine.entry_points import Plugin
@@ -94,23 +94,23 @@ def _reason(mechanism: Mechanism) -> str | None:
     return _UNSTAGED.get(mechanism.package) or find_package(mechanism.package).problem()
 
 
-def _levels(mechanism: Mechanism) -> Iterator[Level]:
+def _levels(mechanism: Mechanism) -> Iterator[ProtectionLevel]:
     needs_tls = (
         mechanism.binding is Binding.REQUIRED
         or not mechanism.properties & Property.NO_PLAINTEXT
         or mechanism.credentials == (None,)  # the channel has authenticated the client
     )
-    yield Level("auth in TLS" if needs_tls else "auth", replace(_WITHOUT_REALM, max_ssf=0), needs_tls)
+    yield ProtectionLevel("auth in TLS" if needs_tls else "auth", replace(_WITHOUT_REALM, max_ssf=0), needs_tls)
     if mechanism.layer is LayerChoice.NONE:
         return
     if mechanism.max_ssf:
-        yield Level("auth-int", replace(_WITHOUT_REALM, min_ssf=1, max_ssf=1))
+        yield ProtectionLevel("auth-int", replace(_WITHOUT_REALM, min_ssf=1, max_ssf=1))
     if mechanism.max_ssf > 1:
         ciphers = DEFAULT_POLICY.ciphers if mechanism.package == "WDigest" else ()
         for cipher in ciphers:
-            yield Level(f"auth-conf {cipher}", replace(_WITHOUT_REALM, min_ssf=2, ciphers=(cipher,)))
+            yield ProtectionLevel(f"auth-conf {cipher}", replace(_WITHOUT_REALM, min_ssf=2, ciphers=(cipher,)))
         if not ciphers:
-            yield Level("auth-conf", replace(_WITHOUT_REALM, min_ssf=2))
+            yield ProtectionLevel("auth-conf", replace(_WITHOUT_REALM, min_ssf=2))
 
 
 def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:

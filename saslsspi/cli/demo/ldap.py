@@ -17,7 +17,7 @@ from saslsspi.accounts import MemoryAuthority
 from saslsspi.adapters.ldap import Connection
 from saslsspi.cli.auth.ldap import close
 from saslsspi.cli.certificate import bindings_of
-from saslsspi.cli.demo.rows import Level, Play, Row
+from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.credentials import Password
@@ -60,7 +60,7 @@ def _server_side(certificates: Certificates) -> ssl.SSLContext:
     return context
 
 
-def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, level: Level) -> Row:
+def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, level: ProtectionLevel) -> Row:
     row = Row("LDAP with ldap3", mechanism.name, level.name, level.tls)
     takes_password = not mechanism.credentials or Password in mechanism.credentials
     try:
@@ -93,7 +93,7 @@ def _client_side(certificates: Certificates) -> ldap3.Tls:
     )
 
 
-def _bind_and_search(row: Row, server: LdapServer, tap: Tap, connection: Connection, level: Level) -> Row:
+def _bind_and_search(row: Row, server: LdapServer, tap: Tap, connection: Connection, level: ProtectionLevel) -> Row:
     connection.open(read_server_info=False)
     if level.tls:
         connection.start_tls(read_server_info=False)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, cast
 
 from saslsspi.accounts import MemoryAuthority
 from saslsspi.cli.certificate import bindings_of
-from saslsspi.cli.demo.rows import Level, Play, Row
+from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
 from saslsspi.cli.mail_clients import CLIENTS, ImapClient, MailClient, Pop3Client, SmtpClient, own_errors, tls_for
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
@@ -111,7 +111,7 @@ def _play(
     logons: list[Authenticated],
     certificates: Certificates,
     mechanism: Mechanism,
-    level: Level,
+    level: ProtectionLevel,
 ) -> Row:
     row = Row(protocol.title, mechanism.name, level.name, level.tls)
     server.mailbox.messages[:] = protocol.before
@@ -138,7 +138,7 @@ def _play(
     )
 
 
-def _authenticate(row: Row, tap: Tap, client: MailClient, mechanism: Mechanism, level: Level) -> Row:
+def _authenticate(row: Row, tap: Tap, client: MailClient, mechanism: Mechanism, level: ProtectionLevel) -> Row:
     takes_password = not mechanism.credentials or Password in mechanism.credentials
     tap.begin_count()
     started = time.perf_counter()

@@ -9,10 +9,10 @@ from typing import NamedTuple, TypeAlias
 from saslsspi.engine.policy import Policy
 from saslsspi.sasl.mechanism import Mechanism
 
-__all__ = ["Level", "Play", "Row", "Stage"]
+__all__ = ["Play", "ProtectionLevel", "Row", "Stage"]
 
 
-class Level(NamedTuple):
+class ProtectionLevel(NamedTuple):
     """A layer to reach, and the policy that leaves no other.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-Play: TypeAlias = Callable[[Mechanism, Level], Row]
+Play: TypeAlias = Callable[[Mechanism, ProtectionLevel], Row]
 """Logs on with a mechanism at a level, works, and tells."""
 
 Stage: TypeAlias = Callable[[], AbstractContextManager[Play]]

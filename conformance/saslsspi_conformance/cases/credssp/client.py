@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 from saslsspi.der import Reader
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import Bench, Setting
 from saslsspi_conformance.case import (
     DELIVERED,
     REFUSAL,
     SUCCESS,
     CaseFunction,
-    Outcome,
-    Seen,
+    Observation,
+    Reaction,
     against_client,
     holds,
 )
-from saslsspi_conformance.peers.credssp.server import CredsspServer
+from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.peers.credssp.server import ScriptedCredsspServer
 from saslsspi_conformance.peers.credssp.ts_request import (
     EMPTY,
     TsRequest,
@@ -28,47 +28,47 @@ from saslsspi_conformance.peers.credssp.ts_request import (
 )
 
 _OLD = Setting(credssp_minimum=2)
-_RESPONSE = frozenset({Outcome.RESPONSE})
+_RESPONSE = frozenset({Reaction.RESPONSE})
 
 
 @against_client("MSCSSP-1.5-03", "MSCSSP-3.1.5-04", "MSCSSP-3.1.5-05", accept=SUCCESS)
-def log_on(bench: Bench) -> Seen:
+def log_on(run: CaseRun) -> Observation:
     """A server with a certificate of an unknown authority is authenticated by its proof."""
-    return CredsspServer(bench).log_on()
+    return ScriptedCredsspServer(run).log_on()
 
 
 @against_client("MSCSSP-1.5-03", "MSCSSP-3.1.5-04", accept=SUCCESS)
-def self_signed(bench: Bench) -> Seen:
+def self_signed(run: CaseRun) -> Observation:
     """So is one whose certificate signs itself."""
-    return CredsspServer(bench, self_signed=True).log_on()
+    return ScriptedCredsspServer(run, self_signed=True).log_on()
 
 
 @against_client("MSCSSP-3.1.5-02")
-def no_resumption(bench: Bench) -> Seen:
+def no_resumption(run: CaseRun) -> Observation:
     """A second connection does not take up the session of the first."""
-    CredsspServer(bench, tickets=True).log_on()
-    return holds(not CredsspServer(bench, tickets=True).tls.resumed)
+    ScriptedCredsspServer(run, tickets=True).log_on()
+    return holds(not ScriptedCredsspServer(run, tickets=True).tls.resumed)
 
 
 @against_client("MSCSSP-3.1.5-01", "MSCSSP-2.2.1-01", "MSCSSP-2.2.1.1-01", "MSCSSP-2.2-01", "MSCSSP-2.2.1-02")
-def first_message(bench: Bench) -> Seen:
+def first_message(run: CaseRun) -> Observation:
     """Inside TLS the client begins with its version and a token, and nothing else, in DER."""
-    request = CredsspServer(bench).request
+    request = ScriptedCredsspServer(run).request
     return holds(request.version == 6 and request.fields == ["nego_token"], f"{request}")
 
 
 @against_client("MSCSSP-2.2.1-15")
-def one_record(bench: Bench) -> Seen:
+def one_record(run: CaseRun) -> Observation:
     """A whole TSRequest lies in one record of TLS."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.take_proof()
     return holds(server.records == 1, f"{server.records} records")
 
 
 @against_client("MSCSSP-3.1.5-08", "MSCSSP-3.1.5-17", "MSCSSP-3.1.5-07", "MSCSSP-2.2.1-14")
-def proof_with_the_last_token(bench: Bench) -> Seen:
+def proof_with_the_last_token(run: CaseRun) -> Observation:
     """The last token, pubKeyAuth and the nonce are in one message, and pubKeyAuth in no other."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.take_proof()
     early = any(request.pub_key_auth is not None for request in server.told[:-1])
     fields = server.request.fields
@@ -76,42 +76,42 @@ def proof_with_the_last_token(bench: Bench) -> Seen:
 
 
 @against_client("MSCSSP-3.1.5-13", "MSCSSP-3.1.5-14", "MSCSSP-3.1.5-15", "MSCSSP-2.2.1-10", "MSCSSP-2.2.1-09")
-def client_proof(bench: Bench) -> Seen:
+def client_proof(run: CaseRun) -> Observation:
     """The client's proof is the hash with its magic text, the nonce and the key, as the first sealed message."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     return holds(server.take_proof() == server.binding())
 
 
 @against_client("MSCSSP-3.1.5-16", "MSCSSP-2.2.1-04", "MSCSSP-2.2.1-10", "MSCSSP-2.2.1-14")
-def client_proof_of_version_4(bench: Bench) -> Seen:
+def client_proof_of_version_4(run: CaseRun) -> Observation:
     """With a server of version 4, the client's proof is the key itself, and there is no nonce."""
-    server = CredsspServer(bench, _OLD, version=4)
+    server = ScriptedCredsspServer(run, _OLD, version=4)
     return holds(server.take_proof() == server.binding() and server.request.client_nonce is None)
 
 
 @against_client("MSCSSP-2.2.1-08")
-def signature_first(bench: Bench) -> Seen:
+def signature_first(run: CaseRun) -> Observation:
     """In the client's pubKeyAuth the signature comes first; NTLM's begins with the version, 1."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.take_proof()
     return holds((server.request.pub_key_auth or b"").startswith(b"\1\0\0\0"))
 
 
 @against_client("MSCSSP-3.1.5-12", "MSCSSP-2.2.1-14")
-def fresh_nonce(bench: Bench) -> Seen:
+def fresh_nonce(run: CaseRun) -> Observation:
     """The nonce has 32 octets, and is another in every exchange."""
     nonces = set()
     for _ in range(3):
-        server = CredsspServer(bench)
+        server = ScriptedCredsspServer(run)
         server.take_proof()
         nonces.add(server.nonce)
     return holds(len(nonces) == 3 and {len(nonce) for nonce in nonces} == {32})
 
 
-def _version(name: str, title: str, accept: frozenset[Outcome], *requirements: str, version: int,
+def _version(name: str, title: str, accept: frozenset[Reaction], *requirements: str, version: int,
              setting: Setting | None = None) -> CaseFunction:  # fmt: skip
-    def case(bench: Bench) -> Seen:
-        return CredsspServer(bench, setting or Setting(), version=version).negotiate()
+    def case(run: CaseRun) -> Observation:
+        return ScriptedCredsspServer(run, setting or Setting(), version=version).negotiate()
 
     case.__name__ = name
     case.__doc__ = title
@@ -126,14 +126,14 @@ _version("old_version", "A version below the client's least makes it give up bef
 
 
 @against_client("MSCSSP-2.2.1-05", accept=REFUSAL)
-def version_changes(bench: Bench) -> Seen:
+def version_changes(run: CaseRun) -> Observation:
     """A version that changes between two messages makes the client give up."""
-    return CredsspServer(bench).prove(version=5)
+    return ScriptedCredsspServer(run).prove(version=5)
 
 
 def _told(name: str, title: str, code: bytes) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        server = CredsspServer(bench)
+    def case(run: CaseRun) -> Observation:
+        server = ScriptedCredsspServer(run)
         request = server.challenged()._replace(error_code=code)
         seen = server.say(request)
         return holds(seen.outcome in REFUSAL and len(server.told) == 1, f"{seen.outcome} {seen.detail}")
@@ -149,10 +149,12 @@ _told("error_code_positive", "So does one in five octets.", b"\x00\xc0\x00\x00\x
 
 def _first_answer(name: str, title: str, *requirements: str, more: tuple[bytes, ...] = (),
                   **changes: object) -> CaseFunction:  # fmt: skip
-    def case(bench: Bench) -> Seen:
-        server = CredsspServer(bench)
+    def case(run: CaseRun) -> Observation:
+        server = ScriptedCredsspServer(run)
         seen = server.say(server.challenged()._replace(**changes), *more)  # type: ignore[arg-type]
-        return Seen(Outcome.FAILURE, "silence") if seen.outcome is Outcome.RESPONSE and not server.text else seen
+        return (
+            Observation(Reaction.FAILURE, "silence") if seen.outcome is Reaction.RESPONSE and not server.text else seen
+        )
 
     case.__name__ = name
     case.__doc__ = title
@@ -166,22 +168,22 @@ _first_answer("credentials_of_the_server", "authInfo of the server makes the cli
 
 
 @against_client("MSCSSP-2.2-01", accept=REFUSAL)
-def no_der(bench: Bench) -> Seen:
+def no_der(run: CaseRun) -> Observation:
     """What is not DER makes the client give up."""
-    return CredsspServer(bench).send(b"\x30\x80\xa0\x03\x02\x01\x06\0\0")
+    return ScriptedCredsspServer(run).send(b"\x30\x80\xa0\x03\x02\x01\x06\0\0")
 
 
 @against_client("MSCSSP-2.2.1.1-02", accept=REFUSAL | _RESPONSE)
-def two_tokens(bench: Bench) -> Seen:
+def two_tokens(run: CaseRun) -> Observation:
     """Two entries in negoTokens make the client give up, or the first is taken."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     return server.say(server.challenged(), b"another")
 
 
 @against_client("MSCSSP-2.2.1-15")
-def answer_in_two_records(bench: Bench) -> Seen:
+def answer_in_two_records(run: CaseRun) -> Observation:
     """A TSRequest in two records of TLS is taken all the same."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     whole = write(server.challenged())
     server.send(whole[:20], whole[20:])
     return holds(server.request.pub_key_auth is not None)
@@ -192,8 +194,8 @@ def _wrong_proof(
 ) -> CaseFunction:
     """The client must give up, and must not have sent credentials."""
 
-    def case(bench: Bench) -> Seen:
-        server = CredsspServer(bench, _OLD if version < 5 else Setting(), version=version)
+    def case(run: CaseRun) -> Observation:
+        server = ScriptedCredsspServer(run, _OLD if version < 5 else Setting(), version=version)
         server.take_proof()
         right = server_binding(version, server.nonce, server.tls.key)
         seen = server.say(server.proof(change(right)))
@@ -216,18 +218,18 @@ _wrong_proof("wrong_key_of_version_4", "With version 4, the key without 1 added 
 
 
 @against_client("MSCSSP-3.1.5-25")
-def own_proof_sent_back(bench: Bench) -> Seen:
+def own_proof_sent_back(run: CaseRun) -> Observation:
     """The client's own proof, sent back as it came, makes it give up."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.take_proof()
     seen = server.say(TsRequest(pub_key_auth=server.request.pub_key_auth))
     return holds(seen.outcome in REFUSAL and server.request.auth_info is None, f"{seen.outcome} {seen.detail}")
 
 
 @against_client("MSCSSP-3.1.5-28", "MSCSSP-2.2.1-07", "MSCSSP-3.1.5-25")
-def credentials_alone(bench: Bench) -> Seen:
+def credentials_alone(run: CaseRun) -> Observation:
     """The credentials stand alone, hidden, and in no message before."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.credentials()
     fields = server.request.fields
     early = any(request.auth_info is not None for request in server.told[:-1])
@@ -236,16 +238,16 @@ def credentials_alone(bench: Bench) -> Seen:
 
 
 @against_client("MSCSSP-2.2.1.2.1-02", "MSCSSP-2.2.1.2.1-01", "MSCSSP-3.1.5-27")
-def empty_credentials(bench: Bench) -> Seen:
+def empty_credentials(run: CaseRun) -> Observation:
     """Without delegation the three fields are there and empty."""
-    return holds(CredsspServer(bench).credentials() == EMPTY, "something is handed over")
+    return holds(ScriptedCredsspServer(run).credentials() == EMPTY, "something is handed over")
 
 
 @against_client("MSCSSP-2.2-02", "MSCSSP-2.2-03", "MSCSSP-2.2.1.2-01", "MSCSSP-2.2.1.2-02", "MSCSSP-3.1.5-27")
-def delegated_credentials(bench: Bench) -> Seen:
+def delegated_credentials(run: CaseRun) -> Observation:
     """With delegation, name and password are handed over in UTF-16, and nothing behind them."""
-    account = bench.target.account
-    handed = CredsspServer(bench, Setting(delegates=True)).credentials()
+    account = run.target.account
+    handed = ScriptedCredsspServer(run, Setting(delegates=True)).credentials()
     right = passwords(*(text.encode("utf-16-le") for text in ("", account.user, account.password)))
     try:
         reader = Reader(handed)
@@ -256,10 +258,10 @@ def delegated_credentials(bench: Bench) -> Seen:
     return holds(handed == credentials(1, right), "other credentials came")
 
 
-def _offer(name: str, title: str, accept: frozenset[Outcome], message: bytes,
+def _offer(name: str, title: str, accept: frozenset[Reaction], message: bytes,
            setting: Setting | None = None) -> CaseFunction:  # fmt: skip
-    def case(bench: Bench) -> Seen:
-        server = CredsspServer(bench, setting or Setting())
+    def case(run: CaseRun) -> Observation:
+        server = ScriptedCredsspServer(run, setting or Setting())
         server.credentials()
         return server.send(message)
 
@@ -276,28 +278,28 @@ _offer("no_layer_where_one_is_required", "A client that wants a layer gives up w
 
 
 @against_client("MSCSSP-3.1.5-29")
-def choice(bench: Bench) -> Seen:
+def choice(run: CaseRun) -> Observation:
     """The client chooses one layer that was offered, and names its size."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.offer(5, 65536)
     return holds(server.text[:1] in (b"\1", b"\4") and len(server.text) == 4, server.text.hex())
 
 
 @against_client("MSCSSP-3.1.5-29", accept=REFUSAL)
-def success_before_the_choice(bench: Bench) -> Seen:
+def success_before_the_choice(run: CaseRun) -> Observation:
     """Success before the layer is agreed on is no success."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.credentials()
     return server.connection.succeed().seen
 
 
 @against_client("MSCSSP-3.1.5-29", accept=DELIVERED)
-def confidentiality(bench: Bench) -> Seen:
+def confidentiality(run: CaseRun) -> Observation:
     """Under confidentiality the server's records reach the client's user."""
-    server = CredsspServer(bench)
+    server = ScriptedCredsspServer(run)
     server.offer(4, 65536)
     if server.text[:1] != b"\4":
-        return Seen(Outcome.BROKEN, f"the choice is {server.text.hex()}")
+        return Observation(Reaction.BROKEN, f"the choice is {server.text.hex()}")
     server.connection.succeed()
     records = server.tls.seal(b"answer")
     return server.connection.send(len(records).to_bytes(4) + records).seen

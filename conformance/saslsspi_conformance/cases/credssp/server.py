@@ -5,67 +5,67 @@ from __future__ import annotations
 import hashlib
 
 from saslsspi.der import element
-from saslsspi_conformance.bench import Bench, Setting
 from saslsspi_conformance.case import (
     DELIVERED,
     HOLDS,
     REFUSAL,
     SUCCESS,
     CaseFunction,
-    Outcome,
-    Seen,
+    Observation,
+    Reaction,
     against_server,
     holds,
 )
-from saslsspi_conformance.peers.credssp.client import CredsspClient
+from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.peers.credssp.client import ScriptedCredsspClient
 from saslsspi_conformance.peers.credssp.ts_request import TsRequest, credentials, passwords, smart_card, write
 
-_REFUSED_OR_TAKEN = REFUSAL | frozenset({Outcome.CHALLENGE})
+_REFUSED_OR_TAKEN = REFUSAL | frozenset({Reaction.CHALLENGE})
 _OLD = Setting(credssp_minimum=2)
 _LOGON_FAILURE, _NOT_SUPPORTED = 0xC000006D, 0xC00000BB
 
 
 @against_server("MSCSSP-3.1.5-01", "MSCSSP-3.1.5-05", "MSCSSP-1.5-02", "MSCSSP-3.1.5-29", accept=SUCCESS)
-def log_on(bench: Bench) -> Seen:
+def log_on(run: CaseRun) -> Observation:
     """TLS, Negotiate, both proofs, empty credentials and no layer authenticate."""
-    return CredsspClient(bench).choose()
+    return ScriptedCredsspClient(run).choose()
 
 
 @against_server("MSCSSP-3.1.5-01", accept=REFUSAL)
-def request_before_tls(bench: Bench) -> Seen:
+def request_before_tls(run: CaseRun) -> Observation:
     """A TSRequest before TLS is refused."""
-    client = CredsspClient(bench)
+    client = ScriptedCredsspClient(run)
     answer = client.connection.begin("CREDSSP", write(TsRequest(nego_token=client.token())))
-    return client.connection.respond(b"").seen if answer.outcome is Outcome.CHALLENGE else answer.seen
+    return client.connection.respond(b"").seen if answer.outcome is Reaction.CHALLENGE else answer.seen
 
 
 @against_server("MSCSSP-3.1.5-02")
-def no_session_ticket(bench: Bench) -> Seen:
+def no_session_ticket(run: CaseRun) -> Observation:
     """The server gives no ticket with which a session could be taken up again."""
-    client = CredsspClient(bench).proved()
+    client = ScriptedCredsspClient(run).proved()
     return holds(not client.tls.has_ticket and not client.tls.resumed)
 
 
 @against_server("MSCSSP-3.1.5-03", accept=SUCCESS)
-def no_client_certificate(bench: Bench) -> Seen:
+def no_client_certificate(run: CaseRun) -> Observation:
     """A client without a certificate gets through TLS."""
-    return CredsspClient(bench).choose()
+    return ScriptedCredsspClient(run).choose()
 
 
 @against_server("MSCSSP-2.2.1-01", "MSCSSP-2.2-01", "MSCSSP-2.2.1.1-01", "MSCSSP-2.2.1-02")
-def own_messages(bench: Bench) -> Seen:
+def own_messages(run: CaseRun) -> Observation:
     """The server's messages are strict DER, in the order of the fields, and of version 6."""
-    client = CredsspClient(bench).proved()
+    client = ScriptedCredsspClient(run).proved()
     versions = {request.version for request in client.told}
     return holds(len(client.told) == 2 and versions == {6}, f"{len(client.told)} messages of version {versions}")
 
 
-def _first(name: str, title: str, accept: frozenset[Outcome], *requirements: str, message: bytes | None = None,
+def _first(name: str, title: str, accept: frozenset[Reaction], *requirements: str, message: bytes | None = None,
            setting: Setting | None = None, **changes: object) -> CaseFunction:  # fmt: skip
     """A case about the client's first TSRequest."""
 
-    def case(bench: Bench) -> Seen:
-        client = CredsspClient(bench, setting or Setting()).open()
+    def case(run: CaseRun) -> Observation:
+        client = ScriptedCredsspClient(run, setting or Setting()).open()
         request = TsRequest(nego_token=client.token())._replace(**changes)  # type: ignore[arg-type]
         return client.send(write(request) if message is None else message)
 
@@ -77,9 +77,9 @@ def _first(name: str, title: str, accept: frozenset[Outcome], *requirements: str
 _first("version_one", "Version 1 does not exist.", REFUSAL, "MSCSSP-2.2.1-02", version=1)
 _first("version_zero", "Version 0 does not exist.", REFUSAL, "MSCSSP-2.2.1-02", version=0)
 _first(
-    "version_seven", "A version above 6 is taken for 6.", frozenset({Outcome.CHALLENGE}), "MSCSSP-2.2.1-03", version=7
+    "version_seven", "A version above 6 is taken for 6.", frozenset({Reaction.CHALLENGE}), "MSCSSP-2.2.1-03", version=7
 )
-_first("version_hundred", "So is version 100.", frozenset({Outcome.CHALLENGE}), "MSCSSP-2.2.1-03", version=100)
+_first("version_hundred", "So is version 100.", frozenset({Reaction.CHALLENGE}), "MSCSSP-2.2.1-03", version=100)
 _first("old_version", "A version below the server's least is refused.", REFUSAL, "MSCSSP-5.1-01",
        "MSCSSP-CVE20180886-CVE-2018-0886-01", "MSCSSP-CVE20180886-CVE-2018-0886-03", version=4)  # fmt: skip
 _first("early_credentials", "authInfo before the proofs is refused.", REFUSAL, "MSCSSP-3.1.5-06", auth_info=bytes(64))
@@ -92,50 +92,50 @@ _first("no_tag", "A message without its tags is refused.", REFUSAL, "MSCSSP-2.2.
 
 
 @against_server("MSCSSP-2.2.1.1-02", accept=_REFUSED_OR_TAKEN)
-def two_tokens(bench: Bench) -> Seen:
+def two_tokens(run: CaseRun) -> Observation:
     """Two entries in negoTokens are refused, or the first is taken."""
-    client = CredsspClient(bench).open()
+    client = ScriptedCredsspClient(run).open()
     return client.send(write(TsRequest(nego_token=client.token()), b"another"))
 
 
 @against_server("MSCSSP-2.2.1-06", accept=SUCCESS)
-def bare_ntlm(bench: Bench) -> Seen:
+def bare_ntlm(run: CaseRun) -> Observation:
     """NTLM without Negotiate around it is taken."""
-    return CredsspClient(bench, bare=True).choose()
+    return ScriptedCredsspClient(run, bare=True).choose()
 
 
 @against_server("MSCSSP-2.2.1-05", accept=REFUSAL)
-def version_changes(bench: Bench) -> Seen:
+def version_changes(run: CaseRun) -> Observation:
     """A version that changes between two messages is refused."""
-    return CredsspClient(bench).prove(version=5)
+    return ScriptedCredsspClient(run).prove(version=5)
 
 
 @against_server("MSCSSP-2.2.1-15")
-def request_in_two_records(bench: Bench) -> Seen:
+def request_in_two_records(run: CaseRun) -> Observation:
     """A TSRequest in two records of TLS is taken all the same."""
-    client = CredsspClient(bench).open()
+    client = ScriptedCredsspClient(run).open()
     whole = write(TsRequest(nego_token=client.token()))
     client.send(whole[:20], whole[20:])
     return holds(client.told and client.reply.nego_token)
 
 
 @against_server("MSCSSP-3.1.5-09", accept=REFUSAL)
-def no_proof(bench: Bench) -> Seen:
+def no_proof(run: CaseRun) -> Observation:
     """The last token without pubKeyAuth, and nothing after it, does not authenticate."""
-    client = CredsspClient(bench)
+    client = ScriptedCredsspClient(run)
     seen = client.prove(pub_key_auth=None, client_nonce=None)
     for _ in range(3):
-        if seen.outcome is Outcome.CHALLENGE:
+        if seen.outcome is Reaction.CHALLENGE:
             seen = client.connection.respond(b"").seen
     return seen
 
 
-def _proof(name: str, title: str, accept: frozenset[Outcome], *requirements: str, contents: bytes | None = None,
+def _proof(name: str, title: str, accept: frozenset[Reaction], *requirements: str, contents: bytes | None = None,
            setting: Setting | None = None, version: int = 6, **changes: object) -> CaseFunction:  # fmt: skip
     """A case about the message with the client's proof."""
 
-    def case(bench: Bench) -> Seen:
-        return CredsspClient(bench, setting or Setting(), version=version).prove(contents, **changes)
+    def case(run: CaseRun) -> Observation:
+        return ScriptedCredsspClient(run, setting or Setting(), version=version).prove(contents, **changes)
 
     case.__name__ = name
     case.__doc__ = title
@@ -143,8 +143,8 @@ def _proof(name: str, title: str, accept: frozenset[Outcome], *requirements: str
 
 
 def _nonce(name: str, title: str, size: int) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        client = CredsspClient(bench)
+    def case(run: CaseRun) -> Observation:
+        client = ScriptedCredsspClient(run)
         client.nonce = bytes(size)
         return client.prove()
 
@@ -169,42 +169,42 @@ _proof("wrong_key_of_version_4", "With version 4, another key does not authentic
 
 
 @against_server("MSCSSP-3.1.5-14", accept=REFUSAL)
-def hash_without_nul(bench: Bench) -> Seen:
+def hash_without_nul(run: CaseRun) -> Observation:
     """A hash over the magic text without its NUL does not authenticate."""
-    client = CredsspClient(bench).negotiate()
+    client = ScriptedCredsspClient(run).negotiate()
     return client.prove(
         hashlib.sha256(b"CredSSP Client-To-Server Binding Hash" + client.nonce + client.tls.key).digest()
     )
 
 
 @against_server("MSCSSP-3.1.5-20", "MSCSSP-3.1.5-15", "MSCSSP-3.1.5-14", "MSCSSP-2.2.1-10")
-def server_proof(bench: Bench) -> Seen:
+def server_proof(run: CaseRun) -> Observation:
     """The server's proof is the hash with its own magic text, the nonce and the key."""
-    return holds(CredsspClient(bench).proved().server_is_right)
+    return holds(ScriptedCredsspClient(run).proved().server_is_right)
 
 
 @against_server("MSCSSP-3.1.5-22", "MSCSSP-2.2.1-04", "MSCSSP-2.2.1-10")
-def server_proof_of_version_4(bench: Bench) -> Seen:
+def server_proof_of_version_4(run: CaseRun) -> Observation:
     """With version 4, the server's proof is the key, with 1 added to its first octet."""
-    return holds(CredsspClient(bench, _OLD, version=4).proved().server_is_right)
+    return holds(ScriptedCredsspClient(run, _OLD, version=4).proved().server_is_right)
 
 
 @against_server("MSCSSP-2.2.1-08")
-def signature_first(bench: Bench) -> Seen:
+def signature_first(run: CaseRun) -> Observation:
     """In the server's pubKeyAuth the signature comes first; NTLM's begins with the version, 1."""
-    return holds((CredsspClient(bench).proved().reply.pub_key_auth or b"").startswith(b"\1\0\0\0"))
+    return holds((ScriptedCredsspClient(run).proved().reply.pub_key_auth or b"").startswith(b"\1\0\0\0"))
 
 
 @against_server("MSCSSP-3.1.5-24")
-def nothing_beside_the_proof(bench: Bench) -> Seen:
+def nothing_beside_the_proof(run: CaseRun) -> Observation:
     """Beside the server's proof there is no authInfo, and negoTokens only where Negotiate owes one."""
-    fields = CredsspClient(bench, bare=True).proved().reply.fields
+    fields = ScriptedCredsspClient(run, bare=True).proved().reply.fields
     return holds(fields == ["pub_key_auth"], ", ".join(fields))
 
 
 def _failure(version: int, told: bool) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        client = CredsspClient(bench, _OLD, version=version, wrong_password=True)
+    def case(run: CaseRun) -> Observation:
+        client = ScriptedCredsspClient(run, _OLD, version=version, wrong_password=True)
         seen = client.prove()
         code = client.reply.error_code
         right = (code is not None) == told and (code is None or int.from_bytes(code[-4:]) == _LOGON_FAILURE)
@@ -224,20 +224,20 @@ _failure(2, False)
 
 
 @against_server("MSCSSP-3.1.5-23", "MSCSSP-5.1-01")
-def version_not_supported(bench: Bench) -> Seen:
+def version_not_supported(run: CaseRun) -> Observation:
     """A version that the server does not take gets STATUS_NOT_SUPPORTED."""
-    client = CredsspClient(bench, version=2).open()
+    client = ScriptedCredsspClient(run, version=2).open()
     client.say(TsRequest(2, nego_token=client.token()))
     code = client.reply.error_code or b""
     return holds(int.from_bytes(code[-4:]) == _NOT_SUPPORTED, f"errorCode {code!r}")
 
 
-def _credentials(name: str, title: str, accept: frozenset[Outcome], *requirements: str, message: bytes,
+def _credentials(name: str, title: str, accept: frozenset[Reaction], *requirements: str, message: bytes,
                  **changes: object) -> CaseFunction:  # fmt: skip
     """A case about what is handed over."""
 
-    def case(bench: Bench) -> Seen:
-        return CredsspClient(bench).hand_over(message, **changes)
+    def case(run: CaseRun) -> Observation:
+        return ScriptedCredsspClient(run).hand_over(message, **changes)
 
     case.__name__ = name
     case.__doc__ = title
@@ -248,7 +248,7 @@ _PASSWORDS = passwords(*(text.encode("utf-16-le") for text in ("DOM", "user", "s
 _NO_PASSWORD = element(0x30, element(0xA0, b"\4\0"), element(0xA1, b"\4\0"))
 _GUARD = element(0x30, element(0xA0, element(0x30, element(0xA0, b"\4\2A\0"), element(0xA1, b"\4\1x"))))
 
-_credentials("handed_over", "A password in TSPasswordCreds is taken.", frozenset({Outcome.CHALLENGE}), "MSCSSP-2.2-03",
+_credentials("handed_over", "A password in TSPasswordCreds is taken.", frozenset({Reaction.CHALLENGE}), "MSCSSP-2.2-03",
              "MSCSSP-2.2.1.2-01", message=credentials(1, _PASSWORDS))  # fmt: skip
 for _kind in (0, 3, 7):
     _credentials(f"kind_{_kind}", f"credType {_kind} is refused.", REFUSAL, "MSCSSP-2.2.1.2-01",
@@ -273,10 +273,10 @@ _credentials("token_beside_credentials", "A token beside authInfo is refused.", 
              message=credentials(1, _PASSWORDS), nego_token=b"x")  # fmt: skip
 
 
-def _choice(name: str, title: str, accept: frozenset[Outcome], mask: int, size: int = 0, authzid: bytes = b"",
+def _choice(name: str, title: str, accept: frozenset[Reaction], mask: int, size: int = 0, authzid: bytes = b"",
             setting: Setting | None = None) -> CaseFunction:  # fmt: skip
-    def case(bench: Bench) -> Seen:
-        return CredsspClient(bench, setting or Setting()).choose(mask, size, authzid)
+    def case(run: CaseRun) -> Observation:
+        return ScriptedCredsspClient(run, setting or Setting()).choose(mask, size, authzid)
 
     case.__name__ = name
     case.__doc__ = title
@@ -293,26 +293,26 @@ _choice("forbidden_identity", "Another's identity does not authenticate.", REFUS
 
 
 @against_server("MSCSSP-3.1.5-29", accept=DELIVERED)
-def confidentiality(bench: Bench) -> Seen:
+def confidentiality(run: CaseRun) -> Observation:
     """Under confidentiality, requests and answers are records of the same TLS."""
-    layer = CredsspClient(bench).layer()
+    layer = ScriptedCredsspClient(run).layer()
     return layer.ask(layer.wrap(layer.probe))
 
 
 @against_server("MSCSSP-3.1.5-29", accept=REFUSAL)
-def corrupt_record(bench: Bench) -> Seen:
+def corrupt_record(run: CaseRun) -> Observation:
     """A record that was changed ends the connection."""
-    layer = CredsspClient(bench).layer()
+    layer = ScriptedCredsspClient(run).layer()
     wire = layer.wrap(layer.probe)
     return layer.ask(wire[:-1] + bytes([wire[-1] ^ 1]))
 
 
 @against_server("MSCSSP-2.1-01", accept=REFUSAL)
-def nothing_to_say(bench: Bench) -> Seen:
+def nothing_to_say(run: CaseRun) -> Observation:
     """Two empty messages in a row end the exchange."""
-    client = CredsspClient(bench)
+    client = ScriptedCredsspClient(run)
     answer = client.connection.begin("CREDSSP", b"")
     for _ in range(3):
-        if answer.outcome is Outcome.CHALLENGE:
+        if answer.outcome is Reaction.CHALLENGE:
             answer = client.connection.respond(b"")
     return answer.seen

@@ -2,91 +2,91 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Bench, Setting
 from saslsspi_conformance.case import (
     DELIVERED,
     REFUSAL,
     SUCCESS,
     CaseFunction,
-    Outcome,
-    Seen,
+    Observation,
+    Reaction,
     against_server,
     holds,
 )
+from saslsspi_conformance.case_run import CaseRun, Setting
 from saslsspi_conformance.peers.gss.ends import CONFIDENTIALITY, INTEGRITY, NONE, SIGNS_ONLY, GssClient, word
 
 
 @against_server("RFC4752-3-01")
-def client_first(bench: Bench) -> Seen:
+def client_first(run: CaseRun) -> Observation:
     """Without an initial response the server sends an empty challenge."""
-    client = GssClient(bench)
+    client = GssClient(run)
     answer = client.connection.begin("GSSAPI")
-    return holds(answer.outcome is Outcome.CHALLENGE and not answer.data, f"{answer.outcome} {answer.text}")
+    return holds(answer.outcome is Reaction.CHALLENGE and not answer.data, f"{answer.outcome} {answer.text}")
 
 
 @against_server("RFC4752-3-01", "RFC4752-3.2-12")
-def log_on(bench: Bench) -> Seen:
+def log_on(run: CaseRun) -> Observation:
     """A context, no layer, and success without data."""
-    answer = GssClient(bench).choose()
-    return holds(answer.outcome is Outcome.SUCCESS and not answer.data, f"{answer.outcome} {answer.text}")
+    answer = GssClient(run).choose()
+    return holds(answer.outcome is Reaction.SUCCESS and not answer.data, f"{answer.outcome} {answer.text}")
 
 
 @against_server("RFC4752-3-02", accept=REFUSAL)
-def corrupt_token(bench: Bench) -> Seen:
+def corrupt_token(run: CaseRun) -> Observation:
     """A context token that does not verify does not authenticate."""
-    client = GssClient(bench)
+    client = GssClient(run)
     token = client.token()
     return client.connection.begin("GSSAPI", token[:-8] + bytes(8)).seen
 
 
 @against_server("RFC4752-3-02", accept=REFUSAL)
-def no_token(bench: Bench) -> Seen:
+def no_token(run: CaseRun) -> Observation:
     """Octets that are no context token do not authenticate."""
-    return GssClient(bench).connection.begin("GSSAPI", b"\x60\x01\x00nonsense").seen
+    return GssClient(run).connection.begin("GSSAPI", b"\x60\x01\x00nonsense").seen
 
 
 @against_server("RFC4752-3.2-07", accept=REFUSAL)
-def words_where_none_are_due(bench: Bench) -> Seen:
+def words_where_none_are_due(run: CaseRun) -> Observation:
     """After the last context token of the server the response is empty; another does not authenticate."""
-    return GssClient(bench).begin(last=b"x").seen
+    return GssClient(run).begin(last=b"x").seen
 
 
 @against_server("RFC4752-3.2-08", "RFC4752-3.3-01")
-def offer(bench: Bench) -> Seen:
+def offer(run: CaseRun) -> Observation:
     """The offer is four octets, signed and not hidden, with a layer among 1, 2 and 4."""
-    client = GssClient(bench)
+    client = GssClient(run)
     client.begin()
     return holds(len(client.offer) == 4 and client.mask & 7, f"{len(client.offer)} octets, mask {client.mask:#04x}")
 
 
 @against_server("RFC4752-3.2-06")
-def size_without_layers(bench: Bench) -> Seen:
+def size_without_layers(run: CaseRun) -> Observation:
     """A server that offers no layer names the size 0."""
-    client = GssClient(bench, Setting(max_ssf=0))
+    client = GssClient(run, Setting(max_ssf=0))
     client.begin()
     return holds(client.mask == NONE and client.size == 0, f"mask {client.mask:#04x}, size {client.size}")
 
 
 @against_server("RFC4752-3.1-07")
-def no_confidentiality_without_its_flag(bench: Bench) -> Seen:
+def no_confidentiality_without_its_flag(run: CaseRun) -> Observation:
     """Where the context does not hide, no confidentiality is offered."""
-    client = GssClient(bench, wished=SIGNS_ONLY)
+    client = GssClient(run, wished=SIGNS_ONLY)
     client.begin()
     return holds(client.mask and not client.mask & CONFIDENTIALITY, f"mask {client.mask:#04x}")
 
 
 @against_server("RFC4752-3.1-07")
-def no_integrity_without_its_flag(bench: Bench) -> Seen:
+def no_integrity_without_its_flag(run: CaseRun) -> Observation:
     """Where the context does not sign, no layer is offered."""
-    client = GssClient(bench, wished=0)
+    client = GssClient(run, wished=0)
     client.begin()
     return holds(client.mask == NONE, f"mask {client.mask:#04x}")
 
 
-def _choice(name: str, title: str, accept: frozenset[Outcome], *requirements: str, mask: int = NONE, size: int = 0,
+def _choice(name: str, title: str, accept: frozenset[Reaction], *requirements: str, mask: int = NONE, size: int = 0,
             authzid: bytes = b"", setting: Setting | None = None) -> CaseFunction:  # fmt: skip
-    def case(bench: Bench) -> Seen:
-        return GssClient(bench, setting or Setting()).choose(mask, size, authzid).seen
+    def case(run: CaseRun) -> Observation:
+        return GssClient(run, setting or Setting()).choose(mask, size, authzid).seen
 
     case.__name__ = name
     case.__doc__ = title
@@ -114,71 +114,71 @@ _choice("authzid_with_nul", "An identity with a NUL does not authenticate.", REF
 
 
 @against_server("RFC4752-3.2-09", "RFC4752-3.1-07", accept=REFUSAL)
-def layer_that_the_context_has_not(bench: Bench) -> Seen:
+def layer_that_the_context_has_not(run: CaseRun) -> Observation:
     """Confidentiality, chosen where the context does not hide, does not authenticate."""
-    return GssClient(bench, wished=SIGNS_ONLY).choose(CONFIDENTIALITY, 4096).seen
+    return GssClient(run, wished=SIGNS_ONLY).choose(CONFIDENTIALITY, 4096).seen
 
 
 @against_server("RFC4752-3.1-12", accept=REFUSAL)
-def short_choice(bench: Bench) -> Seen:
+def short_choice(run: CaseRun) -> Observation:
     """A choice of three octets does not authenticate."""
-    client = GssClient(bench)
+    client = GssClient(run)
     client.begin()
     return client.connection.respond(client.wrapped(b"\1\0\0")).seen
 
 
 @against_server("RFC4752-3-03", accept=REFUSAL)
-def corrupt_choice(bench: Bench) -> Seen:
+def corrupt_choice(run: CaseRun) -> Observation:
     """A choice whose signature does not verify does not authenticate."""
-    client = GssClient(bench)
+    client = GssClient(run)
     client.begin()
     wire = client.wrapped(word(NONE, 0))
     return client.connection.respond(wire[:-1] + bytes([wire[-1] ^ 1])).seen
 
 
 @against_server("RFC4752-3-03", accept=REFUSAL)
-def unwrapped_choice(bench: Bench) -> Seen:
+def unwrapped_choice(run: CaseRun) -> Observation:
     """A choice that is not wrapped does not authenticate."""
-    client = GssClient(bench)
+    client = GssClient(run)
     client.begin()
     return client.connection.respond(word(NONE, 0)).seen
 
 
 @against_server("RFC4752-3.3-01", accept=DELIVERED)
-def integrity(bench: Bench) -> Seen:
+def integrity(run: CaseRun) -> Observation:
     """With layer 2 signed requests are answered with signed ones."""
-    layer = GssClient(bench).layer(INTEGRITY)
+    layer = GssClient(run).layer(INTEGRITY)
     return layer.ask(layer.wrap(layer.probe))
 
 
 @against_server("RFC4752-3.3-01", accept=DELIVERED)
-def confidentiality(bench: Bench) -> Seen:
+def confidentiality(run: CaseRun) -> Observation:
     """With layer 4 hidden requests are answered with hidden ones."""
-    layer = GssClient(bench).layer(CONFIDENTIALITY)
+    layer = GssClient(run).layer(CONFIDENTIALITY)
     return layer.ask(layer.wrap(layer.probe))
 
 
 @against_server("RFC4752-3.3-03", "RFC4752-3-03", accept=REFUSAL)
-def corrupt_buffer(bench: Bench) -> Seen:
+def corrupt_buffer(run: CaseRun) -> Observation:
     """A buffer that does not verify ends the connection."""
-    layer = GssClient(bench).layer(INTEGRITY)
+    layer = GssClient(run).layer(INTEGRITY)
     wire = layer.wrap(layer.probe)
     return layer.ask(wire[:-1] + bytes([wire[-1] ^ 1]))
 
 
 @against_server("RFC4752-3-03", accept=REFUSAL)
-def replayed_buffer(bench: Bench) -> Seen:
+def replayed_buffer(run: CaseRun) -> Observation:
     """A buffer that comes a second time ends the connection."""
-    layer = GssClient(bench).layer(INTEGRITY)
+    layer = GssClient(run).layer(INTEGRITY)
     wire = layer.wrap(layer.probe)
     layer.ask(wire)
     return layer.ask(wire)
 
 
 @against_server("RFC4752-3.3-04")
-def size_of_the_client(bench: Bench) -> Seen:
+def size_of_the_client(run: CaseRun) -> Observation:
     """No buffer, wrapped, is larger than the client takes."""
-    layer = GssClient(bench).layer(INTEGRITY, 512)
+    layer = GssClient(run).layer(INTEGRITY, 512)
     seen = layer.ask(layer.wrap(layer.large_probe))
     largest = max(map(len, layer.buffers), default=0)
-    return holds(seen.outcome is Outcome.DELIVERED and largest <= 512, f"{seen.outcome}, {largest} octets in a buffer")
+    return holds(seen.outcome is Reaction.DELIVERED and largest <= 512, f"{seen.outcome}, {largest} octets in a buffer")

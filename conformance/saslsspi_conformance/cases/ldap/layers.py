@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.case import DELIVERED, NotApplicable, Outcome, Seen, against_server
+from saslsspi_conformance.case import DELIVERED, NotApplicable, Observation, Reaction, against_server
+from saslsspi_conformance.case_run import CaseRun
 from saslsspi_conformance.peers import ldap_messages as ldap
-from saslsspi_conformance.peers.digest.client import DigestClient, Protected
+from saslsspi_conformance.peers.digest.client import Protected, ScriptedDigestClient
 
 
 @against_server("LDAP4513-5.2.1.4-01", "RFC4422-3.7-01", "RFC4422-4-16", accept=DELIVERED,
                 carrier="ldap")  # fmt: skip
-def layer_begins(bench: Bench) -> Seen:
+def layer_begins(run: CaseRun) -> Observation:
     """The success itself is in clear, and what follows is protected both ways."""
-    layer = DigestClient(bench, qop="auth-int").layer()
+    layer = ScriptedDigestClient(run, qop="auth-int").layer()
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @against_server("LDAP4513-5.2.1.4-02", "LDAP4513-5.2.1.4-03", "RFC4422-3.6-11", "RFC4422-3.8-06",
                 accept=DELIVERED, carrier="ldap")  # fmt: skip
-def layer_outlives_a_simple_bind(bench: Bench) -> Seen:
+def layer_outlives_a_simple_bind(run: CaseRun) -> Observation:
     """A simple bind leaves the layer in force."""
-    layer = DigestClient(bench, qop="auth-int").layer()
+    layer = ScriptedDigestClient(run, qop="auth-int").layer()
     layer.send(layer.out.wrap(ldap.message(800, ldap.bind(ldap.simple("")))))
     buffer = layer.stream.buffer()
     if buffer is None or layer.back.unwrap(buffer)[1]:
-        return Seen(Outcome.BROKEN, "the answer to the bind is not protected")
+        return Observation(Reaction.BROKEN, "the answer to the bind is not protected")
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @against_server("RFC4422-3.8-03", "RFC4422-3.8-02", "RFC4422-6.3-02", accept=DELIVERED,
                 carrier="ldap")  # fmt: skip
-def new_layer_replaces_the_old(bench: Bench) -> Seen:
+def new_layer_replaces_the_old(run: CaseRun) -> Observation:
     """A bind under a layer that ends in another replaces it, with new keys and counters."""
-    first = DigestClient(bench, qop="auth-int")
+    first = ScriptedDigestClient(run, qop="auth-int")
     layer = first.layer()
-    second = DigestClient(bench, qop="auth-int", on=first.connection)
+    second = ScriptedDigestClient(run, qop="auth-int", on=first.connection)
     code = _bind_again(layer, second)
     if code != 0:
         raise NotApplicable(f"the server refuses a second bind under a layer with {code}")
@@ -42,7 +42,7 @@ def new_layer_replaces_the_old(bench: Bench) -> Seen:
     return fresh.ask(fresh.out.wrap(fresh.probe))
 
 
-def _bind_again(layer: Protected, second: DigestClient) -> int | None:
+def _bind_again(layer: Protected, second: ScriptedDigestClient) -> int | None:
     """Run an exchange under a layer and return its result code."""
 
     def ask(number: int, credentials: bytes | None) -> ldap.LdapAnswer:
@@ -54,11 +54,11 @@ def _bind_again(layer: Protected, second: DigestClient) -> int | None:
 
 
 @against_server("RFC4422-3.8-04", "RFC4422-3.6-10", accept=DELIVERED, carrier="ldap")
-def bind_without_a_layer_leaves_the_old_one(bench: Bench) -> Seen:
+def bind_without_a_layer_leaves_the_old_one(run: CaseRun) -> Observation:
     """A bind under a layer that ends in none leaves the layer in force."""
-    first = DigestClient(bench, qop="auth-int")
+    first = ScriptedDigestClient(run, qop="auth-int")
     layer = first.layer()
-    code = _bind_again(layer, DigestClient(bench, qop="auth", on=first.connection))
+    code = _bind_again(layer, ScriptedDigestClient(run, qop="auth", on=first.connection))
     if code != 0:
         raise NotApplicable(f"the server refuses a second bind under a layer with {code}")
     return layer.ask(layer.out.wrap(layer.probe))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.case import DELIVERED, HOLDS, REFUSAL, SUCCESS, Outcome, Seen, against_server, holds
-from saslsspi_conformance.peers.digest.client import DigestClient
+from saslsspi_conformance.case import DELIVERED, HOLDS, REFUSAL, SUCCESS, Observation, Reaction, against_server, holds
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.peers.digest.client import ScriptedDigestClient
 from saslsspi_conformance.peers.mail_lines import (
     begin,
     code,
@@ -19,7 +19,7 @@ from saslsspi_conformance.peers.mail_lines import (
 )
 from saslsspi_conformance.targets.mail import MailConversation
 
-MailCase = Callable[[Bench, MailConversation], Seen]
+MailCase = Callable[[CaseRun, MailConversation], Observation]
 
 
 def _everywhere(
@@ -27,7 +27,7 @@ def _everywhere(
     imap: str = "",
     smtp: str,
     pop3: str,
-    accept: frozenset[Outcome] = HOLDS,
+    accept: frozenset[Reaction] = HOLDS,
     destructive: bool = False,
     lenient: bool = False,
 ) -> Callable[[MailCase], MailCase]:
@@ -38,8 +38,8 @@ def _everywhere(
             if not requirements:
                 continue
 
-            def case(bench: Bench) -> Seen:
-                return function(bench, connect(bench))
+            def case(run: CaseRun) -> Observation:
+                return function(run, connect(run))
 
             case.__name__ = f"{protocol}_{function.__name__}"
             case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
@@ -56,10 +56,10 @@ def _everywhere(
     smtp="SMTP4954-4-05 SMTP4954-4-29",
     pop3="POP5034-4-25",
 )
-def unknown_mechanism(bench: Bench, connection: MailConversation) -> Seen:
+def unknown_mechanism(run: CaseRun, connection: MailConversation) -> Observation:
     """A mechanism that nobody has is refused, and the session goes on."""
     seen = code(begin(connection, b"NO-SUCH-THING"), connection.protocol, "504", "NO")
-    return seen if seen.outcome is not Outcome.HOLDS else holds(connection.capabilities(), "the session has ended")
+    return seen if seen.outcome is not Reaction.HOLDS else holds(connection.capabilities(), "the session has ended")
 
 
 @_everywhere(
@@ -67,9 +67,9 @@ def unknown_mechanism(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-06 SMTP4954-4-07",
     pop3="POP5034-4-05 POP5034-4-19",
 )
-def challenge_line(bench: Bench, connection: MailConversation) -> Seen:
+def challenge_line(run: CaseRun, connection: MailConversation) -> Observation:
     """A challenge is the protocol's mark, a space and base64, and nothing else."""
-    bench.need("DIGEST-MD5")
+    run.need("DIGEST-MD5")
     line = begin(connection, b"DIGEST-MD5").last
     mark = rb"334 " if connection.protocol == "smtp" else rb"\+ "
     return holds(re.fullmatch(mark + rb"[A-Za-z0-9+/]+={0,2}", line), line.decode(errors="replace"))
@@ -81,12 +81,12 @@ def challenge_line(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-4-20",
     accept=SUCCESS,
 )
-def empty_challenge(bench: Bench, connection: MailConversation) -> Seen:
+def empty_challenge(run: CaseRun, connection: MailConversation) -> Observation:
     """A mechanism in which the client speaks first begins with an empty challenge where nothing came with it."""
-    right = message(bench)
+    right = message(run)
     line = begin(connection, b"PLAIN").last
     if line not in (b"+ ", b"334 "):
-        return Seen(Outcome.BROKEN, f"the challenge is {line!r}")
+        return Observation(Reaction.BROKEN, f"the challenge is {line!r}")
     return connection.respond(right).seen
 
 
@@ -95,9 +95,9 @@ def empty_challenge(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-08",
     pop3="POP5034-4-06",
 )
-def cancel(bench: Bench, connection: MailConversation) -> Seen:
+def cancel(run: CaseRun, connection: MailConversation) -> Observation:
     """A lone * cancels."""
-    bench.need("DIGEST-MD5")
+    run.need("DIGEST-MD5")
     begin(connection, b"DIGEST-MD5")
     return code(connection.command(b"*"), connection.protocol, "501", "BAD")
 
@@ -107,9 +107,9 @@ def cancel(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-09",
     pop3="POP5034-4-07",
 )
-def no_base64(bench: Bench, connection: MailConversation) -> Seen:
+def no_base64(run: CaseRun, connection: MailConversation) -> Observation:
     """A response that is no base64 is refused."""
-    bench.need("DIGEST-MD5")
+    run.need("DIGEST-MD5")
     right = undecodable(connection)
     begin(connection, b"DIGEST-MD5")
     return code(connection.command(b"%%%"), connection.protocol, *right)
@@ -120,16 +120,16 @@ def no_base64(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-28",
     pop3="POP5034-4-23",
 )
-def bad_padding(bench: Bench, connection: MailConversation) -> Seen:
+def bad_padding(run: CaseRun, connection: MailConversation) -> Observation:
     """Pads anywhere but at the end are refused, not skipped."""
-    bench.need("DIGEST-MD5")
+    run.need("DIGEST-MD5")
     right = undecodable(connection)
     for response in (b"=AAA", b"AAA=BBBB", b"A*A="):
         begin(connection, b"DIGEST-MD5")
         seen = code(connection.command(response), connection.protocol, *right)
-        if seen.outcome is not Outcome.HOLDS:
-            return Seen(seen.outcome, f"to {response.decode()}: {seen.detail}")
-        connection = connect(bench)
+        if seen.outcome is not Reaction.HOLDS:
+            return Observation(seen.outcome, f"to {response.decode()}: {seen.detail}")
+        connection = connect(run)
     return seen
 
 
@@ -138,10 +138,10 @@ def bad_padding(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-09 SMTP4954-4-28",
     pop3="POP5034-4-07 POP5034-4-23",
 )
-def bad_initial_response(bench: Bench, connection: MailConversation) -> Seen:
+def bad_initial_response(run: CaseRun, connection: MailConversation) -> Observation:
     """An initial response that is no base64 is refused like any other."""
-    need_initial_response(bench)
-    bench.need("PLAIN")
+    need_initial_response(run)
+    run.need("PLAIN")
     return code(begin(connection, b"PLAIN AAA=BBBB"), connection.protocol, *undecodable(connection))
 
 
@@ -151,10 +151,10 @@ def bad_initial_response(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-4-01 POP5034-4-02 RFC4422-4-05",
     accept=SUCCESS,
 )
-def initial_response(bench: Bench, connection: MailConversation) -> Seen:
+def initial_response(run: CaseRun, connection: MailConversation) -> Observation:
     """An initial response authenticates in one round trip."""
-    need_initial_response(bench)
-    return connection.begin("PLAIN", message(bench)).seen
+    need_initial_response(run)
+    return connection.begin("PLAIN", message(run)).seen
 
 
 @_everywhere(
@@ -162,12 +162,12 @@ def initial_response(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-26 SMTP4954-4-02 RFC4422-4-06",
     pop3="POP5034-4-21 POP5034-4-02 RFC4422-4-06",
 )
-def empty_initial_response(bench: Bench, connection: MailConversation) -> Seen:
+def empty_initial_response(run: CaseRun, connection: MailConversation) -> Observation:
     """A lone = is an empty initial response: processed at once, and not answered with a challenge."""
-    need_initial_response(bench)
-    bench.need("PLAIN")
+    need_initial_response(run)
+    run.need("PLAIN")
     answer = connection.begin("PLAIN", b"")
-    return holds(answer.outcome is Outcome.FAILURE, f"{answer.outcome} {answer.text}")
+    return holds(answer.outcome is Reaction.FAILURE, f"{answer.outcome} {answer.text}")
 
 
 @_everywhere(
@@ -177,10 +177,10 @@ def empty_initial_response(bench: Bench, connection: MailConversation) -> Seen:
     accept=SUCCESS,
     destructive=True,
 )
-def after_failure(bench: Bench, connection: MailConversation) -> Seen:
+def after_failure(run: CaseRun, connection: MailConversation) -> Observation:
     """After a failure another exchange succeeds on the same connection."""
-    DigestClient(bench, on=connection, user=("nobody-at-all", "x")).log_on()
-    return DigestClient(bench, on=connection).log_on()
+    ScriptedDigestClient(run, on=connection, user=("nobody-at-all", "x")).log_on()
+    return ScriptedDigestClient(run, on=connection).log_on()
 
 
 @_everywhere(
@@ -188,9 +188,9 @@ def after_failure(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-03 RFC4422-3.8-01",
     pop3="POP5034-4-03 POP5034-4-04 RFC4422-3.8-01",
 )
-def second_auth(bench: Bench, connection: MailConversation) -> Seen:
+def second_auth(run: CaseRun, connection: MailConversation) -> Observation:
     """After success another authentication is refused."""
-    DigestClient(bench, on=connection).logged_on()
+    ScriptedDigestClient(run, on=connection).logged_on()
     words = connection.words.authenticate + b" DIGEST-MD5"
     return code(mail(connection, words), connection.protocol, "503", "NO", "BAD")
 
@@ -200,12 +200,12 @@ def second_auth(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-11",
     pop3="POP5034-4-09",
 )
-def last_data_apart(bench: Bench, connection: MailConversation) -> Seen:
+def last_data_apart(run: CaseRun, connection: MailConversation) -> Observation:
     """The rspauth comes as one more challenge."""
-    client = DigestClient(bench, on=connection)
+    client = ScriptedDigestClient(run, on=connection)
     client.begin()
     answer = connection.respond(client.write())
-    return holds(answer.outcome is Outcome.CHALLENGE and (answer.data or b"").startswith(b"rspauth="), answer.text)
+    return holds(answer.outcome is Reaction.CHALLENGE and (answer.data or b"").startswith(b"rspauth="), answer.text)
 
 
 @_everywhere(
@@ -214,9 +214,9 @@ def last_data_apart(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-4-08 POP5034-4-13",
     accept=SUCCESS,
 )
-def success(bench: Bench, connection: MailConversation) -> Seen:
+def success(run: CaseRun, connection: MailConversation) -> Observation:
     """A right exchange ends in the protocol's success, under the protocol's service name."""
-    return DigestClient(bench, on=connection).log_on()
+    return ScriptedDigestClient(run, on=connection).log_on()
 
 
 @_everywhere(
@@ -225,13 +225,13 @@ def success(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-4-24",
     destructive=True,
 )
-def wrong_password(bench: Bench, connection: MailConversation) -> Seen:
+def wrong_password(run: CaseRun, connection: MailConversation) -> Observation:
     """A wrong password gets the protocol's refusal."""
-    client = DigestClient(bench, on=connection, wrong_password=True)
+    client = ScriptedDigestClient(run, on=connection, wrong_password=True)
     seen = client.log_on()
     if connection.protocol == "smtp":
         return holds(seen.detail.startswith("535"), seen.detail)
-    return holds(seen.outcome is Outcome.FAILURE, f"{seen.outcome}: {seen.detail}")
+    return holds(seen.outcome is Reaction.FAILURE, f"{seen.outcome}: {seen.detail}")
 
 
 @_everywhere(
@@ -239,7 +239,7 @@ def wrong_password(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-3-01 RFC4422-3.1-01",
     pop3="POP5034-3-01 RFC4422-3.1-01",
 )
-def listed(bench: Bench, connection: MailConversation) -> Seen:
+def listed(run: CaseRun, connection: MailConversation) -> Observation:
     """The capabilities list the mechanisms, by names of the right form."""
     names = connection.supported()
     return holds(names and all(re.fullmatch("[A-Z0-9_-]{1,20}", name) for name in names), ", ".join(names))
@@ -250,9 +250,9 @@ def listed(bench: Bench, connection: MailConversation) -> Seen:
     smtp="RFC4422-4-03",
     pop3="POP5034-3-05",
 )
-def listed_afterwards(bench: Bench, connection: MailConversation) -> Seen:
+def listed_afterwards(run: CaseRun, connection: MailConversation) -> Observation:
     """The mechanisms are listed after authentication too."""
-    DigestClient(bench, on=connection).logged_on()
+    ScriptedDigestClient(run, on=connection).logged_on()
     return holds(connection.supported())
 
 
@@ -262,9 +262,9 @@ def listed_afterwards(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-5-01",
     accept=SUCCESS,
 )
-def lower_case(bench: Bench, connection: MailConversation) -> Seen:
+def lower_case(run: CaseRun, connection: MailConversation) -> Observation:
     """Commands and mechanism names have no case."""
-    right = message(bench)
+    right = message(run)
     words = connection.words.authenticate.lower() + b" plain"
     connection.command(words)
     return connection.respond(right).seen
@@ -275,13 +275,13 @@ def lower_case(bench: Bench, connection: MailConversation) -> Seen:
     smtp="SMTP4954-4-22",
     pop3="POP5034-4-11",
 )
-def long_line(bench: Bench, connection: MailConversation) -> Seen:
+def long_line(run: CaseRun, connection: MailConversation) -> Observation:
     """A response line of 5,460 characters reaches the mechanism."""
-    client = DigestClient(bench, on=connection)
+    client = ScriptedDigestClient(run, on=connection)
     client.begin()
     right = client.write()
     seen = client.answer(right + b",x=" + b"y" * (4090 - len(right) - 3))
-    return holds(seen.outcome is Outcome.SUCCESS, f"{seen.outcome}: {seen.detail}")
+    return holds(seen.outcome is Reaction.SUCCESS, f"{seen.outcome}: {seen.detail}")
 
 
 @_everywhere(
@@ -290,9 +290,9 @@ def long_line(bench: Bench, connection: MailConversation) -> Seen:
     pop3="POP5034-4-14",
     accept=DELIVERED,
 )
-def layer_begins(bench: Bench, connection: MailConversation) -> Seen:
+def layer_begins(run: CaseRun, connection: MailConversation) -> Observation:
     """The success is in clear, and what follows its line is protected both ways."""
-    layer = DigestClient(bench, on=connection, qop="auth-int").layer()
+    layer = ScriptedDigestClient(run, on=connection, qop="auth-int").layer()
     return layer.ask(layer.out.wrap(layer.probe))
 
 
@@ -303,16 +303,16 @@ def layer_begins(bench: Bench, connection: MailConversation) -> Seen:
     accept=SUCCESS,
     lenient=True,  # whom a user may act as is the server's to say
 )
-def own_authzid(bench: Bench, connection: MailConversation) -> Seen:
+def own_authzid(run: CaseRun, connection: MailConversation) -> Observation:
     """One's own name is granted as the authorization identity."""
-    return DigestClient(bench, on=connection, authzid=bench.target.account.user.encode()).log_on()
+    return ScriptedDigestClient(run, on=connection, authzid=run.target.account.user.encode()).log_on()
 
 
 @_everywhere(smtp="SMTP4954-4-30", pop3="POP5034-4-26", accept=SUCCESS)
-def prepared_authzid(bench: Bench, connection: MailConversation) -> Seen:
+def prepared_authzid(run: CaseRun, connection: MailConversation) -> Observation:
     """An authorization identity that SASLprep maps to one's own name is granted."""
-    name = bench.target.account.user
-    return DigestClient(bench, on=connection, authzid=(name[:1] + "\u00ad" + name[1:]).encode()).log_on()
+    name = run.target.account.user
+    return ScriptedDigestClient(run, on=connection, authzid=(name[:1] + "\u00ad" + name[1:]).encode()).log_on()
 
 
 @_everywhere(
@@ -322,9 +322,9 @@ def prepared_authzid(bench: Bench, connection: MailConversation) -> Seen:
     accept=REFUSAL,
     destructive=True,
 )
-def authzid_prepared_to_nothing(bench: Bench, connection: MailConversation) -> Seen:
+def authzid_prepared_to_nothing(run: CaseRun, connection: MailConversation) -> Observation:
     """An authorization identity of which SASLprep leaves nothing does not authenticate."""
-    return DigestClient(bench, on=connection, authzid="\u00ad".encode()).log_on()
+    return ScriptedDigestClient(run, on=connection, authzid="\u00ad".encode()).log_on()
 
 
 @_everywhere(
@@ -332,7 +332,7 @@ def authzid_prepared_to_nothing(bench: Bench, connection: MailConversation) -> S
     smtp="SMTP4954-3-01",
     pop3="POP5034-4-31",
 )
-def no_passwords_only(bench: Bench, connection: MailConversation) -> Seen:
+def no_passwords_only(run: CaseRun, connection: MailConversation) -> Observation:
     """Among the mechanisms is one that sends no password."""
     names = set(connection.supported())
     return holds(names - {"PLAIN", "LOGIN", "ANONYMOUS"}, ", ".join(sorted(names)))

@@ -4,95 +4,95 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.case import NotApplicable, Seen, against_server, holds
-from saslsspi_conformance.peers.digest.client import DigestClient
+from saslsspi_conformance.case import NotApplicable, Observation, against_server, holds
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.peers.digest.client import ScriptedDigestClient
 from saslsspi_conformance.peers.mail_lines import begin, code, connect, mail
 
 
 @against_server("SMTP4954-4-04", carrier="smtp")
-def in_a_transaction(bench: Bench) -> Seen:
+def in_a_transaction(run: CaseRun) -> Observation:
     """SMTP: AUTH in a mail transaction is refused with 503."""
-    connection = connect(bench)
+    connection = connect(run)
     if connection.command(b"MAIL FROM:<tester@tester.example>").code != "250":
         raise NotApplicable("the server wants authentication before MAIL")
     return code(begin(connection, b"DIGEST-MD5"), "smtp", "503")
 
 
 @against_server("SMTP4954-6-05", carrier="smtp")
-def mail_before_authentication(bench: Bench) -> Seen:
+def mail_before_authentication(run: CaseRun) -> Observation:
     """SMTP: where MAIL needs authentication, the refusal is 530; AUTH, EHLO, NOOP, RSET and QUIT are not refused so."""
-    connection = connect(bench)
+    connection = connect(run)
     reply = connection.command(b"MAIL FROM:<tester@tester.example>")
     others = [connection.command(line).code for line in (b"NOOP", b"RSET", b"EHLO tester.example")]
     return holds(reply.code in {"250", "530"} and "530" not in others, f"MAIL gets {reply.code}, then {others}")
 
 
 @against_server("SMTP4954-4-16", carrier="smtp")
-def state_without_layer(bench: Bench) -> Seen:
+def state_without_layer(run: CaseRun) -> Observation:
     """SMTP: without a layer MAIL follows AUTH at once."""
-    connection = connect(bench)
-    DigestClient(bench, on=connection).logged_on()
+    connection = connect(run)
+    ScriptedDigestClient(run, on=connection).logged_on()
     reply = mail(connection, b"MAIL FROM:<tester@tester.example>")
     return holds(reply.code == "250", reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-4-24", "SMTP4954-6-08", carrier="smtp")
-def line_too_long(bench: Bench) -> Seen:
+def line_too_long(run: CaseRun) -> Observation:
     """SMTP: a line longer than any buffer is refused with 500, or ends the connection."""
-    connection = connect(bench)
+    connection = connect(run)
     begin(connection, b"DIGEST-MD5")
     reply = connection.command(b64encode(b"x" * 150_000))
     return holds(reply.code in {"500", ""}, reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-4-17", "RFC4422-3-04", carrier="smtp")
-def initial_response_of_a_server_first_mechanism(bench: Bench) -> Seen:
+def initial_response_of_a_server_first_mechanism(run: CaseRun) -> Observation:
     """SMTP: an initial response for a mechanism in which only the server speaks first gets 501."""
-    bench.need("CRAM-MD5")
-    return code(begin(connect(bench), b"CRAM-MD5 AAAA"), "smtp", "501")
+    run.need("CRAM-MD5")
+    return code(begin(connect(run), b"CRAM-MD5 AAAA"), "smtp", "501")
 
 
 @against_server("SMTP4954-5-03", carrier="smtp")
-def auth_parameter(bench: Bench) -> Seen:
+def auth_parameter(run: CaseRun) -> Observation:
     """SMTP: AUTH=<> on MAIL FROM is understood."""
-    connection = connect(bench)
-    DigestClient(bench, on=connection).logged_on()
+    connection = connect(run)
+    ScriptedDigestClient(run, on=connection).logged_on()
     reply = mail(connection, b"MAIL FROM:<tester@tester.example> AUTH=<>")
     return holds(reply.code == "250", reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-3-03", carrier="smtp")
-def long_auth_parameter(bench: Bench) -> Seen:
+def long_auth_parameter(run: CaseRun) -> Observation:
     """SMTP: an AUTH parameter of 400 characters on MAIL FROM is not too long."""
-    connection = connect(bench)
-    DigestClient(bench, on=connection).logged_on()
+    connection = connect(run)
+    ScriptedDigestClient(run, on=connection).logged_on()
     reply = mail(connection, b"MAIL FROM:<tester@tester.example> AUTH=" + b"e" * 380 + b"@tester.example")
     return holds(reply.code != "500" and reply.code != "", reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-4-10", carrier="smtp")
-def three_arguments(bench: Bench) -> Seen:
+def three_arguments(run: CaseRun) -> Observation:
     """SMTP: AUTH with an argument too many gets a reply of the 5xx kind."""
-    reply = begin(connect(bench), b"DIGEST-MD5 AAAA BBBB")
+    reply = begin(connect(run), b"DIGEST-MD5 AAAA BBBB")
     return holds(reply.code.startswith("5"), reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-5-01", carrier="smtp")
-def mailbox_in_xtext(bench: Bench) -> Seen:
+def mailbox_in_xtext(run: CaseRun) -> Observation:
     """SMTP: AUTH= on MAIL FROM takes a mailbox in xtext."""
-    connection = connect(bench)
-    DigestClient(bench, on=connection).logged_on()
+    connection = connect(run)
+    ScriptedDigestClient(run, on=connection).logged_on()
     reply = mail(connection, b"MAIL FROM:<tester@tester.example> AUTH=e+3Dmc2@tester.example")
     return holds(reply.code == "250", reply.last.decode(errors="replace"))
 
 
 @against_server("SMTP4954-6-06", "SMTP4954-6-09", carrier="smtp", destructive=True)
-def enhanced_status_codes(bench: Bench) -> Seen:
+def enhanced_status_codes(run: CaseRun) -> Observation:
     """SMTP: where enhanced status codes are announced, success has 2.7.0 and a wrong password 5.7.8."""
-    connection = connect(bench)
+    connection = connect(run)
     if b"ENHANCEDSTATUSCODES" not in connection.capabilities().upper():
         raise NotApplicable("the server does not announce ENHANCEDSTATUSCODES")
-    right = DigestClient(bench, on=connection).log_on().detail
-    wrong = DigestClient(bench, wrong_password=True).log_on().detail
+    right = ScriptedDigestClient(run, on=connection).log_on().detail
+    wrong = ScriptedDigestClient(run, wrong_password=True).log_on().detail
     return holds(right.startswith("235 2.7.0") and wrong.startswith("535 5.7.8"), f"{right!r} and {wrong!r}")

@@ -2,60 +2,60 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Bench
-from saslsspi_conformance.case import CaseFunction, Outcome, Seen, against_client, holds
-from saslsspi_conformance.peers.digest.server import DigestServer
+from saslsspi_conformance.case import CaseFunction, Observation, Reaction, against_client, holds
+from saslsspi_conformance.case_run import CaseRun
+from saslsspi_conformance.peers.digest.server import ScriptedDigestServer
 
-_DELIVERED = frozenset({Outcome.DELIVERED})
-_CLOSED = frozenset({Outcome.CLOSED})
+_DELIVERED = frozenset({Reaction.DELIVERED})
+_CLOSED = frozenset({Reaction.CLOSED})
 _TEXT = b"text of the server"
 
 
 @against_client("RFC2831-2.3-01", "RFC2831-2.3-02", "RFC2831-2.3-04", "RFC2831-2.3-05", "RFC2831-2.3-06",
                 "RFC2831-2.3-13", "RFC2831-2.3-15", "RFC2831-1.1-03", "RFC4422-3.7-02", "RFC4422-3.7-03",
                 "RFC4422-3.7-08")  # fmt: skip
-def integrity(bench: Bench) -> Seen:
+def integrity(run: CaseRun) -> Observation:
     """Under auth-int the client's buffers have the RFC's MAC, type 1 and the numbers from 0."""
-    buffer, text, wrong = DigestServer(bench).layer().request()
+    buffer, text, wrong = ScriptedDigestServer(run).layer().request()
     return holds(text and not wrong and text in buffer, wrong)
 
 
 @against_client("RFC2831-2.3-14", "RFC2831-2.1.1-24", "RFC4422-3.7-09")
-def requests_within_maxbuf(bench: Bench) -> Seen:
+def requests_within_maxbuf(run: CaseRun) -> Observation:
     """No buffer of the client is larger than the server's maxbuf."""
-    layer = DigestServer(bench).layer("auth-int", "", b"maxbuf=1000")
+    layer = ScriptedDigestServer(run).layer("auth-int", "", b"maxbuf=1000")
     buffer, text, wrong = layer.request()
     return holds(text and not wrong and len(buffer) <= 1000, f"{len(buffer)} octets {wrong}")
 
 
 @against_client("RFC2831-2.4-19")
-def sealed_requests_within_maxbuf(bench: Bench) -> Seen:
+def sealed_requests_within_maxbuf(run: CaseRun) -> Observation:
     """Padding and MAC count within the server's maxbuf."""
-    layer = DigestServer(bench).layer("auth-conf", "3des", b"maxbuf=1000")
+    layer = ScriptedDigestServer(run).layer("auth-conf", "3des", b"maxbuf=1000")
     buffer, text, wrong = layer.request()
     return holds(text and not wrong and len(buffer) <= 1000, f"{len(buffer)} octets {wrong}")
 
 
 @against_client("RFC2831-2.1.1-25")
-def default_maxbuf(bench: Bench) -> Seen:
+def default_maxbuf(run: CaseRun) -> Observation:
     """Without a maxbuf of the server a buffer of the client is at most 65,536 octets."""
-    buffer, _, wrong = DigestServer(bench).layer().request()
+    buffer, _, wrong = ScriptedDigestServer(run).layer().request()
     return holds(buffer and len(buffer) <= 65536, wrong)
 
 
 @against_client("RFC2831-2.3-03", "RFC2831-2.3-07", "RFC4422-3.7-01", "RFC4422-3.7-04", accept=_DELIVERED)
-def three_messages(bench: Bench) -> Seen:
+def three_messages(run: CaseRun) -> Observation:
     """Buffers with the RFC's MAC and the numbers 0, 1 and 2 are taken."""
-    layer = DigestServer(bench).layer()
+    layer = ScriptedDigestServer(run).layer()
     layer.send(layer.out.wrap(_TEXT))
     layer.send(layer.out.wrap(_TEXT))
     return layer.send(layer.out.wrap(_TEXT))
 
 
 @against_client("RFC4422-3.7-12", accept=_DELIVERED)
-def octet_by_octet(bench: Bench) -> Seen:
+def octet_by_octet(run: CaseRun) -> Observation:
     """A buffer may arrive one octet at a time."""
-    layer = DigestServer(bench).layer()
+    layer = ScriptedDigestServer(run).layer()
     wire = layer.out.wrap(_TEXT)
     for at in range(len(wire) - 1):
         layer.send(wire[at : at + 1])
@@ -63,8 +63,8 @@ def octet_by_octet(bench: Bench) -> Seen:
 
 
 def _deviation(name: str, title: str, *requirements: str, sealed: str = "", **wrong: object) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        layer = DigestServer(bench).layer("auth-conf" if sealed else "auth-int", sealed)
+    def case(run: CaseRun) -> Observation:
+        layer = ScriptedDigestServer(run).layer("auth-conf" if sealed else "auth-int", sealed)
         return layer.send(layer.out.wrap(_TEXT, **wrong))  # type: ignore[arg-type]
 
     case.__name__ = name
@@ -83,17 +83,17 @@ _deviation("wrong_padding", "Wrong padding is not taken.", "RFC2831-2.4-16", sea
 
 
 @against_client("RFC2831-2.3-08", "RFC2831-3-01", accept=_CLOSED)
-def replayed_buffer(bench: Bench) -> Seen:
+def replayed_buffer(run: CaseRun) -> Observation:
     """A buffer that was taken once is not taken again."""
-    layer = DigestServer(bench).layer()
+    layer = ScriptedDigestServer(run).layer()
     wire = layer.out.wrap(_TEXT)
     layer.send(wire)
     return layer.send(wire)
 
 
 def _length(name: str, title: str, length: int, *requirements: str) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        layer = DigestServer(bench).layer()
+    def case(run: CaseRun) -> Observation:
+        layer = ScriptedDigestServer(run).layer()
         return layer.send(length.to_bytes(4) + bytes(min(length, 64)))
 
     case.__name__ = name
@@ -108,14 +108,14 @@ _length("huge_length", "A length of 0xFFFFFFFF ends the connection.", 0xFFFFFFFF
 
 
 def _cipher(cipher: str, *requirements: str) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        layer = DigestServer(bench).layer("auth-conf", cipher)
+    def case(run: CaseRun) -> Observation:
+        layer = ScriptedDigestServer(run).layer("auth-conf", cipher)
         for _ in range(2):  # the second message shows whether the cipher's state runs on
             buffer, text, wrong = layer.request()
             if wrong or text in buffer:
-                return Seen(Outcome.BROKEN, wrong or "the text is readable")
+                return Observation(Reaction.BROKEN, wrong or "the text is readable")
             seen = layer.send(layer.out.wrap(_TEXT))
-            if seen.outcome is not Outcome.DELIVERED:
+            if seen.outcome is not Reaction.DELIVERED:
                 return seen
         return seen
 
@@ -135,7 +135,7 @@ _cipher("des", *_SEALING, *_BLOCK, "RFC2831-2.1.1-42", "RFC2831-2.1.1-46", "RFC2
 
 
 @against_client("RFC2831-2.4-18", accept=_CLOSED)
-def no_whole_blocks(bench: Bench) -> Seen:
+def no_whole_blocks(run: CaseRun) -> Observation:
     """An enciphered part that is no whole number of blocks ends the connection."""
     buffer = bytes(23) + b"\0\1\0\0\0\0"
-    return DigestServer(bench).layer("auth-conf", "3des").send(len(buffer).to_bytes(4) + buffer)
+    return ScriptedDigestServer(run).layer("auth-conf", "3des").send(len(buffer).to_bytes(4) + buffer)

@@ -2,56 +2,64 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.bench import Bench, Setting
-from saslsspi_conformance.case import CaseError, CaseFunction, NotApplicable, Outcome, Seen, against_server, holds
-from saslsspi_conformance.peers.digest.client import DigestClient, Protected
+from saslsspi_conformance.case import (
+    CaseError,
+    CaseFunction,
+    NotApplicable,
+    Observation,
+    Reaction,
+    against_server,
+    holds,
+)
+from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.peers.digest.client import Protected, ScriptedDigestClient
 
-_DELIVERED = frozenset({Outcome.DELIVERED})
-_CLOSED = frozenset({Outcome.CLOSED})
+_DELIVERED = frozenset({Reaction.DELIVERED})
+_CLOSED = frozenset({Reaction.CLOSED})
 
 
-def _integrity(bench: Bench, setting: Setting | None = None) -> Protected:
-    return DigestClient(bench, setting or Setting(), qop="auth-int").layer()
+def _integrity(run: CaseRun, setting: Setting | None = None) -> Protected:
+    return ScriptedDigestClient(run, setting or Setting(), qop="auth-int").layer()
 
 
-def _sealed(bench: Bench, cipher: str = "3des") -> Protected:
-    client = DigestClient(bench, qop="auth-conf", cipher=cipher)
-    if (seen := client.log_on()).outcome is not Outcome.SUCCESS:
+def _sealed(run: CaseRun, cipher: str = "3des") -> Protected:
+    client = ScriptedDigestClient(run, qop="auth-conf", cipher=cipher)
+    if (seen := client.log_on()).outcome is not Reaction.SUCCESS:
         raise NotApplicable(f"the server refuses {cipher}, which is a case of its own: {seen.detail}")
     return Protected(client)
 
 
 @against_server("RFC2831-2.3-01", "RFC2831-2.3-02", "RFC2831-2.3-04", "RFC2831-2.3-06", "RFC2831-1.1-03",
                 "RFC4422-3.7-02", "RFC4422-3.7-03", accept=_DELIVERED)  # fmt: skip
-def integrity(bench: Bench) -> Seen:
+def integrity(run: CaseRun) -> Observation:
     """Under auth-int a buffer with the RFC's MAC is taken, and the answer has the RFC's MAC."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @against_server("RFC2831-2.3-03", "RFC2831-2.3-05", "RFC2831-2.3-13", "RFC2831-2.3-15", "RFC4422-3.7-01",
                 "RFC4422-3.7-08")  # fmt: skip
-def integrity_of_the_answer(bench: Bench) -> Seen:
+def integrity_of_the_answer(run: CaseRun) -> Observation:
     """An answer is length, plain text, 10 octets of MAC, 00 01 and the sequence number."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     seen = layer.ask(layer.out.wrap(layer.probe))
     trailer = layer.buffers[0][-6:] if layer.buffers else b""
-    return holds(seen.outcome is Outcome.DELIVERED and trailer == b"\0\1\0\0\0\0", f"{seen}, ends in {trailer.hex()}")
+    return holds(seen.outcome is Reaction.DELIVERED and trailer == b"\0\1\0\0\0\0", f"{seen}, ends in {trailer.hex()}")
 
 
 @against_server("RFC2831-2.3-07", "RFC4422-3.7-04", accept=_DELIVERED)
-def three_messages(bench: Bench) -> Seen:
+def three_messages(run: CaseRun) -> Observation:
     """Sequence numbers grow by one, each way on its own."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     for _ in range(2):
         layer.ask(layer.out.wrap(layer.probe))
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @against_server("RFC4422-3.7-12", accept=_DELIVERED)
-def octet_by_octet(bench: Bench) -> Seen:
+def octet_by_octet(run: CaseRun) -> Observation:
     """A buffer may arrive one octet at a time."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     wire = layer.out.wrap(layer.probe)
     for at in range(len(wire) - 1):
         layer.send(wire[at : at + 1])
@@ -59,9 +67,9 @@ def octet_by_octet(bench: Bench) -> Seen:
 
 
 @against_server("RFC4422-3.7-12", accept=_DELIVERED)
-def several_at_once(bench: Bench) -> Seen:
+def several_at_once(run: CaseRun) -> Observation:
     """Three buffers may arrive in one piece."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     layer.send(b"".join(layer.out.wrap(layer.probe) for _ in range(3)))
     layer.answered()
     layer.answered()
@@ -69,8 +77,8 @@ def several_at_once(bench: Bench) -> Seen:
 
 
 def _deviation(name: str, title: str, *requirements: str, sealed: str = "", **wrong: object) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        layer = _sealed(bench, sealed) if sealed else _integrity(bench)
+    def case(run: CaseRun) -> Observation:
+        layer = _sealed(run, sealed) if sealed else _integrity(run)
         return layer.ask(layer.out.wrap(layer.probe, **wrong))  # type: ignore[arg-type]
 
     case.__name__ = name
@@ -90,36 +98,36 @@ _deviation("sealed_wrong_number", "Under auth-conf the sequence number is checke
 
 
 @against_server("RFC2831-2.4-16", accept=_CLOSED)
-def wrong_padding(bench: Bench) -> Seen:
+def wrong_padding(run: CaseRun) -> Observation:
     """Padding octets that do not hold the padding's length are not taken, MAC or not."""
-    layer = _sealed(bench)
+    layer = _sealed(run)
     fill = 8 - (len(layer.probe) + 10) % 8
     right = bytes([fill]) * fill
     return layer.ask(layer.out.wrap(layer.probe, padding=bytes([right[0] ^ 1, *right[1:-1]])[: fill - 1] + bytes([9])))
 
 
 @against_server("RFC2831-2.3-08", "RFC2831-3-01", accept=_CLOSED)
-def replayed_buffer(bench: Bench) -> Seen:
+def replayed_buffer(run: CaseRun) -> Observation:
     """A buffer that was taken once is not taken again."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     wire = layer.out.wrap(layer.probe)
-    if layer.ask(wire).outcome is not Outcome.DELIVERED:
-        return Seen(Outcome.BROKEN, "the first one was not taken")
+    if layer.ask(wire).outcome is not Reaction.DELIVERED:
+        return Observation(Reaction.BROKEN, "the first one was not taken")
     return layer.ask(wire)
 
 
 @against_server("RFC2831-2.3-09", accept=_CLOSED)
-def flipped_text(bench: Bench) -> Seen:
+def flipped_text(run: CaseRun) -> Observation:
     """A flipped bit of the text is noticed."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     wire = bytearray(layer.out.wrap(layer.probe))
     wire[4] ^= 1
     return layer.ask(bytes(wire))
 
 
 def _length(name: str, title: str, length: int, *requirements: str) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        layer = _integrity(bench)
+    def case(run: CaseRun) -> Observation:
+        layer = _integrity(run)
         return layer.ask(length.to_bytes(4) + bytes(min(length, 64)))
 
     case.__name__ = name
@@ -135,61 +143,61 @@ _length("huge_length", "A length of 0xFFFFFFFF ends the connection at once.", 0x
 
 
 @against_server("RFC2831-2.3-16", "RFC4422-3.7-10", accept=_CLOSED)
-def length_above_maximum(bench: Bench) -> Seen:
+def length_above_maximum(run: CaseRun) -> Observation:
     """A length one above the announced maxbuf ends the connection."""
-    client = DigestClient(bench, qop="auth-int")
+    client = ScriptedDigestClient(run, qop="auth-int")
     layer = client.layer()
     maximum = int(client.challenge.value("maxbuf") or b"65536")
     return layer.ask((maximum + 1).to_bytes(4) + b"x" * 64)
 
 
 @against_server("RFC2831-2.3-01", "RFC4422-3.7-03", accept=_CLOSED)
-def clear_text_after_success(bench: Bench) -> Seen:
+def clear_text_after_success(run: CaseRun) -> Observation:
     """What comes without protection after success is not taken."""
-    layer = _integrity(bench)
+    layer = _integrity(run)
     return layer.ask(layer.probe + b"\xff" * 64)
 
 
-def _logged_on(client: DigestClient, maxbuf: bytes) -> None:
+def _logged_on(client: ScriptedDigestClient, maxbuf: bytes) -> None:
     seen = client.answer(client.write(changes={"maxbuf": maxbuf}))
-    if seen.outcome is not Outcome.SUCCESS:
+    if seen.outcome is not Reaction.SUCCESS:
         raise CaseError(f"a right response was not accepted: {seen.outcome} {seen.detail}")
 
 
 @against_server("RFC2831-2.3-14", "RFC2831-2.1.2-48", "RFC4422-3.7-09", "RFC4422-3.7-11")
-def answers_within_maxbuf(bench: Bench) -> Seen:
+def answers_within_maxbuf(run: CaseRun) -> Observation:
     """No buffer of the server is larger than the client's maxbuf."""
-    client = DigestClient(bench, qop="auth-int")
+    client = ScriptedDigestClient(run, qop="auth-int")
     client.begin()
     _logged_on(client, b"1024")
     layer = Protected(client)
     seen = layer.ask(layer.out.wrap(client.connection.large_probe))
     largest = max(map(len, layer.buffers), default=0)
-    return holds(seen.outcome is Outcome.DELIVERED and largest <= 1024, f"{seen.outcome}, largest {largest} octets")
+    return holds(seen.outcome is Reaction.DELIVERED and largest <= 1024, f"{seen.outcome}, largest {largest} octets")
 
 
 @against_server("RFC2831-2.4-19")
-def sealed_answers_within_maxbuf(bench: Bench) -> Seen:
+def sealed_answers_within_maxbuf(run: CaseRun) -> Observation:
     """Padding and MAC count within the client's maxbuf."""
-    client = DigestClient(bench, qop="auth-conf", cipher="3des")
+    client = ScriptedDigestClient(run, qop="auth-conf", cipher="3des")
     client.begin()
-    if (seen := client.answer(client.write(changes={"maxbuf": b"100"}))).outcome is not Outcome.SUCCESS:
+    if (seen := client.answer(client.write(changes={"maxbuf": b"100"}))).outcome is not Reaction.SUCCESS:
         raise NotApplicable(f"the server refuses 3des, which is a case of its own: {seen.detail}")
     layer = Protected(client)
     seen = layer.ask(layer.out.wrap(client.connection.probe))
     largest = max(map(len, layer.buffers), default=0)
-    return holds(seen.outcome is Outcome.DELIVERED and largest <= 100, f"{seen.outcome}, largest {largest} octets")
+    return holds(seen.outcome is Reaction.DELIVERED and largest <= 100, f"{seen.outcome}, largest {largest} octets")
 
 
 def _cipher(cipher: str, *requirements: str) -> CaseFunction:
-    def case(bench: Bench) -> Seen:
-        client = DigestClient(bench, qop="auth-conf", cipher=cipher)
-        if (seen := client.log_on()).outcome is not Outcome.SUCCESS:
+    def case(run: CaseRun) -> Observation:
+        client = ScriptedDigestClient(run, qop="auth-conf", cipher=cipher)
+        if (seen := client.log_on()).outcome is not Reaction.SUCCESS:
             return seen
         layer = Protected(client)
         first = layer.ask(layer.out.wrap(layer.probe))
         # The second message shows whether the cipher's state runs on.
-        return first if first.outcome is not Outcome.DELIVERED else layer.ask(layer.out.wrap(layer.probe))
+        return first if first.outcome is not Reaction.DELIVERED else layer.ask(layer.out.wrap(layer.probe))
 
     case.__name__ = f"cipher_{cipher.replace('-', '_')}"
     case.__doc__ = f"Two messages each way under {cipher}, computed by the RFC's formulas."
@@ -205,61 +213,61 @@ _cipher("des", *_SEALING, "RFC2831-2.1.1-42", "RFC2831-2.1.1-46", "RFC2831-2.4-0
 
 
 @against_server("RFC2831-2.4-11", "RFC2831-2.4-12")
-def sealed_answer_in_blocks(bench: Bench) -> Seen:
+def sealed_answer_in_blocks(run: CaseRun) -> Observation:
     """The enciphered part is whole blocks; type and sequence number follow in clear."""
-    layer = _sealed(bench)
+    layer = _sealed(run)
     layer.ask(layer.out.wrap(layer.probe))
     buffer = layer.buffers[0] if layer.buffers else b""
     return holds((len(buffer) - 6) % 8 == 0 and buffer[-6:] == b"\0\1\0\0\0\0", f"{len(buffer)} octets")
 
 
 @against_server("RFC2831-2.4-13")
-def stream_cipher_has_no_padding(bench: Bench) -> Seen:
+def stream_cipher_has_no_padding(run: CaseRun) -> Observation:
     """Under rc4 an answer is as long as its text and 16 octets."""
-    if not bench.target.local:
+    if not run.target.local:
         raise NotApplicable("the length of the answer's text is not known")
-    layer = _sealed(bench, "rc4")
+    layer = _sealed(run, "rc4")
     layer.ask(layer.out.wrap(layer.probe))
     return holds(len(layer.buffers[0]) == len(layer.probe) + 16, f"{len(layer.buffers[0])} octets")
 
 
 @against_server("RFC2831-2.4-12", accept=_DELIVERED)
-def every_padding(bench: Bench) -> Seen:
+def every_padding(run: CaseRun) -> Observation:
     """Texts of every length modulo 8 are taken."""
-    if not bench.target.local:
+    if not run.target.local:
         raise NotApplicable("the protocol's requests have one length")
-    layer = _sealed(bench)
+    layer = _sealed(run)
     for size in range(17):
         layer.send(layer.out.wrap(b"x" * size))
         text, wrong = layer.back.unwrap(layer.stream.buffer() or b"")
         if wrong or text != b"x" * size:
-            return Seen(Outcome.BROKEN, f"length {size}: {wrong}")
+            return Observation(Reaction.BROKEN, f"length {size}: {wrong}")
     return layer.ask(layer.out.wrap(layer.probe))
 
 
 @against_server("RFC2831-2.4-18", accept=_CLOSED)
-def no_whole_blocks(bench: Bench) -> Seen:
+def no_whole_blocks(run: CaseRun) -> Observation:
     """An enciphered part that is no whole number of blocks ends the connection."""
-    layer = _sealed(bench)
+    layer = _sealed(run)
     buffer = bytes(23) + b"\0\1\0\0\0\0"
     return layer.ask(len(buffer).to_bytes(4) + buffer)
 
 
 @against_server("RFC2831-2.4-18", accept=_CLOSED)
-def block_too_short(bench: Bench) -> Seen:
+def block_too_short(run: CaseRun) -> Observation:
     """An enciphered part of one block, too short for the MAC, ends the connection."""
-    layer = _sealed(bench)
+    layer = _sealed(run)
     buffer = bytes(8) + b"\0\1\0\0\0\0"
     return layer.ask(len(buffer).to_bytes(4) + buffer)
 
 
-@against_server("RFC4422-3-08", accept=frozenset({Outcome.HOLDS}), destructive=True)
-def no_layer_after_failure(bench: Bench) -> Seen:
+@against_server("RFC4422-3-08", accept=frozenset({Reaction.HOLDS}), destructive=True)
+def no_layer_after_failure(run: CaseRun) -> Observation:
     """After a failed exchange with auth-int the connection goes on in clear."""
-    client = DigestClient(bench, qop="auth-int", wrong_password=True)
+    client = ScriptedDigestClient(run, qop="auth-int", wrong_password=True)
     client.log_on()
-    second = DigestClient(bench, on=client.connection)
+    second = ScriptedDigestClient(run, on=client.connection)
     try:
-        return holds(second.log_on().outcome is Outcome.SUCCESS)
+        return holds(second.log_on().outcome is Reaction.SUCCESS)
     except OSError as error:
         raise NotApplicable("the server closes after a failure") from error

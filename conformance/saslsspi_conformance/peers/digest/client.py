@@ -5,22 +5,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
-from saslsspi_conformance.bench import DEFAULT, Answer, Bench, ServerConversation, Setting
-from saslsspi_conformance.case import CaseError, NotApplicable, Outcome, Seen
+from saslsspi_conformance.case import CaseError, NotApplicable, Observation, Reaction
+from saslsspi_conformance.case_run import DEFAULT, Answer, CaseRun, ServerConversation, Setting
 from saslsspi_conformance.peers.digest.lists import Directives, read
 from saslsspi_conformance.peers.digest.values import Keys, Values, hashed, quoted
 from saslsspi_conformance.peers.frames import Stream
 
-__all__ = ["DigestClient", "Protected"]
+__all__ = ["Protected", "ScriptedDigestClient"]
 
 Changes = Mapping[str, bytes | None]
 
 
-class DigestClient:
+class ScriptedDigestClient:
     """The client's side of one connection.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         setting: What the server should be like.
         qop: The protection to choose.
         cipher: The cipher of auth-conf.
@@ -33,7 +33,7 @@ class DigestClient:
 
     def __init__(
         self,
-        bench: Bench,
+        run: CaseRun,
         setting: Setting = DEFAULT,
         *,
         qop: str = "auth",
@@ -44,14 +44,14 @@ class DigestClient:
         on: ServerConversation | None = None,
         **values: bytes | None,
     ) -> None:
-        bench.need("DIGEST-MD5")
-        self.bench = bench
-        self.connection = bench.connect(setting) if on is None else on
+        run.need("DIGEST-MD5")
+        self.case_run = run
+        self.connection = run.connect(setting) if on is None else on
         self.qop = qop
         self.cipher = cipher
         self.user = user or (
-            setting.user or bench.target.account.user,
-            setting.password or bench.target.account.password,
+            setting.user or run.target.account.user,
+            setting.password or run.target.account.password,
         )
         self._wrong_password = wrong_password
         self._given = dict(values)
@@ -66,7 +66,7 @@ class DigestClient:
     def begin(self, initial: bytes | None = None) -> Directives:
         """Ask for a challenge and read it."""
         answer = self.connection.begin("DIGEST-MD5", initial)
-        if answer.outcome is not Outcome.CHALLENGE or answer.data is None:
+        if answer.outcome is not Reaction.CHALLENGE or answer.data is None:
             raise CaseError(f"no digest-challenge came, but {answer.outcome}: {answer.text}")
         return self.take(answer.data)
 
@@ -78,7 +78,7 @@ class DigestClient:
 
     def right_values(self) -> Values:
         """The values of a right response, with what the case gave in place of some."""
-        target, offered = self.bench.target, self.challenge
+        target, offered = self.case_run.target, self.challenge
         name, password = self.user
         realms = offered.values("realm")
         values = Values(
@@ -129,28 +129,28 @@ class DigestClient:
 
     def log_on(
         self, *, without: str = "", extra: Sequence[bytes] = (), changes: Changes | None = None, utf8: bool = True
-    ) -> Seen:
+    ) -> Observation:
         """Run the whole exchange; the arguments are those of write."""
         if not self.raw_challenge:
             self.begin()
         return self.answer(self.write(without=without, extra=extra, changes=changes, utf8=utf8))
 
-    def answer(self, response: bytes) -> Seen:
+    def answer(self, response: bytes) -> Observation:
         """Send a response and see the exchange to its end."""
         self.response = response
         return self.finish(self.connection.respond(response))
 
-    def finish(self, answer: Answer, last: bytes = b"") -> Seen:
+    def finish(self, answer: Answer, last: bytes = b"") -> Observation:
         """Answer a proof that came as one more challenge with an empty response, and note it."""
         self.proof = answer.data
-        if answer.outcome is Outcome.CHALLENGE and (answer.data or b"").lstrip(b", \t").lower().startswith(b"rspauth"):
+        if answer.outcome is Reaction.CHALLENGE and (answer.data or b"").lstrip(b", \t").lower().startswith(b"rspauth"):
             answer = self.connection.respond(last)
         return answer.seen
 
-    def logged_on(self) -> DigestClient:
+    def logged_on(self) -> ScriptedDigestClient:
         """Run a right exchange; raises CaseError where the server refuses it."""
         seen = self.log_on()
-        if seen.outcome is not Outcome.SUCCESS:
+        if seen.outcome is not Reaction.SUCCESS:
             raise CaseError(f"a right response was not accepted: {seen.outcome} {seen.detail}")
         return self
 
@@ -171,7 +171,7 @@ class DigestClient:
 class Protected:
     """The layer of a client that has logged on."""
 
-    def __init__(self, client: DigestClient) -> None:
+    def __init__(self, client: ScriptedDigestClient) -> None:
         ha1 = client.values.ha1()
         self._connection = client.connection
         self.probe = client.connection.probe
@@ -184,22 +184,22 @@ class Protected:
         """Send octets."""
         self._connection.send(wire)
 
-    def ask(self, wire: bytes) -> Seen:
+    def ask(self, wire: bytes) -> Observation:
         """Send octets and see whether the answer to a probe comes back: DELIVERED, or how it was refused."""
         self.send(wire)
         return self.answered()
 
-    def answered(self) -> Seen:
+    def answered(self) -> Observation:
         """Read until the answer to a probe."""
         text = b""
         while True:
             buffer = self.stream.buffer()
             if buffer is None:
-                return Seen(Outcome.CLOSED, self.stream.state)
+                return Observation(Reaction.CLOSED, self.stream.state)
             self.buffers.append(buffer)
             more, wrong = self.back.unwrap(buffer)
             if wrong:
-                return Seen(Outcome.BROKEN, wrong)
+                return Observation(Reaction.BROKEN, wrong)
             text += more
             if self._connection.answers(text):
-                return Seen(Outcome.DELIVERED)
+                return Observation(Reaction.DELIVERED)

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from saslsspi_conformance.bench import DEFAULT, Answer, Bench, Setting
-from saslsspi_conformance.case import CaseError, NotApplicable, Outcome, Seen
+from saslsspi_conformance.case import CaseError, NotApplicable, Observation, Reaction
+from saslsspi_conformance.case_run import DEFAULT, Answer, CaseRun, Setting
 from saslsspi_conformance.peers.digest.lists import Directives, read
 from saslsspi_conformance.peers.digest.values import Keys, Values, hashed, quoted
 from saslsspi_conformance.peers.frames import Stream
 
-__all__ = ["DigestServer"]
+__all__ = ["ScriptedDigestServer"]
 
 
-class DigestServer:
+class ScriptedDigestServer:
     """The server's side of one connection.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         setting: What the client should be like.
     """
 
     nonce = b"OA6MG9tEQGm2hh"
 
-    def __init__(self, bench: Bench, setting: Setting = DEFAULT) -> None:
-        bench.need("DIGEST-MD5")
-        self.bench = bench
-        self.connection = bench.meet("DIGEST-MD5", setting)
+    def __init__(self, run: CaseRun, setting: Setting = DEFAULT) -> None:
+        run.need("DIGEST-MD5")
+        self.case_run = run
+        self.connection = run.meet("DIGEST-MD5", setting)
         self.initial = self.connection.start()
-        self.user = setting.user or bench.target.account.user
-        self.password = setting.password or bench.target.account.password
+        self.user = setting.user or run.target.account.user
+        self.password = setting.password or run.target.account.password
         self.sent = Directives((), "")
         self.raw = b""
 
@@ -54,7 +54,7 @@ class DigestServer:
             cipher: The list; "" leaves it out.
             charset: Whether UTF-8 is announced.
         """
-        realms = [self.bench.target.account.realm] if realm is None else list(realm)
+        realms = [self.case_run.target.account.realm] if realm is None else list(realm)
         parts = [b"realm=" + quoted(name.encode("utf-8" if charset else "latin-1")) for name in realms]
         parts.append(b"nonce=" + quoted(self.nonce) if nonce is None else nonce)
         parts.append(b'qop="' + qop.encode() + b'"' if qop else b"")
@@ -63,12 +63,12 @@ class DigestServer:
         parts.append(b'cipher="' + cipher.encode() + b'"' if cipher else b"")
         return b",".join([part for part in (*parts, *more) if part])
 
-    def ask(self, challenge: bytes) -> Seen:
+    def ask(self, challenge: bytes) -> Observation:
         """Send a challenge: RESPONSE and what came, or how the client gave up."""
         answer = self.connection.challenge(challenge)
-        if answer.outcome is Outcome.RESPONSE:
+        if answer.outcome is Reaction.RESPONSE:
             if not answer.data:
-                return Seen(Outcome.FAILURE, "an empty response")
+                return Observation(Reaction.FAILURE, "an empty response")
             self.raw = answer.data
             self.sent = read(answer.data)
         return answer.seen
@@ -76,7 +76,7 @@ class DigestServer:
     def responded(self, challenge: bytes) -> Directives:
         """Send a challenge that the client has to answer."""
         seen = self.ask(challenge)
-        if seen.outcome is not Outcome.RESPONSE:
+        if seen.outcome is not Reaction.RESPONSE:
             if "auth" not in (read(challenge).options("qop") or ["auth"]):
                 raise NotApplicable(f"the client does not answer where only layers are offered: {seen.detail}")
             raise CaseError(f"the client did not answer a challenge: {seen.outcome} {seen.detail}")
@@ -105,34 +105,34 @@ class DigestServer:
         """The right rspauth."""
         return b"rspauth=" + self.values().rspauth()
 
-    def finish(self, proof: bytes | None) -> Seen:
+    def finish(self, proof: bytes | None) -> Observation:
         """Report success with some last data (None: without any), as the carrier can."""
-        if proof is None or self.bench.target.success_data:
+        if proof is None or self.case_run.target.success_data:
             return self.connection.succeed(proof).seen
         return self.finish_apart(proof)
 
-    def finish_apart(self, proof: bytes) -> Seen:
+    def finish_apart(self, proof: bytes) -> Observation:
         """Send the last data as one more challenge, which wants an empty response, and then success."""
         answer = self.connection.challenge(proof)
-        if answer.outcome is not Outcome.RESPONSE:
+        if answer.outcome is not Reaction.RESPONSE:
             return answer.seen
         if answer.data:
-            return Seen(Outcome.BROKEN, "the response to the last data is not empty")
+            return Observation(Reaction.BROKEN, "the response to the last data is not empty")
         return self.connection.succeed().seen
 
-    def log_on(self, challenge: bytes | None = None) -> Seen:
+    def log_on(self, challenge: bytes | None = None) -> Observation:
         """Run a right exchange."""
         self.responded(self.challenge() if challenge is None else challenge)
         return self.finish(self.proof())
 
     def layer(self, qop: str = "auth-int", cipher: str = "", *more: bytes) -> ServerLayer:
         """Log on with a layer and return it."""
-        if (seen := self.ask(self.challenge(*more, qop=qop, cipher=cipher))).outcome is not Outcome.RESPONSE:
+        if (seen := self.ask(self.challenge(*more, qop=qop, cipher=cipher))).outcome is not Reaction.RESPONSE:
             raise NotApplicable(f"the client does not answer {qop} {cipher}, which is a case of its own: {seen.detail}")
         if self.sent.value("qop") != qop.encode():
             raise NotApplicable(f"the client does not take {qop}")
         seen = self.finish(self.proof())
-        if seen.outcome is not Outcome.SUCCESS:
+        if seen.outcome is not Reaction.SUCCESS:
             raise CaseError(f"the client did not accept a right proof: {seen.outcome} {seen.detail}")
         return ServerLayer(self, cipher)
 
@@ -140,7 +140,7 @@ class DigestServer:
 class ServerLayer:
     """The layer of a server that a client has logged on to."""
 
-    def __init__(self, server: DigestServer, cipher: str) -> None:
+    def __init__(self, server: ScriptedDigestServer, cipher: str) -> None:
         ha1 = server.values().ha1()
         self._connection = server.connection
         self.out = Keys(ha1, to_server=False, cipher=cipher)
@@ -154,7 +154,7 @@ class ServerLayer:
             return b"", b"", self.stream.state
         return buffer, *self.back.unwrap(buffer)
 
-    def send(self, wire: bytes) -> Seen:
+    def send(self, wire: bytes) -> Observation:
         """Send octets: DELIVERED, or how the client refused them."""
         answer: Answer = self._connection.send(wire)
         return answer.seen

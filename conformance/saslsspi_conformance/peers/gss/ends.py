@@ -19,12 +19,12 @@ from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import DEFAULT, Answer, Bench, ClientConversation, ServerConversation, Setting
-from saslsspi_conformance.outcome import CaseError, NotApplicable, Outcome, Seen
+from saslsspi_conformance.case_run import DEFAULT, Answer, CaseRun, ClientConversation, ServerConversation, Setting
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Observation, Reaction
 from saslsspi_conformance.peers.frames import Stream
 from saslsspi_conformance.peers.gss.stand_in import STAND_IN
 
-__all__ = ["CONFIDENTIALITY", "INTEGRITY", "NONE", "SIGNS_ONLY", "Choice", "GssClient", "GssServer", "word"]
+__all__ = ["CONFIDENTIALITY", "INTEGRITY", "NONE", "SIGNS_ONLY", "GssClient", "GssServer", "ScriptedChoice", "word"]
 
 NONE, INTEGRITY, CONFIDENTIALITY = 1, 2, 4
 _LARGEST: Final = 0xFFFFFF
@@ -38,8 +38,8 @@ _ALL: Final = int(
 SIGNS_ONLY: Final = _ALL & ~int(IscReq.ISC_REQ_CONFIDENTIALITY)
 
 
-def _package(bench: Bench) -> Package:
-    if bench.target.local:
+def _package(run: CaseRun) -> Package:
+    if run.target.local:
         return STAND_IN
     package = find_package("Kerberos")
     if (problem := package.problem()) is not None:
@@ -52,7 +52,7 @@ def word(mask: int, size: int) -> bytes:
     return bytes([mask]) + size.to_bytes(3)
 
 
-class Choice(NamedTuple):
+class ScriptedChoice(NamedTuple):
     """What a client has chosen."""
 
     mask: int
@@ -64,14 +64,14 @@ class GssClient:
     """The client's side.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         setting: What the server should be like.
         wished: What to ask of the context.
     """
 
-    def __init__(self, bench: Bench, setting: Setting = DEFAULT, *, wished: int = _ALL) -> None:
-        bench.need("GSSAPI")
-        package, target = _package(bench), bench.target
+    def __init__(self, run: CaseRun, setting: Setting = DEFAULT, *, wished: int = _ALL) -> None:
+        run.need("GSSAPI")
+        package, target = _package(run), run.target
         environment = Environment()
         identity = WinNTAuthIdentity(target.account.user, None, target.account.password)
         try:
@@ -82,7 +82,7 @@ class GssClient:
             raise NotApplicable(f"the tester has no ticket: {error.text}") from error
         self._context = SecurityContext(package, credential, Side.INITIATE, environment)
         self._request = Request(f"{target.service}/{target.host}", 0, wished)
-        self.connection: ServerConversation = bench.connect(setting)
+        self.connection: ServerConversation = run.connect(setting)
         self.mask = self.size = 0
         self.offer = b""
 
@@ -98,13 +98,13 @@ class GssClient:
         """
         answer = self.connection.begin("GSSAPI", self.token())
         # Without mutual authentication the context stands after one token, and the offer comes at once.
-        while answer.outcome is Outcome.CHALLENGE and self._context.outcome is None:
+        while answer.outcome is Reaction.CHALLENGE and self._context.outcome is None:
             leg = self._context.advance(answer.data or b"", self._request)
             if leg.event is Event.COMPLETE:
                 answer = self.connection.respond(last if last is not None else leg.token or b"")
                 break
             answer = self.connection.respond(leg.token or b"")
-        if answer.outcome is Outcome.CHALLENGE and last is None:
+        if answer.outcome is Reaction.CHALLENGE and last is None:
             self.offer = self.signer().unseal(answer.data or b"")
             if len(self.offer) == 4:
                 self.mask, self.size = self.offer[0], int.from_bytes(self.offer[1:])
@@ -122,7 +122,7 @@ class GssClient:
         """Begin, and send a choice."""
         if not self.offer:
             answer = self.begin()
-            if answer.outcome is not Outcome.CHALLENGE or len(self.offer) != 4:
+            if answer.outcome is not Reaction.CHALLENGE or len(self.offer) != 4:
                 raise CaseError(f"no offer of layers came, but {answer.outcome}: {answer.text}")
         return self.connection.respond(self.wrapped(word(mask, size) + authzid))
 
@@ -133,7 +133,7 @@ class GssClient:
         if not self.mask & mask:
             raise NotApplicable(f"the server offers the layers {self.mask:#04x}")
         answer = self.choose(mask, size)
-        if answer.outcome is not Outcome.SUCCESS:
+        if answer.outcome is not Reaction.SUCCESS:
             raise CaseError(f"a right choice was not accepted: {answer.outcome} {answer.text}")
         protection = self._context.layer(encrypt=mask == CONFIDENTIALITY, max_send=self.size, max_receive=size)
         return GssLayer(self.connection, protection)
@@ -154,7 +154,7 @@ class GssLayer:
         buffer = b"".join(self._protection.seal(text))
         return len(buffer).to_bytes(4) + buffer
 
-    def ask(self, wire: bytes) -> Seen:
+    def ask(self, wire: bytes) -> Observation:
         """Send octets and see whether the answer to a probe comes back."""
         self._connection.send(wire)
         text = b""
@@ -163,23 +163,23 @@ class GssLayer:
             try:
                 text += self._protection.unseal(buffer)
             except SaslError as error:
-                return Seen(Outcome.BROKEN, error.text)
+                return Observation(Reaction.BROKEN, error.text)
             if self._connection.answers(text):
-                return Seen(Outcome.DELIVERED)
-        return Seen(Outcome.CLOSED, self._stream.state)
+                return Observation(Reaction.DELIVERED)
+        return Observation(Reaction.CLOSED, self._stream.state)
 
 
 class GssServer:
     """The server's side; it has established the context when it is made, and makes the offer next.
 
     Args:
-        bench: Where the target is.
+        run: The case: where the target is, and what crossed the wire.
         setting: What the client should be like.
     """
 
-    def __init__(self, bench: Bench, setting: Setting = DEFAULT) -> None:
-        bench.need("GSSAPI")
-        package, account = _package(bench), bench.target.account
+    def __init__(self, run: CaseRun, setting: Setting = DEFAULT) -> None:
+        run.need("GSSAPI")
+        package, account = _package(run), run.target.account
         known = KnownAccount(username=setting.user or account.user, password=setting.password or account.password)
         environment = Environment(authority=MemoryAuthority([known]))
         identity = WinNTAuthIdentity(None, account.realm, None)
@@ -188,16 +188,16 @@ class GssServer:
         except SaslError as error:
             raise NotApplicable(f"the tester has no keytab: {error.text}") from error
         self._context = SecurityContext(package, credential, Side.ACCEPT, environment)
-        self.connection: ClientConversation = bench.meet("GSSAPI", setting)
+        self.connection: ClientConversation = run.meet("GSSAPI", setting)
         self.initial = self.connection.start()
         self.response: bytes | None = None
-        self.choice: Choice | None = None
+        self.choice: ScriptedChoice | None = None
         self.plain = b""
 
     def establish(self, *, corrupt: bool = False) -> Answer:
         """Take the client's tokens until the context stands; the answer is what it sent then."""
         answer = self.initial if self.initial.data is not None else self.connection.challenge(b"")
-        while answer.outcome is Outcome.RESPONSE:
+        while answer.outcome is Reaction.RESPONSE:
             leg = self._context.advance(answer.data or b"", Request())
             token = leg.token or b""
             if corrupt and token:
@@ -212,21 +212,21 @@ class GssServer:
         """What wraps the last two messages."""
         return self._context.layer(encrypt=encrypt, max_send=_LARGEST, max_receive=_LARGEST)
 
-    def offer(self, message: bytes, *, encrypt: bool = False, unwrapped: bool = False) -> Seen:
+    def offer(self, message: bytes, *, encrypt: bool = False, unwrapped: bool = False) -> Observation:
         """Establish the context and send an offer: RESPONSE, with what the client chose, or how it gave up."""
         answer = self.establish()
-        if answer.outcome is not Outcome.RESPONSE:
+        if answer.outcome is not Reaction.RESPONSE:
             raise CaseError(f"the client did not establish the context: {answer.outcome} {answer.text}")
         self.response = answer.data
         wire = message if unwrapped else b"".join(self.signer(encrypt=encrypt).seal(message))
         answer = self.connection.challenge(wire)
-        if answer.outcome is Outcome.RESPONSE:
+        if answer.outcome is Reaction.RESPONSE:
             self.plain = self.signer().unseal(answer.data or b"")
             if len(self.plain) >= 4:
-                self.choice = Choice(self.plain[0], int.from_bytes(self.plain[1:4]), self.plain[4:])
+                self.choice = ScriptedChoice(self.plain[0], int.from_bytes(self.plain[1:4]), self.plain[4:])
         return answer.seen
 
-    def chosen(self, mask: int, size: int = 65536) -> Choice:
+    def chosen(self, mask: int, size: int = 65536) -> ScriptedChoice:
         """Make an offer that the client has to answer."""
         seen = self.offer(word(mask, size))
         if self.choice is None:
@@ -239,7 +239,7 @@ class GssServer:
         if choice.mask != mask:
             raise NotApplicable(f"the client chose {choice.mask:#04x} out of {mask:#04x}")
         seen = self.connection.succeed().seen
-        if seen.outcome is not Outcome.SUCCESS:
+        if seen.outcome is not Reaction.SUCCESS:
             raise CaseError(f"the client did not take success: {seen.outcome} {seen.detail}")
         protection = self._context.layer(encrypt=mask == CONFIDENTIALITY, max_send=choice.size, max_receive=size)
         return GssServerLayer(self.connection, protection)
@@ -269,6 +269,6 @@ class GssServerLayer:
         buffer = b"".join(self._protection.seal(text))
         return len(buffer).to_bytes(4) + buffer
 
-    def send(self, wire: bytes) -> Seen:
+    def send(self, wire: bytes) -> Observation:
         """Send octets: DELIVERED, or how the client refused them."""
         return self._connection.send(wire).seen

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from saslsspi_conformance.bench import DEFAULT, Account, ClientConversation, Setting, Transcript
+from saslsspi_conformance.case_run import DEFAULT, ClientConversation, Setting, TargetAccount, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable
 from saslsspi_conformance.runner.selection import Targets
 
-__all__ = ["ClientStream", "ListeningTarget", "Meeting", "listening"]
+__all__ = ["ClientStream", "Listener", "ListeningTarget", "listening"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Meeting:
+class Listener:
     """Where clients are awaited, and what they were told.
 
     Attributes:
@@ -32,7 +32,7 @@ class Meeting:
         local: Whether it is our own client, so that what is under it is known.
     """
 
-    account: Account
+    account: TargetAccount
     host: str
     timeout: float
     mechanisms: tuple[str, ...]
@@ -48,7 +48,7 @@ class ListeningTarget(ABC):
     success_data = False
     initial_response = True
 
-    def __init__(self, listener: socket.socket, meeting: Meeting) -> None:
+    def __init__(self, listener: socket.socket, meeting: Listener) -> None:
         self._listener = listener
         self._meeting = meeting
         self.account = meeting.account
@@ -154,7 +154,7 @@ class _Starter:
 
 
 @contextlib.contextmanager
-def listening(protocol: str, meeting: Meeting, *, port: int = 0, command: str = "") -> Iterator[Targets]:
+def listening(protocol: str, meeting: Listener, *, port: int = 0, command: str = "") -> Iterator[Targets]:
     """Listen on a loopback port and say which, on standard error.
 
     Args:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from saslsspi.der import Lengths, Reader, element, enumerated, integer, octet_string, sequence
 from saslsspi.errors import SaslError
-from saslsspi_conformance.bench import Answer, Setting, Transcript
-from saslsspi_conformance.outcome import NotApplicable, Outcome
+from saslsspi_conformance.case_run import Answer, Setting, Transcript
+from saslsspi_conformance.outcome import NotApplicable, Reaction
 from saslsspi_conformance.peers import ldap_messages as ldap
 from saslsspi_conformance.targets.listen.base import ClientStream, ListeningTarget
 
@@ -60,7 +60,7 @@ class LdapClientConversation:
         while True:
             found = self._next()
             if found is None:
-                return Answer(Outcome.CLOSED, None, "the client has gone")
+                return Answer(Reaction.CLOSED, None, "the client has gone")
             number, tag, operation = found
             if tag == _SEARCH:
                 self._list(number)
@@ -71,7 +71,7 @@ class LdapClientConversation:
                 if name == self._mechanism:
                     self._bind = number
                     self._transcript.received(f"bind {name}", credentials)
-                    return Answer(Outcome.RESPONSE, credentials)
+                    return Answer(Reaction.RESPONSE, credentials)
                 self._stream.send(_bind_response(number, _NO_METHOD))
                 if name:
                     raise NotApplicable(f"the client wants {name}, the case is about {self._mechanism}")
@@ -85,16 +85,16 @@ class LdapClientConversation:
             self._transcript.received(
                 "ends the connection" if found is None or found[1] == _UNBIND else "another request"
             )
-            return Answer(Outcome.CLOSED)
+            return Answer(Reaction.CLOSED)
         request = _bind(found[2])
         self.requests.append(request)
         name, credentials = request.mechanism, request.credentials
         self._bind = found[0]
         if name != self._mechanism:
             self._transcript.received(f"bind {name or 'without a mechanism'}: it cancels")
-            return Answer(Outcome.FAILURE)
+            return Answer(Reaction.FAILURE)
         self._transcript.received("response", credentials)
-        return Answer(Outcome.RESPONSE, credentials or b"")
+        return Answer(Reaction.RESPONSE, credentials or b"")
 
     def succeed(self, data: bytes | None = None) -> Answer:
         """Send success and see whether the client goes on: it sends a request, or ends the connection."""
@@ -107,7 +107,7 @@ class LdapClientConversation:
             size is not None and self._stream.pending[0] == 0x30 and _operation(self._stream.pending[:size]) == _UNBIND
         )
         self._transcript.received("ends the connection" if ends else "goes on to use the connection")
-        return Answer(Outcome.CLOSED if ends else Outcome.SUCCESS)
+        return Answer(Reaction.CLOSED if ends else Reaction.SUCCESS)
 
     def receive(self) -> bytes:
         """Return what the client sends."""

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from saslsspi_conformance.bench import Answer, Setting, Transcript
-from saslsspi_conformance.outcome import NotApplicable, Outcome
-from saslsspi_conformance.targets.listen.base import ClientStream, ListeningTarget, Meeting
+from saslsspi_conformance.case_run import Answer, Setting, Transcript
+from saslsspi_conformance.outcome import NotApplicable, Reaction
+from saslsspi_conformance.targets.listen.base import ClientStream, Listener, ListeningTarget
 
 __all__ = ["MailClientConversation", "MailClientTarget"]
 
@@ -79,7 +79,7 @@ _PROTOCOLS: Final = {
 class MailClientTarget(ListeningTarget):
     """Whoever connects and speaks one of the mail protocols."""
 
-    def __init__(self, listener: socket.socket, meeting: Meeting, protocol: str) -> None:
+    def __init__(self, listener: socket.socket, meeting: Listener, protocol: str) -> None:
         super().__init__(listener, meeting)
         self._words = _PROTOCOLS[protocol]
         self._protocol = protocol
@@ -125,7 +125,7 @@ class MailClientConversation:
                 return self._begun(words[1].upper(), line.split(b" ")[-1] if len(words) > 2 else None)
             if words[:1] == [self._words.leaves]:
                 break
-        return Answer(Outcome.CLOSED, None, "the client has gone")
+        return Answer(Reaction.CLOSED, None, "the client has gone")
 
     def _command(self, line: bytes) -> list[str]:
         """Note a command and answer it, unless it begins the exchange."""
@@ -149,7 +149,7 @@ class MailClientConversation:
             self._say(self._words.failure)
             raise NotApplicable(f"the client wants {name}, the case is about {self._mechanism}")
         if initial is None:
-            return Answer(Outcome.RESPONSE)
+            return Answer(Reaction.RESPONSE)
         self.raw.append(initial)
         return self._decoded(b"" if initial == b"=" else initial)
 
@@ -164,11 +164,11 @@ class MailClientConversation:
         line = self._stream.line()
         if line is None:
             self._transcript.received("closes")
-            return Answer(Outcome.CLOSED)
+            return Answer(Reaction.CLOSED)
         if line == b"*":
             self._transcript.received("", line)
             self._say(self._words.failure)
-            return Answer(Outcome.FAILURE, None, "it cancels")
+            return Answer(Reaction.FAILURE, None, "it cancels")
         self.raw.append(line)
         return self._decoded(line)
 
@@ -177,16 +177,16 @@ class MailClientConversation:
             octets = base64.b64decode(line, validate=True)
         except binascii.Error:
             self._transcript.received("no base64:", line)
-            return Answer(Outcome.BROKEN, None, "the response is no base64")
+            return Answer(Reaction.BROKEN, None, "the response is no base64")
         self._transcript.received("response", octets)
-        return Answer(Outcome.RESPONSE, octets)
+        return Answer(Reaction.RESPONSE, octets)
 
     def succeed(self, data: bytes | None = None) -> Answer:
         """Send success and see whether the client goes on: it sends a command, or ends the connection."""
         self._say(self._words.success)
         ends = self._ends(self._stream.receive)
         self._transcript.received("ends the connection" if ends else "goes on to use the connection")
-        return Answer(Outcome.CLOSED if ends else Outcome.SUCCESS)
+        return Answer(Reaction.CLOSED if ends else Reaction.SUCCESS)
 
     def _ends(self, receive: Callable[[], bytes]) -> bool:
         octets = self._stream.pending or receive()

@@ -1,4 +1,4 @@
-"""The bench of one case: the target, the connections that were opened, and what crossed them.
+"""One run of one case: the target, the connections that were opened, and what crossed them.
 
 A target is what is tested. The protocols here are all that a case and a player know of it: whether it is an object in
 memory or a server behind a socket does not show. What a target is told to be for one case stands in a Setting; a
@@ -10,24 +10,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from saslsspi_conformance.outcome import NotApplicable, Outcome, Plays, Seen
+from saslsspi_conformance.outcome import NotApplicable, Observation, Plays, Reaction
 
 __all__ = [
     "DEFAULT",
-    "Account",
     "Answer",
-    "Bench",
+    "CaseRun",
     "ClientConversation",
     "ClientTarget",
     "ServerConversation",
     "ServerTarget",
     "Setting",
-    "Step",
+    "TargetAccount",
     "Transcript",
+    "WireStep",
 ]
 
 
-class Account(NamedTuple):
+class TargetAccount(NamedTuple):
     """Somebody who may log on."""
 
     user: str
@@ -91,14 +91,14 @@ DEFAULT: Final = Setting()
 class Answer(NamedTuple):
     """What a target answered: data None is none at all, b"" is empty."""
 
-    outcome: Outcome
+    outcome: Reaction
     data: bytes | None = None
     text: str = ""
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> Observation:
         """As a case returns it."""
-        return Seen(self.outcome, self.text)
+        return Observation(self.outcome, self.text)
 
 
 class ServerConversation(Protocol):
@@ -157,7 +157,7 @@ class _Target(Protocol):
     name: str
     service: str
     host: str
-    account: Account
+    account: TargetAccount
     success_data: bool
     """Whether the carrier has room for data in its report of success."""
     local: bool
@@ -184,7 +184,7 @@ class ClientTarget(_Target, Protocol):
         """Wait for a connection that wants a mechanism."""
 
 
-class Step(NamedTuple):
+class WireStep(NamedTuple):
     """One message of a transcript; sender is "tester" or "target"."""
 
     sender: str
@@ -196,7 +196,7 @@ class Transcript:
     """What crossed the wire in one case, secrets masked."""
 
     secrets: tuple[str, ...] = ()
-    steps: list[Step] = field(default_factory=list)
+    steps: list[WireStep] = field(default_factory=list)
 
     def sent(self, what: str, octets: bytes | None = None) -> None:
         """Note what we sent."""
@@ -210,7 +210,7 @@ class Transcript:
         if len(self.steps) >= 200:
             return
         text = what if octets is None else f"{what} {self._shown(octets)}".strip()
-        self.steps.append(Step(sender, text))
+        self.steps.append(WireStep(sender, text))
 
     def _shown(self, octets: bytes) -> str:
         if not octets:
@@ -231,7 +231,7 @@ class Transcript:
         return f"[{len(octets)}] {shown}"
 
 
-class Bench:
+class CaseRun:
     """What a case works with.
 
     Attributes:
