@@ -132,7 +132,7 @@ class SecurityContext:
         self._awaited: Question | None = None
         self._asks_credential = self._controlled = False
         self._wished = 0
-        self._exchange = self._begin()
+        self._exchange: Exchange | None = None  # the first call's request says what it is to be
 
     @classmethod
     def imported(cls, package: Package, side: Side, exchange: Exchange, wished: int) -> Self:
@@ -145,11 +145,11 @@ class SecurityContext:
         context._asks_credential = context._controlled = False
         return context
 
-    def _begin(self) -> Exchange | None:
+    def _made(self, request: Request) -> Exchange:
         if self._credential is None:
             raise UnsupportedFunction("an imported context is not authenticated anew")
         begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
-        return begin(self._credential, self._environment)
+        return begin(self._credential, self._environment, request)
 
     def advance(self, token: bytes, request: Request) -> Leg:
         """Take the peer's token through one leg, asking the environment's authority where the package has a question.
@@ -170,14 +170,16 @@ class SecurityContext:
                 self._controlled = False
                 return Leg(Event.COMPLETE, self._exchange.controlled())
             self.package.reauthenticate(self.side)
-            begun = self._begin()
+            begun = self._made(request)
             self.state = next_state(state, Event.REAUTHENTICATE)
             self._exchange = begun
         exchange = self._exchange
-        if exchange is None or self._awaited is not None:
+        if self._awaited is not None or (exchange is None and state is not State.NEW):
             raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
         self._wished = request.wished
         try:
+            if exchange is None:
+                exchange = self._exchange = self._made(request)
             reply = exchange.step(token, request)
         except Exception as error:
             self._end_over(error)

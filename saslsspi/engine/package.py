@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.errors import ContextMisuse, UnsupportedFunction
@@ -58,12 +58,19 @@ class Package(ABC):
         """
 
     @abstractmethod
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
-        """Begin the client's side of an exchange."""
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+        """Begin the client's side of an exchange.
+
+        Args:
+            credential: One that acquire made.
+            environment: Clock, randomness, policy.
+            request: What the first call asks; a package with several protocols chooses here. The exchange's first
+                step gets the same.
+        """
 
     @abstractmethod
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
-        """Begin the server's side of an exchange."""
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+        """Begin the server's side of an exchange; the arguments are those of initiate."""
 
     def check_flags(self, side: Side, flags: int) -> None:
         """Raise UnsupportedFunction or SecurityQosFailed where the package cannot take a flag."""

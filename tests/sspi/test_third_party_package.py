@@ -47,11 +47,11 @@ class Toy(Package):
     def acquire(self, principal, auth_data, sides, environment):
         return Nothing()
 
-    def initiate(self, credential, environment):
+    def initiate(self, credential, environment, request):
         return Legs([Leg(Event.ASK_COMPLETION_AND_CONTINUE, b"hello"), Leg(Event.CONTINUE, None),
                      Leg(Event.COMPLETE, None)])
 
-    def accept(self, credential, environment):
+    def accept(self, credential, environment, request):
         return Legs([Leg(Event.ASK_COMPLETION, b"welcome"), Leg(Event.COMPLETE, None)])
 
     def check_flags(self, side, flags):

@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -87,12 +87,12 @@ class DigestPackage(Package, ProtectionTraveller):
             principals=frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset(),
         )
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         assert isinstance(credential, DigestCredential)
         return DigestClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         assert isinstance(credential, DigestCredential)
         return DigestServer(credential, environment)

@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -94,12 +94,12 @@ class KerberosPackage(Package, ProtectionTraveller):
             raise UnknownCredentials("an inbound Kerberos handle needs a keytab, not a password")
         return acquire(principal, auth_data, sides, environment)
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         assert isinstance(credential, KerberosCredential)
         return KerberosClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         assert isinstance(credential, KerberosCredential)
         return KerberosServer(credential, environment)

@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.package import Package
@@ -53,12 +53,12 @@ class NegotiatePackage(Package):
         """See Package.acquire. auth_data goes to every package that may be chosen; its package_list says which."""
         return acquire(principal, auth_data, sides, environment)
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         assert isinstance(credential, NegotiateCredential)
         return NegotiateClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         assert isinstance(credential, NegotiateCredential)
         return NegotiateServer(credential, environment)

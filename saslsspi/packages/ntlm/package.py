@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -68,12 +68,12 @@ class NtlmPackage(Package, ProtectionTraveller):
             principals=tuple(map(service_of, (principal or "").split())) if Side.ACCEPT in sides else (),
         )
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         assert isinstance(credential, NtlmCredential)
         return NtlmClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         assert isinstance(credential, NtlmCredential)
         return NtlmServer(credential, environment)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Side
+from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, SchCredentials
 from saslsspi.engine.package import Package
@@ -62,11 +62,11 @@ class SchannelPackage(Package):
 
         return SchannelCredential(identity, sides)
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         return _exchange(Side.INITIATE, credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         return _exchange(Side.ACCEPT, credential, environment)
 

@@ -121,10 +121,10 @@ class StandIn(Package):
             raise NoCredentials("there is no ticket")
         return _Credential()
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         return _Exchange(Side.INITIATE, self)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         return _Exchange(Side.ACCEPT, self)
 
     def check_flags(self, side: Side, flags: int) -> None:

@@ -185,11 +185,11 @@ class _StandIn(Package):
         assert isinstance(auth_data, WinNTAuthIdentity)
         return _Credential(auth_data.username or "", auth_data.password or "", auth_data.domain or "")
 
-    def initiate(self, credential: Credential, environment: Environment) -> Exchange:
+    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         assert isinstance(credential, _Credential)
         return _Initiator(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment) -> Exchange:
+    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         assert isinstance(credential, _Credential)
         return _Acceptor(credential, environment)
 
