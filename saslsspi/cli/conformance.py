@@ -162,7 +162,7 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
 
 
 def _listening(arguments: argparse.Namespace, account: TargetAccount) -> contextlib.AbstractContextManager[Targets]:
-    from saslsspi_conformance.targets.listen.base import Listener, listening
+    from saslsspi_conformance.targets.listen import Listener, listening
 
     meeting = Listener(
         account=account,
@@ -210,12 +210,12 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         pytest_options=[word for name in arguments.plugins for word in ("-p", name)],
     )
     progress.end()
-    if not report.results:
+    if not report.planned:
         raise WrongUsage("nothing matches")
     _write(arguments, report)
     if not alone:
         print(report.summary())
-    return exit_status(report.results)
+    return exit_status(report)
 
 
 def _unreachable(targets: Targets) -> str:

@@ -9,7 +9,7 @@ from saslsspi_conformance.case_run import Transcript, WireStep
 from saslsspi_conformance.catalogue import Basis, RequirementLevel
 from saslsspi_conformance.outcome import Observation, Plays, Reaction
 from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
-from saslsspi_conformance.runner.results import CaseResult, Verdict, exit_status, judge
+from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, exit_status, judge
 from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.targets.embedded import itself
 
@@ -56,7 +56,10 @@ def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdic
     ],
 )
 def test_the_exit_status_is_that_of_the_worst(verdicts: list[Verdict], status: int) -> None:
-    assert exit_status([CaseResult(MUST, verdict, "") for verdict in verdicts]) == status
+    report = RunReport("it", [CaseResult(MUST, verdict, "") for verdict in verdicts])
+    assert exit_status(report) == status
+    report.broken_off = "interrupted"
+    assert exit_status(report) == (status or 3)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,7 +72,16 @@ class ConformancePlugin:
         self._selected = selected(selection, targets)
         self._offered: dict[tuple[Plays, str], frozenset[str]] = {}
         self._failed_logons = 0
-        self.report = RunReport(targets.name)
+        self.report = RunReport(targets.name, planned=len(self._selected))
+
+    @property
+    def planned(self) -> Sequence[Case]:
+        """The selected cases that there is a target for."""
+        return self._selected
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count what is left after -k."""
+        self.report.planned = len(session.items)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Take the case modules."""

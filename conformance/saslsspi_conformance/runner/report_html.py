@@ -29,7 +29,7 @@ _ENDINGS: Final = {0: ("pass", "Conformant"), 1: ("fail", "Not conformant"), 3: 
 
 def as_page(report: RunReport) -> str:
     """Return the page."""
-    look, word = _ENDINGS[exit_status(report.results)]
+    look, word = _ENDINGS[exit_status(report)]
     total = len(report.results)
     bar = "".join(
         f'<i class="bg-{_LOOKS[verdict]}" style="width:{100 * count / max(total, 1):.2f}%"></i>'
@@ -44,7 +44,8 @@ def as_page(report: RunReport) -> str:
         f'</title>\n<meta name="viewport" content="width=device-width"><style>{_style()}</style></head>\n<body>'
         f"<h1>SASL conformance of {escape(report.target)}</h1>\n"
         f'<p class="lead"><span class="verdict {look}">{word}</span> · {total} cases in {report.seconds:.1f} s</p>\n'
-        f'<div class="bar">{bar}</div><ul class="counts">{counts}</ul>\n{_table(specs)}'
+        + (f'<p class="fail">{escape(report.partial)}</p>\n' if report.broken_off else "")
+        + f'<div class="bar">{bar}</div><ul class="counts">{counts}</ul>\n{_table(specs)}'
         + "".join(_specification(name, results) for name, results in specs)
         + "</body></html>\n"
     )

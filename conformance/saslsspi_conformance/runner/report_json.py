@@ -12,7 +12,8 @@ def as_document(report: RunReport) -> dict[str, object]:
     return {
         "target": report.target,
         "seconds": round(report.seconds, 3),
-        "exit_status": exit_status(report.results),
+        "partial": report.partial,
+        "exit_status": exit_status(report),
         "counts": {str(verdict): count for verdict, count in report.counts.items()},
         "results": [_result(result) for result in report.results],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,11 +67,23 @@ class CaseResult:
 
 @dataclass(slots=True)
 class RunReport:
-    """All results of one run."""
+    """All results of one run.
+
+    Attributes:
+        planned: How many cases were to run.
+        broken_off: Why it ended before they had run, "" for a whole run.
+    """
 
     target: str
     results: list[CaseResult] = field(default_factory=list)
     seconds: float = 0.0
+    planned: int = 0
+    broken_off: str = ""
+
+    @property
+    def partial(self) -> str:
+        """How far a run came that did not come to its end, in words; "" for a whole one."""
+        return f"{self.broken_off}: {len(self.results)} of {self.planned} cases have run" if self.broken_off else ""
 
     @property
     def counts(self) -> Mapping[Verdict, int]:
@@ -83,7 +95,9 @@ class RunReport:
         counts = self.counts
         parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts.get(verdict)]
         line = f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
-        return line + (f"\n{_NOBODY}" if self._nobody_logged_on() else "")
+        notes = [self.partial] if self.broken_off else []
+        notes += [_NOBODY] if self._nobody_logged_on() else []
+        return "\n".join([line, *notes])
 
     def _nobody_logged_on(self) -> bool:
         logons = [
@@ -101,9 +115,11 @@ def judge(case: Case, seen: Observation, *, strict: bool) -> Verdict:
     return Verdict.FAIL if case.binding or (strict and case.recommended) else Verdict.WARNING
 
 
-def exit_status(results: Sequence[CaseResult]) -> int:
-    """0 conformant, 1 not, 3 could not test; nothing at all is 3."""
-    verdicts = {result.verdict for result in results}
+def exit_status(report: RunReport) -> int:
+    """0 conformant, 1 not, 3 could not test; nothing at all, or a run that was broken off, is never 0."""
+    verdicts = {result.verdict for result in report.results}
     if verdicts & {Verdict.FAIL, Verdict.UNEXPECTED_PASS}:
         return 1
-    return 3 if Verdict.ERROR in verdicts or not verdicts & {Verdict.PASS, Verdict.WARNING, Verdict.KNOWN} else 0
+    if report.broken_off or Verdict.ERROR in verdicts:
+        return 3
+    return 0 if verdicts & {Verdict.PASS, Verdict.WARNING, Verdict.KNOWN} else 3
