@@ -47,10 +47,10 @@ def _ours(certificate: str) -> Callable[[], Pair]:
     def both() -> Pair:
         client = SecurityContext(package, outbound, Side.INITIATE, here)
         server = SecurityContext(package, inbound, Side.ACCEPT, there)
-        leg = client.advance(b"", asked)
-        while leg.event is not Event.COMPLETE:
-            leg = client.advance(server.advance(leg.token or b"", required).token or b"", asked)
-        server.advance(leg.token or b"", required)
+        step = client.advance(b"", asked)
+        while step.event is not Event.COMPLETE:
+            step = client.advance(server.advance(step.token or b"", required).token or b"", asked)
+        server.advance(step.token or b"", required)
         return client, server
 
     return both

@@ -26,7 +26,7 @@ from saslsspi.engine.attributes import (
     SecPkgContextTarget,
 )
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
@@ -115,7 +115,7 @@ class SecurityContext:
         "_credential",
         "_environment",
         "_exchange",
-        "_wished",
+        "_requested",
         "outcome",
         "package",
         "side",
@@ -131,17 +131,17 @@ class SecurityContext:
         self._environment = environment
         self._awaited: Question | None = None
         self._asks_credential = self._controlled = False
-        self._wished = 0
+        self._requested = 0
         self._exchange: Exchange | None = None  # the first call's request says what it is to be
 
     @classmethod
-    def imported(cls, package: Package, side: Side, exchange: Exchange, wished: int) -> Self:
+    def imported(cls, package: Package, side: Side, exchange: Exchange, requested: int) -> Self:
         """Return an established context whose exchange another process has completed."""
         context = cls.__new__(cls)
         context.package, context.side, context.state = package, side, State.ESTABLISHED
         context.outcome, context._exchange = exchange.outcome, exchange
         context._credential, context._environment = None, DEFAULT_ENVIRONMENT
-        context._awaited, context._wished = None, wished
+        context._awaited, context._requested = None, requested
         context._asks_credential = context._controlled = False
         return context
 
@@ -151,8 +151,8 @@ class SecurityContext:
         begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
         return begin(self._credential, self._environment, request)
 
-    def advance(self, token: bytes, request: Request) -> Leg:
-        """Take the peer's token through one leg, asking the environment's authority where the package has a question.
+    def advance(self, token: bytes, request: Request) -> StepResult:
+        """Take the peer's token through one step, asking the environment's authority where the package has a question.
 
         Raises:
             SaslError: the exchange failed; the context is dead and only delete is left.
@@ -162,13 +162,13 @@ class SecurityContext:
             reply = self._answer(reply)
         return reply
 
-    def begin(self, token: bytes, request: Request) -> Leg | Question:
+    def begin(self, token: bytes, request: Request) -> StepResult | Question:
         """Like advance, but hand a question of the package to the caller, who answers it with resume."""
         state = self.state
         if state is State.ESTABLISHED:
             if self._controlled and self._exchange is not None:
                 self._controlled = False
-                return Leg(Event.COMPLETE, self._exchange.controlled())
+                return StepResult(Event.COMPLETE, self._exchange.controlled())
             self.package.reauthenticate(self.side)
             begun = self._made(request)
             self.state = next_state(state, Event.REAUTHENTICATE)
@@ -176,7 +176,7 @@ class SecurityContext:
         exchange = self._exchange
         if self._awaited is not None or (exchange is None and state is not State.NEW):
             raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
-        self._wished = request.wished
+        self._requested = request.requested
         try:
             if exchange is None:
                 exchange = self._exchange = self._made(request)
@@ -186,7 +186,7 @@ class SecurityContext:
             raise
         return self._follow(reply)
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with the answer to the question that begin or resume handed out."""
         exchange = self._exchange
         if exchange is None or self._awaited is None:
@@ -209,8 +209,8 @@ class SecurityContext:
         if not isinstance(error, SaslError):
             raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
 
-    def _follow(self, reply: Leg | Question) -> Leg | Question:
-        """Move to the state where a leg leads."""
+    def _follow(self, reply: StepResult | Question) -> StepResult | Question:
+        """Move to the state where a step leads."""
         if isinstance(reply, Question):
             self._awaited = reply
             return reply
@@ -223,7 +223,7 @@ class SecurityContext:
             assert self.outcome is not None, "a package completes with an outcome"
         return reply
 
-    def _answer(self, question: Question) -> Leg | Question:
+    def _answer(self, question: Question) -> StepResult | Question:
         try:
             account = self._environment.ask(question)
         except SaslError:
@@ -244,28 +244,28 @@ class SecurityContext:
         # How tokens and messages are carried is the caller's to say, where the package can serve it.
         capabilities = self.package.info.capabilities
         styles = sum(flag for capability, flag in _STYLES[self.side] if capabilities & capability)
-        return self.outcome.flags | (self._wished & styles)
+        return self.outcome.flags | (self._requested & styles)
 
     def complete(self, token: bytes) -> bytes:
-        """CompleteAuthToken: return the finished token after a leg whose event was ASK_COMPLETION."""
+        """CompleteAuthToken: return the finished token after a step whose event was ASK_COMPLETION."""
         if self.state is not State.COMPLETING or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} has no token to complete")
         try:
-            leg = self._exchange.complete(token)
+            step = self._exchange.complete(token)
         except Exception as error:
             self._end_over(error)
             raise
-        self._follow(leg)
-        return leg.token or b""
+        self._follow(step)
+        return step.token or b""
 
     def renew(self, credential: Credential) -> None:
-        """Go on with another credential where the last leg asked for one; anywhere else nothing happens."""
+        """Go on with another credential where the last step asked for one; anywhere else nothing happens."""
         if self._asks_credential and self._exchange is not None and credential is not self._credential:
             self._credential = credential
             self._exchange.renew_credential(credential)
 
     def control(self, token: bytes) -> None:
-        """ApplyControlToken: tell an established context something; the next leg's token tells the peer."""
+        """ApplyControlToken: tell an established context something; the next step's token tells the peer."""
         if self.state is not State.ESTABLISHED or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no control token")
         self._exchange.control(token)

@@ -1,4 +1,4 @@
-"""The contract of one side of a running exchange: its legs, what is asked of it, and what it ends in."""
+"""The contract of one side of a running exchange: its steps, what is asked of it, and what it ends in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saslsspi.engine.identity import Delegated
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import UnsupportedFunction
 
-__all__ = ["Credential", "Event", "Exchange", "Leg", "Outcome", "Request", "Side"]
+__all__ = ["Credential", "Event", "Exchange", "Outcome", "Request", "Side", "StepResult"]
 
 Attribute = TypeVar("Attribute", bound=SecPkgContext)
 
@@ -28,7 +28,7 @@ class Side(enum.Enum):
 
 
 class Event(enum.Enum):
-    """What the engine learns from a package's leg, or is told by its caller."""
+    """What the engine learns from a package's step, or is told by its caller."""
 
     CONTINUE = enum.auto()
     ASK_COMPLETION = enum.auto()
@@ -42,7 +42,7 @@ class Event(enum.Enum):
     __hash__ = object.__hash__  # as for Side
 
 
-class Leg(NamedTuple):
+class StepResult(NamedTuple):
     """One step of an exchange: what happened, and what goes to the peer (None: nothing, b"": an empty token).
 
     Attributes:
@@ -60,7 +60,7 @@ class Request(NamedTuple):
     Attributes:
         target: Initiating: the principal that is meant, such as "ldap/host".
         required: Flags without which the context is no use.
-        wished: Flags to obtain where the peer agrees; includes the required ones.
+        requested: Flags to obtain where the peer agrees; includes the required ones.
         bindings: Channel bindings of the channel around the exchange.
         parameters: The SECBUFFER_PKG_PARAMS buffers, in order.
         authzid: Initiating: the identity to act as, "" for one's own.
@@ -69,7 +69,7 @@ class Request(NamedTuple):
 
     target: str = ""
     required: int = 0
-    wished: int = 0
+    requested: int = 0
     bindings: ChannelBindings | None = None
     parameters: tuple[bytes, ...] = ()
     authzid: str = ""
@@ -136,26 +136,26 @@ class Exchange(ABC):
     outcome: Outcome | None
 
     @abstractmethod
-    def step(self, token: bytes, request: Request) -> Leg | Question:
-        """Take the peer's token, b"" when there is none, and answer with a leg.
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
+        """Take the peer's token, b"" when there is none, and answer with a step.
 
         An acceptor that must first know something of the user answers with a Question; resume then goes on.
-        Outcome is set when the leg's event is COMPLETE.
+        Outcome is set when the step's event is COMPLETE.
         """
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with what the authority answered."""
         raise UnsupportedFunction("this exchange asks nothing")
 
-    def complete(self, token: bytes) -> Leg:
-        """CompleteAuthToken: finish a message that the transport has changed; the last leg asked for completion.
+    def complete(self, token: bytes) -> StepResult:
+        """CompleteAuthToken: finish a message that the transport has changed; the last step asked for completion.
 
         The answer's event is COMPLETE, or CONTINUE where the peer's next token is awaited.
         """
         raise UnsupportedFunction("this package's tokens need no completion")
 
     def renew_credential(self, credential: Credential) -> None:
-        """Go on with another credential, after a leg whose event was ASK_CREDENTIALS."""
+        """Go on with another credential, after a step whose event was ASK_CREDENTIALS."""
         raise UnsupportedFunction("this exchange keeps its credential")
 
     def control(self, token: bytes) -> None:

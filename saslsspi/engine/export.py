@@ -85,7 +85,7 @@ def export_context(context: SecurityContext, flags: int, key: bytes | None) -> b
     record |= {
         "package": context.package.info.name,
         "side": context.side.value,
-        "wished": context._wished,
+        "requested": context._requested,
         "reauthenticated": outcome.reauthenticated,
         "tolerances": list(outcome.tolerances),
         "names": context.query(SecPkgContextNames).username,
@@ -177,7 +177,7 @@ def _restored(package: Package, record: Mapping[str, object]) -> SecurityContext
         protection=None if protection is None else _protection(protection),  # type: ignore[arg-type]
     )
     exchange = _Imported(outcome, str(record["names"]))
-    return SecurityContext.imported(package, Side(record["side"]), exchange, int(record["wished"]))  # type: ignore[call-overload]
+    return SecurityContext.imported(package, Side(record["side"]), exchange, int(record["requested"]))  # type: ignore[call-overload]
 
 
 def _of(value: object, kind: type) -> object:

@@ -1,7 +1,7 @@
 """The contract between the engine and a security package.
 
 A package is one object: it describes itself, acquires credentials and begins exchanges. An exchange turns the
-peer's tokens into ours, one leg at a time, and ends in an Outcome with the Protection of the messages that follow.
+peer's tokens into ours, one step at a time, and ends in an Outcome with the Protection of the messages that follow.
 State, handles, flags and attributes belong to the engine; a package never sees them. A package of another
 distribution is found by its entry point in the group `saslsspi.packages` and serves in the same way.
 """

@@ -128,7 +128,7 @@ class PublicKeyLeg(enum.Enum):
     """When a CredSSP client sends pubKeyAuth."""
 
     WITH_LAST_TOKEN = "with_last_token"  # MS-CSSP section 3.1.5 step 3
-    AFTER_NEGOTIATE = "after_negotiate"  # in a leg of its own, as FreeRDP 3's server wants it
+    AFTER_NEGOTIATE = "after_negotiate"  # in a step of its own, as FreeRDP 3's server wants it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.context import SecurityContext
-from saslsspi.engine.exchange import Credential, Event, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Credential, Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import WinNTAuthIdentity
 from saslsspi.engine.package import Package
@@ -53,9 +53,9 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
         identity = WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
     if package.takes_records:
-        required, wished = 0, credssp_layer.context_flags(Side.INITIATE, environment.policy)
+        required, requested = 0, credssp_layer.context_flags(Side.INITIATE, environment.policy)
     else:
-        required, wished = _flags(environment.policy, _CLIENT_SIGNS)
+        required, requested = _flags(environment.policy, _CLIENT_SIGNS)
     target = f"{parameters.service}/{parameters.host}"
     if mechanism.layer is LayerChoice.AFTER_CONTEXT:
         return _negotiating_client(package, credential, target, parameters)
@@ -67,8 +67,8 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     limits = None
     if mechanism.layer is LayerChoice.WITH_CONTEXT:
         limits = environment.policy
-        wished |= _NO_LAYER if environment.policy.max_ssf == 0 else 0
-    request = Request(target, required, wished, parameters.bindings, (), parameters.authzid)
+        requested |= _NO_LAYER if environment.policy.max_ssf == 0 else 0
+    request = Request(target, required, requested, parameters.bindings, (), parameters.authzid)
     return lambda: _ContextualClient(SecurityContext(package, credential, Side.INITIATE, environment), request, limits)
 
 
@@ -85,10 +85,10 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
     if mechanism.layer is LayerChoice.IN_CHANNEL:
         return _channel_server(package, credential, parameters)
     if package.takes_records:
-        required, wished = 0, credssp_layer.context_flags(Side.ACCEPT, environment.policy)
+        required, requested = 0, credssp_layer.context_flags(Side.ACCEPT, environment.policy)
     else:
-        required, wished = _flags(environment.policy, _SERVER_SIGNS)
-    request = Request("", required, wished, parameters.bindings)
+        required, requested = _flags(environment.policy, _SERVER_SIGNS)
+    request = Request("", required, requested, parameters.bindings)
     limits = environment.policy if mechanism.layer is LayerChoice.WITH_CONTEXT else None
     client_first = mechanism.first is First.CLIENT
     return lambda: _ContextualServer(
@@ -100,8 +100,8 @@ def _negotiating_client(
     package: Package, credential: Credential, target: str, parameters: ClientParameters
 ) -> Callable[[], ClientExchange]:
     environment = parameters.environment
-    wished = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
-    request = Request(target, 0, wished, parameters.bindings, (), parameters.authzid)
+    requested = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
+    request = Request(target, 0, requested, parameters.bindings, (), parameters.authzid)
     return lambda: gssapi_layer.LayerNegotiatingClient(
         SecurityContext(package, credential, Side.INITIATE, environment), request, environment.policy
     )
@@ -111,8 +111,8 @@ def _negotiating_server(
     package: Package, credential: Credential, parameters: ServerParameters
 ) -> Callable[[], ServerExchange]:
     environment = parameters.environment
-    wished = gssapi_layer.context_flags(Side.ACCEPT, environment.policy)
-    request = Request("", 0, wished, parameters.bindings)
+    requested = gssapi_layer.context_flags(Side.ACCEPT, environment.policy)
+    request = Request("", 0, requested, parameters.bindings)
     return lambda: gssapi_layer.LayerNegotiatingServer(
         SecurityContext(package, credential, Side.ACCEPT, environment), request, environment.policy
     )
@@ -122,8 +122,8 @@ def _channel_client(
     package: Package, credential: Credential, target: str, parameters: ClientParameters
 ) -> Callable[[], ClientExchange]:
     environment, policy = parameters.environment, parameters.environment.policy
-    wished = credssp_layer.context_flags(Side.INITIATE, policy)
-    request = Request(target, 0, wished, None, (), parameters.authzid)
+    requested = credssp_layer.context_flags(Side.INITIATE, policy)
+    request = Request(target, 0, requested, None, (), parameters.authzid)
     return lambda: credssp_layer.ChannelClient(
         SecurityContext(package, credential, Side.INITIATE, environment), request, policy, parameters.max_message
     )
@@ -144,11 +144,11 @@ def converse(mechanism: Mechanism, context: SecurityContext, request: Request, p
     side = context.side
     client = side is Side.INITIATE
     if mechanism.layer is LayerChoice.AFTER_CONTEXT:
-        request = request._replace(required=0, wished=request.wished | gssapi_layer.context_flags(side, policy))
+        request = request._replace(required=0, requested=request.requested | gssapi_layer.context_flags(side, policy))
         negotiating = gssapi_layer.LayerNegotiatingClient if client else gssapi_layer.LayerNegotiatingServer
         return negotiating(context, request, policy)
     if mechanism.layer is LayerChoice.IN_CHANNEL:
-        request = request._replace(required=0, wished=request.wished | credssp_layer.context_flags(side, policy))
+        request = request._replace(required=0, requested=request.requested | credssp_layer.context_flags(side, policy))
         channel = credssp_layer.ChannelClient if client else credssp_layer.ChannelServer
         return channel(context, request, policy, 0)
     policy_of_sizes = policy if mechanism.layer is LayerChoice.WITH_CONTEXT else None
@@ -164,12 +164,12 @@ def _flags(policy: Policy, signs: int) -> tuple[int, int]:
         required |= signs
     if policy.min_ssf > 1:
         required |= _SEALS
-    wished = required
+    requested = required
     if policy.max_ssf > 0:
-        wished |= signs
+        requested |= signs
     if policy.max_ssf > 1:
-        wished |= _SEALS
-    return required, wished
+        requested |= _SEALS
+    return required, requested
 
 
 class _ContextualClient(ClientExchange):
@@ -185,12 +185,12 @@ class _ContextualClient(ClientExchange):
 
     def step(self, challenge: bytes | None) -> bytes | None:
         token = self._untaken + (challenge or b"")
-        leg = self._context.advance(token, self._request)
-        self._untaken = token[len(token) - leg.extra :] if leg.extra else b""
-        if leg.event is Event.COMPLETE:
+        step = self._context.advance(token, self._request)
+        self._untaken = token[len(token) - step.extra :] if step.extra else b""
+        if step.event is Event.COMPLETE:
             self.done = True
             self.outcome = _limited(self._context.outcome, self._limits)
-        return leg.token
+        return step.token
 
 
 class _ContextualServer(ServerExchange):
@@ -215,7 +215,7 @@ class _ContextualServer(ServerExchange):
     def resume(self, account: Account | None) -> bytes | Question | None:
         return self._follow(self._context.resume(account))
 
-    def _follow(self, reply: Leg | Question) -> bytes | Question | None:
+    def _follow(self, reply: StepResult | Question) -> bytes | Question | None:
         if isinstance(reply, Question):
             return reply
         if reply.event is Event.COMPLETE:

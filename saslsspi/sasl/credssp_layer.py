@@ -12,7 +12,7 @@ from typing import Final
 from saslsspi.accounts.account import Account, Question
 from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
-from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import (
@@ -78,17 +78,17 @@ class _Stream:
         self._quiet = not octets
         return octets[:size]
 
-    def advance(self, context: SecurityContext, request: Request) -> Leg | Question:
-        """Take the context one leg further with what has come."""
+    def advance(self, context: SecurityContext, request: Request) -> StepResult | Question:
+        """Take the context one step further with what has come."""
         octets = self.untaken
         try:
             reply = context.begin(octets, request)
         except IncompleteMessage:
-            return Leg(Event.CONTINUE, b"")
+            return StepResult(Event.CONTINUE, b"")
         return self.follow(octets, reply)
 
-    def follow(self, octets: bytes, reply: Leg | Question) -> Leg | Question:
-        """Keep what a leg did not take."""
+    def follow(self, octets: bytes, reply: StepResult | Question) -> StepResult | Question:
+        """Keep what a step did not take."""
         if not isinstance(reply, Question):
             self.untaken = octets[len(octets) - reply.extra :] if reply.extra else b""
         return reply
@@ -120,7 +120,7 @@ def _seal(context: SecurityContext, text: bytes) -> bytes:
 
 
 class ChannelClient(ClientExchange):
-    """The client's side: the context's legs, then the choice; the carrier's success completes it."""
+    """The client's side: the context's steps, then the choice; the carrier's success completes it."""
 
     __slots__ = ("_chosen", "_context", "_policy", "_request", "_started", "_stream", "done", "outcome")
 
@@ -152,9 +152,9 @@ class ChannelClient(ClientExchange):
                 raise InvalidToken(f"{len(stream.untaken)} octets came after the choice of a layer")
             return stream.send()
         if self._context.outcome is None:
-            leg = stream.advance(self._context, self._request)
-            assert not isinstance(leg, Question), "a client asks no authority"
-            return stream.send(leg.token or b"")
+            step = stream.advance(self._context, self._request)
+            assert not isinstance(step, Question), "a client asks no authority"
+            return stream.send(step.token or b"")
         text = stream.open(self._context)
         return stream.send(b"" if text is None else self._choose(LayerOffer.from_bytes(text)))
 
@@ -185,7 +185,7 @@ class ChannelClient(ClientExchange):
 
 
 class ChannelServer(ServerExchange):
-    """The server's side: the context's legs, the offer, and what the client makes of it."""
+    """The server's side: the context's steps, the offer, and what the client makes of it."""
 
     __slots__ = (
         "_asked", "_context", "_failure", "_offer", "_policy", "_request", "_started", "_stream", "done", "outcome",
@@ -224,7 +224,7 @@ class ChannelServer(ServerExchange):
         """See ServerExchange.resume."""
         return self._telling(lambda: self._stream.follow(self._asked, self._context.resume(account)))
 
-    def _telling(self, run: Callable[[], Leg | Question]) -> bytes | Question | None:
+    def _telling(self, run: Callable[[], StepResult | Question]) -> bytes | Question | None:
         """Go on; a failure with something to say is said first, and raised when the client has heard it."""
         try:
             reply = run()

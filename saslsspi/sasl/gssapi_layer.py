@@ -13,7 +13,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.context import SecurityContext
-from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.policy import Policy, Tolerances
 from saslsspi.engine.protection import Protection
@@ -113,7 +113,7 @@ class _Signer:
 
 
 class LayerNegotiatingClient(ClientExchange):
-    """The client's side: the context's legs, then the choice."""
+    """The client's side: the context's steps, then the choice."""
 
     __slots__ = ("_context", "_established", "_policy", "_request", "done", "outcome")
 
@@ -131,13 +131,13 @@ class LayerNegotiatingClient(ClientExchange):
         """See ClientExchange.step."""
         if self._established:
             return self._choose(challenge)
-        leg = self._context.advance(challenge or b"", self._request)
-        if leg.event is not Event.COMPLETE:
-            return leg.token
+        step = self._context.advance(challenge or b"", self._request)
+        if step.event is not Event.COMPLETE:
+            return step.token
         self._established = True
         # "If the last call to GSS_Init_sec_context returned an output_token, then the client responds with the
         # output_token, otherwise the client responds with no data."
-        return leg.token or b""
+        return step.token or b""
 
     def _choose(self, challenge: bytes | None) -> bytes:
         signer = _Signer(self._context)
@@ -183,7 +183,7 @@ class _Position(enum.Enum):
 
 
 class LayerNegotiatingServer(ServerExchange):
-    """The server's side: the context's legs, the offer, and what the client makes of it."""
+    """The server's side: the context's steps, the offer, and what the client makes of it."""
 
     __slots__ = ("_context", "_offer", "_policy", "_position", "_request", "_signer", "done", "outcome")
 
@@ -197,7 +197,7 @@ class LayerNegotiatingServer(ServerExchange):
 
     def step(self, response: bytes | None) -> bytes | Question | None:
         """See ServerExchange.step."""
-        return _LEGS[self._position](self, response)
+        return _STEPS[self._position](self, response)
 
     def resume(self, account: Account | None) -> bytes | Question | None:
         """See ServerExchange.resume."""
@@ -212,7 +212,7 @@ class LayerNegotiatingServer(ServerExchange):
     def _take_token(self, response: bytes | None) -> bytes | Question | None:
         return self._follow(self._context.begin(response or b"", self._request))
 
-    def _follow(self, reply: Leg | Question) -> bytes | Question | None:
+    def _follow(self, reply: StepResult | Question) -> bytes | Question | None:
         if isinstance(reply, Question):
             return reply
         if reply.event is not Event.COMPLETE:
@@ -275,7 +275,7 @@ def _tolerated(outcome: Outcome) -> Outcome:
     return outcome._replace(tolerances=(*outcome.tolerances, name))
 
 
-_LEGS: Final[Mapping[_Position, Callable[[LayerNegotiatingServer, bytes | None], bytes | Question | None]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[LayerNegotiatingServer, bytes | None], bytes | Question | None]]] = {
     _Position.BEGINNING: LayerNegotiatingServer._begin,
     _Position.TOKEN: LayerNegotiatingServer._take_token,
     _Position.EMPTY: LayerNegotiatingServer._take_empty,

@@ -18,7 +18,7 @@ from saslsspi.engine.attributes import (
 )
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import (
     AscReq,
     AscRet,
@@ -137,7 +137,7 @@ def initialize_security_context(
     input_buffers: SecBufferDesc | None,
     output_buffers: SecBufferDesc | None,
 ) -> InitializeContextResult:
-    """Take the client's side of an exchange one leg further (InitializeSecurityContext).
+    """Take the client's side of an exchange one step further (InitializeSecurityContext).
 
     Args:
         credential: Needed on the first call, ignored afterwards.
@@ -154,12 +154,12 @@ def initialize_security_context(
         BufferTooSmall: the TOKEN buffer is too small; call again with a larger one, nothing is lost.
         SaslError: the exchange failed, with the status of its class.
     """
-    handle, leg, allocated = _advance(
+    handle, step, allocated = _advance(
         Side.INITIATE, credential, context, target_name, int(context_req), target_data_rep, input_buffers,
         output_buffers,
     )  # fmt: skip
     granted = _granted(handle) | (IscRet.ISC_RET_ALLOCATED_MEMORY if allocated else 0)
-    return InitializeContextResult(handle, IscRet(granted), _expiry(handle), STATUS_OF_EVENT[leg.event])
+    return InitializeContextResult(handle, IscRet(granted), _expiry(handle), STATUS_OF_EVENT[step.event])
 
 
 def accept_security_context(
@@ -170,15 +170,15 @@ def accept_security_context(
     target_data_rep: TargetDataRep | int,
     output_buffers: SecBufferDesc | None,
 ) -> AcceptContextResult:
-    """Take the server's side of an exchange one leg further (AcceptSecurityContext).
+    """Take the server's side of an exchange one step further (AcceptSecurityContext).
 
     Arguments and errors are those of initialize_security_context, in SSPI's own order.
     """
-    handle, leg, allocated = _advance(
+    handle, step, allocated = _advance(
         Side.ACCEPT, credential, context, "", int(context_req), target_data_rep, input_buffers, output_buffers
     )
     granted = _granted(handle) | (AscRet.ASC_RET_ALLOCATED_MEMORY if allocated else 0)
-    return AcceptContextResult(handle, AscRet(granted), _expiry(handle), STATUS_OF_EVENT[leg.event])
+    return AcceptContextResult(handle, AscRet(granted), _expiry(handle), STATUS_OF_EVENT[step.event])
 
 
 def _advance(
@@ -190,7 +190,7 @@ def _advance(
     target_data_rep: int,
     inputs: SecBufferDesc | None,
     outputs: SecBufferDesc | None,
-) -> tuple[CtxtHandle, Leg, bool]:
+) -> tuple[CtxtHandle, StepResult, bool]:
     check_data_rep(target_data_rep)
     handle = CtxtHandle() if handle is None else handle
     context = handle._context
@@ -204,25 +204,25 @@ def _advance(
     if first or context.state is State.ESTABLISHED:
         context.package.check_flags(side, flags)
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
-    leg = handle._undelivered
-    if leg is None:
+    step = handle._undelivered
+    if step is None:
         request = request_of(side, target or "", flags, inputs)
         if context.package.takes_records:
             if not first and credential is not None and credential._credential is not None:
                 context.renew(credential._credential)
-            leg = stream_buffers.advance(context, request, inputs, outputs, first)
+            step = stream_buffers.advance(context, request, inputs, outputs, first)
         else:
-            leg = context.advance(_token(inputs), request)
+            step = context.advance(_token(inputs), request)
     handle._context = context
     if flags & _ALLOCATE and output is not None:
         output.release()
     if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
-        leg = _fragment(handle, leg, output)
-        if leg.event is Event.CONTINUE and handle._undelivered is not None:
+        step = _fragment(handle, step, output)
+        if step.event is Event.CONTINUE and handle._undelivered is not None:
             assert output is not None
-            output.fill(leg.token or b"")
-            return handle, leg, False
-    return handle, leg, deliver(handle, leg, output)
+            output.fill(step.token or b"")
+            return handle, step, False
+    return handle, step, deliver(handle, step, output)
 
 
 def check_data_rep(target_data_rep: int) -> None:
@@ -254,33 +254,33 @@ def request_of(side: Side, target: str, flags: int, inputs: SecBufferDesc | None
     return Request(target, required, flags, bindings, parameters, target_host=target_host, protocols=protocols)
 
 
-def _fragment(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> Leg:
+def _fragment(handle: CtxtHandle, step: StepResult, output: SecBuffer | None) -> StepResult:
     """Cut a token that is larger than its buffer (MS-SPNG section 3.1.5.6); the rest is kept for the next calls."""
-    token = leg.token or b""
+    token = step.token or b""
     handle._undelivered = None
     if output is None or output.allocates or len(token) <= output.count:
-        return leg
+        return step
     # "This requires that MaxOutputTokenSize be at least 5 bytes": the first part holds the header of the token.
     if output.count < _LEAST_FRAGMENT:
-        handle._undelivered = leg
+        handle._undelivered = step
         raise BufferTooSmall(
             f"a fragment of {output.count} octets is too small, at least {_LEAST_FRAGMENT} are needed",
             requirement="MSSPNG-3.1.1-01",
         )
-    handle._undelivered = leg._replace(token=token[output.count :])
-    return Leg(Event.CONTINUE, token[: output.count])
+    handle._undelivered = step._replace(token=token[output.count :])
+    return StepResult(Event.CONTINUE, token[: output.count])
 
 
-def deliver(handle: CtxtHandle, leg: Leg, output: SecBuffer | None) -> bool:
+def deliver(handle: CtxtHandle, step: StepResult, output: SecBuffer | None) -> bool:
     """Put the token where the caller wants it; keep it for the next call when it does not fit."""
-    handle._undelivered = leg
+    handle._undelivered = step
     if output is None:
-        if leg.token:
+        if step.token:
             raise InsufficientMemory("output_buffers has no SECBUFFER_TOKEN for the token; call again with one")
         handle._undelivered = None
         return False
     allocated = output.allocates
-    output.fill(leg.token or b"")
+    output.fill(step.token or b"")
     handle._undelivered = None
     return allocated
 
@@ -299,7 +299,7 @@ def complete_auth_token(context: CtxtHandle, token: SecBufferDesc) -> None:
     """Finish a token that the transport has changed, in place (CompleteAuthToken).
 
     Raises:
-        ContextMisuse: the last leg did not ask for it with SEC_I_COMPLETE_NEEDED.
+        ContextMisuse: the last step did not ask for it with SEC_I_COMPLETE_NEEDED.
     """
     buffer = token.first(SecBufferType.SECBUFFER_TOKEN)
     if buffer is None:

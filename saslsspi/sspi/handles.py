@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.exchange import Credential, Event, Leg, Side
+from saslsspi.engine.exchange import Credential, Event, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscRet, SaslOption
 from saslsspi.engine.package import Package
 from saslsspi.errors import ContextMisuse, NoCredentials
@@ -67,7 +67,7 @@ class CtxtHandle:
     """A security context. Empty until the first call fills it; may be subclassed."""
 
     _context: SecurityContext | None = None
-    _undelivered: Leg | None = None
+    _undelivered: StepResult | None = None
     _sasl: SaslExchange | None = None
     _sasl_options: Mapping[SaslOption, int | str] = MappingProxyType({})
 

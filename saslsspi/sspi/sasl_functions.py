@@ -18,7 +18,7 @@ from saslsspi.accounts.account import Question
 from saslsspi.engine.attributes import NEVER, SecPkgContextLifespan, SecPkgInfo
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Leg, Outcome, Side
+from saslsspi.engine.exchange import Event, Outcome, Side, StepResult
 from saslsspi.engine.flags import (
     AscReq,
     AscRet,
@@ -122,12 +122,12 @@ def sasl_initialize_security_context(
     Arguments and errors are those of initialize_security_context. An output TOKEN that stays None is no message, an
     empty one is an empty message. A later call without a TOKEN says that the carrier reported success.
     """
-    handle, leg, allocated = _advance(
+    handle, step, allocated = _advance(
         Side.INITIATE, credential, context, target_name, int(context_req), int(target_data_rep), input_buffers,
         output_buffers,
     )  # fmt: skip
     flags = _granted(handle) | (IscRet.ISC_RET_ALLOCATED_MEMORY if allocated else 0)
-    return InitializeContextResult(handle, IscRet(flags), _expiry(handle), STATUS_OF_EVENT[leg.event])
+    return InitializeContextResult(handle, IscRet(flags), _expiry(handle), STATUS_OF_EVENT[step.event])
 
 
 def sasl_accept_security_context(
@@ -146,11 +146,11 @@ def sasl_accept_security_context(
     Raises:
         NoImpersonation: the client asks to act as somebody else, and Sasl_AuthZIDProcessed was not set.
     """
-    handle, leg, allocated = _advance(
+    handle, step, allocated = _advance(
         Side.ACCEPT, credential, context, "", int(context_req), int(target_data_rep), input_buffers, output_buffers
     )
     flags = _granted(handle) | (AscRet.ASC_RET_ALLOCATED_MEMORY if allocated else 0)
-    return AcceptContextResult(handle, AscRet(flags), _expiry(handle), STATUS_OF_EVENT[leg.event])
+    return AcceptContextResult(handle, AscRet(flags), _expiry(handle), STATUS_OF_EVENT[step.event])
 
 
 def sasl_set_context_option(context: CtxtHandle, option: SaslOption | int, value: int | str) -> None:
@@ -230,7 +230,7 @@ def _advance(
     target_data_rep: int,
     inputs: SecBufferDesc | None,
     outputs: SecBufferDesc | None,
-) -> tuple[CtxtHandle, Leg, bool]:
+) -> tuple[CtxtHandle, StepResult, bool]:
     check_data_rep(target_data_rep)
     handle = CtxtHandle() if handle is None else handle
     context, exchange = handle._context, handle._sasl
@@ -241,20 +241,20 @@ def _advance(
         raise ContextMisuse(f"the handle is deleted, failed, not one of SASL, or not one of this side ({side.value})")
     else:
         environment = context._environment
-    leg = handle._undelivered
-    if leg is None:
+    step = handle._undelivered
+    if step is None:
         if exchange.done:
             raise ContextMisuse("the SASL exchange is over: no message is due")
-        leg = _step(context, exchange, environment, inputs, first)
+        step = _step(context, exchange, environment, inputs, first)
         if exchange.done:
             _finish(context, exchange, handle)
     handle._context, handle._sasl = context, exchange
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
-    if leg.token is None:
-        return handle, leg, False
+    if step.token is None:
+        return handle, step, False
     if flags & _ALLOCATE and output is not None:
         output.release()
-    return handle, leg, deliver(handle, leg, output)
+    return handle, step, deliver(handle, step, output)
 
 
 def _begin(
@@ -297,7 +297,7 @@ def _step(
     environment: Environment,
     inputs: SecBufferDesc | None,
     first: bool,
-) -> Leg:
+) -> StepResult:
     """Take the peer's message; an error ends the context."""
     token = inputs.first(SecBufferType.SECBUFFER_TOKEN) if inputs is not None else None
     try:
@@ -316,7 +316,7 @@ def _step(
         if not isinstance(error, SaslError):
             raise InternalError(f"the SASL exchange failed with {type(error).__name__}") from error
         raise
-    return Leg(Event.COMPLETE if exchange.done else Event.CONTINUE, reply)
+    return StepResult(Event.COMPLETE if exchange.done else Event.CONTINUE, reply)
 
 
 def _finish(context: SecurityContext, exchange: SaslExchange, handle: CtxtHandle) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.engine.context import SecurityContext
-from saslsspi.engine.exchange import Leg, Request, Side
+from saslsspi.engine.exchange import Request, Side, StepResult
 from saslsspi.engine.flags import SecBufferType
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import BufferTooSmall, IncompleteMessage, InvalidParameter, InvalidToken, SaslError
@@ -35,8 +35,8 @@ def advance(
     inputs: SecBufferDesc | None,
     outputs: SecBufferDesc | None,
     first: bool,
-) -> Leg:
-    """Take a context through one leg, and say in the buffers what was not taken, is missing, or went wrong.
+) -> StepResult:
+    """Take a context through one step, and say in the buffers what was not taken, is missing, or went wrong.
 
     Raises:
         InvalidToken: the buffers are not those that the pages ask for.
@@ -44,7 +44,7 @@ def advance(
     token, empty = _inputs(context.side, inputs, first)
     octets = b"" if token is None else token.data
     try:
-        leg = context.advance(octets, request)
+        step = context.advance(octets, request)
     except IncompleteMessage as error:
         if empty is not None:
             empty.announce(_MISSING, error.missing)
@@ -54,13 +54,13 @@ def advance(
         if alert is not None and error.alert is not None:
             alert.fill(error.alert)
         raise
-    if leg.extra:
+    if step.extra:
         if empty is None or token is None:
             raise InvalidToken("a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it")
         view = token.dangerous_get_view()
-        empty.point_at(view[len(view) - leg.extra :])
+        empty.point_at(view[len(view) - step.extra :])
         empty.retype(_EXTRA)
-    return leg
+    return step
 
 
 def _inputs(side: Side, inputs: SecBufferDesc | None, first: bool) -> tuple[SecBuffer | None, SecBuffer | None]:

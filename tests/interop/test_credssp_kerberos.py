@@ -47,10 +47,10 @@ def server_side(packages: str = "kerberos") -> Side:
 
 
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-40", "SSPI-ISC-CREDSSP-92")
-@pytest.mark.parametrize("leg", list(PublicKeyLeg))
+@pytest.mark.parametrize("step", list(PublicKeyLeg))
 @pytest.mark.parametrize("packages", ["kerberos", "ntlm,kerberos"])
-def test_kerberos_proves_the_server_and_credentials_go(leg: PublicKeyLeg, packages: str) -> None:
-    policy = CredSspPolicy(allow_default=(TARGET,), public_key_leg=leg)
+def test_kerberos_proves_the_server_and_credentials_go(step: PublicKeyLeg, packages: str) -> None:
+    policy = CredSspPolicy(allow_default=(TARGET,), public_key_leg=step)
     client, server = logged_on(client_side(TOLD | DELEGATE | IscReq.ISC_REQ_MUTUAL_AUTH, policy), server_side(packages))
     assert client.attributes & IscRet.ISC_RET_MUTUAL_AUTH
     assert server.query(sspi.SecPkgContextNegotiationPackage).package_info.name == "Kerberos"

@@ -113,11 +113,11 @@ def test_the_client_refuses_a_wrong_signature(signature: bytes) -> None:
 
 
 @pytest.mark.requirement("RFC5802-5.1-25")
-@pytest.mark.parametrize("legs", [0, 1, 2])
-def test_success_without_the_signature_is_refused(legs: int) -> None:
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_success_without_the_signature_is_refused(steps: int) -> None:
     client, peer = new_client(), ScriptedServer()
-    message = client.start() if legs else b""
-    if legs == 2:
+    message = client.start() if steps else b""
+    if steps == 2:
         client.step(peer.first(message or b""))
     with pytest.raises(MutualAuthFailed):
         client.succeed()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from saslsspi import Account, Policy, SaslError, Tolerances
 from saslsspi.accounts.account import Question, Secret
-from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
 from saslsspi.sasl.gssapi_layer import LayerNegotiatingClient, LayerNegotiatingServer, context_flags
@@ -21,20 +21,20 @@ OVERHEAD = 10
 
 
 class StandIn:
-    """A context of two legs whose wrapping shows: "S:" for signed, "E:" for encrypted."""
+    """A context of two steps whose wrapping shows: "S:" for signed, "E:" for encrypted."""
 
     def __init__(self, *, ssf: int = 256, token: bytes | None = b"AP-REP", account: Account | None = None) -> None:
         self.outcome: Outcome | None = None
         self.given: list[bytes] = []
         self._ssf, self._last, self._account = ssf, token, account
 
-    def advance(self, token: bytes, request: Request) -> Leg:
+    def advance(self, token: bytes, request: Request) -> StepResult:
         self.given.append(token)
         if not token:
-            return Leg(Event.CONTINUE, b"AP-REQ")
+            return StepResult(Event.CONTINUE, b"AP-REQ")
         return self._complete(None)
 
-    def begin(self, token: bytes, request: Request) -> Leg | Question:
+    def begin(self, token: bytes, request: Request) -> StepResult | Question:
         self.given.append(token)
         if not token:
             raise InvalidToken("nothing")
@@ -42,13 +42,13 @@ class StandIn:
             return Question("alice", "R", (Secret.EXISTENCE,))
         return self._complete(self._last)
 
-    def resume(self, account: Account | None) -> Leg:
+    def resume(self, account: Account | None) -> StepResult:
         self._account = account
         return self._complete(self._last)
 
-    def _complete(self, token: bytes | None) -> Leg:
+    def _complete(self, token: bytes | None) -> StepResult:
         self.outcome = Outcome(ssf=self._ssf, cipher="X", username="alice", realm="R", account=self._account)
-        return Leg(Event.COMPLETE, token)
+        return StepResult(Event.COMPLETE, token)
 
     def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Any:
         if max_send < OVERHEAD + 1:

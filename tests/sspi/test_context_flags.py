@@ -100,11 +100,11 @@ class TestFlags:
 
     @pytest.mark.requirement("SSPI-ASC-41", "SSPI-ASC-02")
     def test_what_an_acceptor_wishes_and_the_client_does_not_do_is_missing_from_the_attributes(self) -> None:
-        wished = AscReq.ASC_REQ_IDENTIFY | AscReq.ASC_REQ_MUTUAL_AUTH
-        client, server = Initiator(outbound(package="NTLM"), 0), Acceptor(inbound(package="NTLM"), int(wished))
+        requested = AscReq.ASC_REQ_IDENTIFY | AscReq.ASC_REQ_MUTUAL_AUTH
+        client, server = Initiator(outbound(package="NTLM"), 0), Acceptor(inbound(package="NTLM"), int(requested))
         server.step(client.step(server.step(client.step(None))))
         assert server.done
-        assert not server.attributes & wished
+        assert not server.attributes & requested
 
     @pytest.mark.requirement("SSPI-ASC-83")
     @pytest.mark.parametrize("flags", [int(SIGN), int(SEAL)])

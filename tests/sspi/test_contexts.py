@@ -1,4 +1,4 @@
-"""InitializeSecurityContext and AcceptSecurityContext as a program sees them: legs, statuses, handles, flags.
+"""InitializeSecurityContext and AcceptSecurityContext as a program sees them: steps, statuses, handles, flags.
 
 Claims stand for the pages InitializeSecurityContext (Digest) and AcceptSecurityContext (General).
 """

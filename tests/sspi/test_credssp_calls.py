@@ -1,4 +1,4 @@
-"""InitializeSecurityContext (CredSSP) as its caller drives it: the target name, the legs, the buffers."""
+"""InitializeSecurityContext (CredSSP) as its caller drives it: the target name, the steps, the buffers."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from sspi_program import Acceptor, Initiator, inbound, outbound
 SOURCE = """
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.flags import SecurityPackageCapability
-from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome
+from saslsspi.engine.exchange import Credential, Event, Exchange, StepResult, Outcome
 from saslsspi.engine.package import Package
 
 
@@ -28,17 +28,17 @@ class Legs(Exchange):
         self.script = iter(script)
 
     def take(self):
-        leg = next(self.script)
-        if leg.event is Event.COMPLETE:
+        step = next(self.script)
+        if step.event is Event.COMPLETE:
             self.outcome = Outcome(username="somebody")
-        return leg
+        return step
 
     def step(self, token, request):
         return self.take()
 
     def complete(self, token):
-        leg = self.take()
-        return leg._replace(token=token.upper())
+        step = self.take()
+        return step._replace(token=token.upper())
 
 
 class Toy(Package):
@@ -48,11 +48,11 @@ class Toy(Package):
         return Nothing()
 
     def initiate(self, credential, environment, request):
-        return Legs([Leg(Event.ASK_COMPLETION_AND_CONTINUE, b"hello"), Leg(Event.CONTINUE, None),
-                     Leg(Event.COMPLETE, None)])
+        return Legs([StepResult(Event.ASK_COMPLETION_AND_CONTINUE, b"hello"), StepResult(Event.CONTINUE, None),
+                     StepResult(Event.COMPLETE, None)])
 
     def accept(self, credential, environment, request):
-        return Legs([Leg(Event.ASK_COMPLETION, b"welcome"), Leg(Event.COMPLETE, None)])
+        return Legs([StepResult(Event.ASK_COMPLETION, b"welcome"), StepResult(Event.COMPLETE, None)])
 
     def check_flags(self, side, flags):
         pass

@@ -82,7 +82,7 @@ class ScramClient(ClientExchange):
 
     def step(self, challenge: bytes | None) -> bytes | None:
         """Take the server's message; see ClientExchange.step."""
-        return _LEGS[self._due](self, challenge)
+        return _STEPS[self._due](self, challenge)
 
     def _begin(self, challenge: bytes | None) -> bytes:
         if challenge:
@@ -159,7 +159,7 @@ def _gs2(variant: Variant, parameters: ClientParameters) -> tuple[Gs2Header, byt
     return Gs2Header(flag, authzid=parameters.authzid), b""
 
 
-_LEGS: Final[Mapping[_Due, Callable[[ScramClient, bytes | None], bytes | None]]] = {
+_STEPS: Final[Mapping[_Due, Callable[[ScramClient, bytes | None], bytes | None]]] = {
     _Due.NOTHING_YET: ScramClient._begin,
     _Due.SERVER_FIRST: ScramClient._prove,
     _Due.SERVER_FINAL: ScramClient._verify,

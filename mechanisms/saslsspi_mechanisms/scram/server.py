@@ -66,7 +66,7 @@ class ScramServer(ServerExchange):
 
     def step(self, response: bytes | None) -> bytes | Question | None:
         """Take the client's message; see ServerExchange.step."""
-        return _LEGS[self._due](self, response)
+        return _STEPS[self._due](self, response)
 
     def _begin(self, response: bytes | None) -> bytes | Question:
         if response is None:
@@ -198,7 +198,7 @@ def _refusal(error: ServerError, text: str, requirement: str) -> InvalidToken:
     return InvalidToken(text, token=error.message, requirement=requirement)
 
 
-_LEGS: Final[Mapping[_Due, Callable[[ScramServer, bytes | None], bytes | Question | None]]] = {
+_STEPS: Final[Mapping[_Due, Callable[[ScramServer, bytes | None], bytes | Question | None]]] = {
     _Due.CLIENT_FIRST: ScramServer._begin,
     _Due.ACCOUNT: ScramServer._out_of_turn,
     _Due.CLIENT_FINAL: ScramServer._verify,

@@ -259,7 +259,7 @@ def _split(credentials: str) -> tuple[str, str]:
 def _accepted(
     credential: sspi.CredHandle, context: sspi.CtxtHandle, token: bytes, bindings: ChannelBindings | None
 ) -> tuple[bytes, bool]:
-    """Take a context one leg further; return our token, and whether the context is complete."""
+    """Take a context one step further; return our token, and whether the context is complete."""
     # The memory is writable, as the records of CredSSP are opened in it.
     buffers = [
         SecBuffer(bytearray(token), SecBufferType.SECBUFFER_TOKEN),

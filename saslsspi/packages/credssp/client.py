@@ -1,4 +1,4 @@
-"""The client's legs of CredSSP (MS-CSSP section 3.1.5)."""
+"""The client's steps of CredSSP (MS-CSSP section 3.1.5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
-from saslsspi.engine.exchange import Event, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, IscRet
 from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.errors import (
@@ -54,7 +54,7 @@ class _Position(enum.Enum):
     """What is due from the server."""
 
     TOKEN = enum.auto()  # of Negotiate
-    TURN = enum.auto()  # Negotiate is complete with a token of ours, and the key is to go in a leg of its own
+    TURN = enum.auto()  # Negotiate is complete with a token of ours, and the key is to go in a step of its own
     PROOF = enum.auto()  # its pubKeyAuth
 
     __hash__ = object.__hash__
@@ -67,7 +67,7 @@ class CredsspClient(CredsspExchange):
 
     side = Side.INITIATE
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the server's octets; see Exchange.step."""
         if self._tls.outcome is None and not token:
             self._check(request)
@@ -75,7 +75,7 @@ class CredsspClient(CredsspExchange):
             self._request = request
             self._replies.clear()
             self._reply(self._prove(None))
-            return self._leg()
+            return self._result()
         return super().step(token, request)
 
     def _check(self, request: Request) -> None:
@@ -84,8 +84,8 @@ class CredsspClient(CredsspExchange):
         self._proved = False
         if not request.target:
             raise TargetUnknown("CredSSP needs the name of the target, such as HTTP/host.example")
-        supplied = request.parameters[0] if request.parameters and request.wished & _SUPPLIED else None
-        if request.wished & _SUPPLIED and supplied is None and self._credential.identity is None:
+        supplied = request.parameters[0] if request.parameters and request.requested & _SUPPLIED else None
+        if request.requested & _SUPPLIED and supplied is None and self._credential.identity is None:
             # "CredSSP must not attempt to supply credentials for the client automatically."
             raise NoCredentials("USE_SUPPLIED_CREDS is asked, and none were supplied")
         if supplied is not None:
@@ -95,7 +95,7 @@ class CredsspClient(CredsspExchange):
                 raise InvalidParameter("SECBUFFER_PKG_PARAMS holds no TSCredentials") from error
         # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
         self._delegated = EMPTY_OCTETS
-        if request.wished & _DELEGATE:
+        if request.requested & _DELEGATE:
             check_target(self._policy, self._credential.kind, request.target)
             own = supplied or self._credential.own_delegated()
             if own is None:
@@ -103,15 +103,15 @@ class CredsspClient(CredsspExchange):
             self._delegated = own
 
     def _tls_request(self, request: Request) -> Request:
-        return Request(request.target, 0, _MANUAL | (request.wished & _EXTENDED_ERROR))
+        return Request(request.target, 0, _MANUAL | (request.requested & _EXTENDED_ERROR))
 
     def _inner_request(self) -> Request:
         return Request(self._request.target, _INNER_NEEDS, _INNER_NEEDS | _MUTUAL)
 
     def _start(self) -> None:
         self._key = subject_public_key(self._tls.query(SecPkgContextRemoteCert).certificate)
-        leg = self._inner.advance(b"", self._inner_request())
-        self._reply(TSRequest(self._policy.version, nego_token=leg.token))
+        step = self._inner.advance(b"", self._inner_request())
+        self._reply(TSRequest(self._policy.version, nego_token=step.token))
 
     def _handle(self, message: TSRequest) -> TSRequest | None:
         # "If the client receives a TSRequest message with the errorCode present, it MUST immediately fail with the
@@ -120,7 +120,7 @@ class CredsspClient(CredsspExchange):
             raise failure_of(message.error_code)
         if message.auth_info is not None:
             raise InvalidToken("the server sent authInfo, which is the client's to send")
-        return _LEGS[self._position](self, message)
+        return _STEPS[self._position](self, message)
 
     def _resume(self, account: Account | None) -> TSRequest | None:
         raise UnsupportedFunction("a client asks no authority")
@@ -128,14 +128,14 @@ class CredsspClient(CredsspExchange):
     def _negotiate(self, message: TSRequest) -> TSRequest:
         if message.nego_token is None or message.pub_key_auth is not None:
             raise InvalidToken("negoTokens alone are due from the server")
-        leg = self._inner.advance(message.nego_token, self._inner_request())
-        done = leg.event is Event.COMPLETE
+        step = self._inner.advance(message.nego_token, self._inner_request())
+        done = step.event is Event.COMPLETE
         if self._established() is None:
-            return TSRequest(self._policy.version, nego_token=leg.token or b"")
-        if self._policy.public_key_leg is PublicKeyLeg.AFTER_NEGOTIATE and leg.token:
+            return TSRequest(self._policy.version, nego_token=step.token or b"")
+        if self._policy.public_key_leg is PublicKeyLeg.AFTER_NEGOTIATE and step.token:
             self._position = _Position.TURN if done else _Position.TOKEN
-            return TSRequest(self._policy.version, nego_token=leg.token)
-        return self._prove(leg.token or None)
+            return TSRequest(self._policy.version, nego_token=step.token)
+        return self._prove(step.token or None)
 
     def _take_turn(self, message: TSRequest) -> TSRequest:
         """Whatever Negotiate still says there is of no use: it was complete before."""
@@ -160,15 +160,15 @@ class CredsspClient(CredsspExchange):
 
     def _check_server(self, established: Outcome) -> None:
         """See who the server is before anything more goes to it."""
-        wished = self._request.wished
+        requested = self._request.requested
         self._proved = bool(established.flags & int(IscRet.ISC_RET_MUTUAL_AUTH)) or (
             self._credential.trusts and self._tls.query(SecPkgContextCertTrustStatus).trusted
         )
         if self._proved:
             return
-        if wished & _MUTUAL:
+        if requested & _MUTUAL:
             raise MutualAuthFailed("neither Kerberos nor a trusted certificate proves who the server is")
-        if wished & _DELEGATE:
+        if requested & _DELEGATE:
             check_proof(self._policy, self._credential.kind, self._request.target)
 
     def _check_proof(self, message: TSRequest) -> TSRequest | None:
@@ -181,12 +181,12 @@ class CredsspClient(CredsspExchange):
         if message.pub_key_auth is None:
             if message.nego_token is None:
                 raise InvalidToken("pubKeyAuth is due from the server")
-            # It answers Negotiate first, and sends its proof in a leg of its own.
+            # It answers Negotiate first, and sends its proof in a step of its own.
             return TSRequest(self._policy.version, nego_token=owed) if owed else None
         proof = self._unwrap(message.pub_key_auth)
         if not same(server_proof(self._version, self._nonce or b"", self._key), proof):
             text = "the server's proof is not over the key of this TLS connection: somebody may be in between"
-            if self._request.wished & _MUTUAL:
+            if self._request.requested & _MUTUAL:
                 raise MutualAuthFailed(text, requirement="MSCSSP-3.1.5-25")
             raise WrongPrincipal(text, requirement="MSCSSP-3.1.5-25")
         reply = TSRequest(self._policy.version, auth_info=self._wrap(self._delegated))
@@ -194,22 +194,22 @@ class CredsspClient(CredsspExchange):
         return reply
 
     def _flags(self) -> int:
-        wished = self._request.wished
-        flags = _GRANTED | (wished & (_EXTENDED_ERROR | _DELEGATE))
+        requested = self._request.requested
+        flags = _GRANTED | (requested & (_EXTENDED_ERROR | _DELEGATE))
         if self._proved:
             flags |= int(IscRet.ISC_RET_MUTUAL_AUTH)
-        if wished & _SUPPLIED:
+        if requested & _SUPPLIED:
             flags |= int(IscRet.ISC_RET_USED_SUPPLIED_CREDS)
         return flags
 
     def _tell(self, error: SaslError) -> None:
         """A server that waits is told with an alert; one that has given its own reason is not."""
-        if error.ntstatus is not None or error.token is not None or not self._request.wished & _EXTENDED_ERROR:
+        if error.ntstatus is not None or error.token is not None or not self._request.requested & _EXTENDED_ERROR:
             return
         error.token = error.alert or self._close() or None
 
 
-_LEGS: Final[Mapping[_Position, Callable[[CredsspClient, TSRequest], TSRequest | None]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[CredsspClient, TSRequest], TSRequest | None]]] = {
     _Position.TOKEN: CredsspClient._negotiate,
     _Position.TURN: CredsspClient._take_turn,
     _Position.PROOF: CredsspClient._check_proof,

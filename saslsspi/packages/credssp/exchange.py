@@ -29,7 +29,7 @@ from saslsspi.engine.channel_attributes import (
 )
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     ContextExpired,
@@ -88,32 +88,32 @@ class CredsspExchange(Exchange):
         self._text = bytearray()  # of the records, what has come of an unfinished TSRequest
         self._replies: list[bytes] = []
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the peer's octets; see Exchange.step."""
         self._request = request
         self._replies.clear()
         handshake = self._tls.outcome is None
         try:
             if handshake:
-                leg = self._tls.advance(token, self._tls_request(request))
-                if leg.event is not Event.COMPLETE:
-                    return leg
-                if leg.token:
-                    self._replies.append(leg.token)
-                token = token[len(token) - leg.extra :]
+                step = self._tls.advance(token, self._tls_request(request))
+                if step.event is not Event.COMPLETE:
+                    return step
+                if step.token:
+                    self._replies.append(step.token)
+                token = token[len(token) - step.extra :]
                 self._start()
             self._octets = memoryview(token)
             return self._run()
         except IncompleteMessage:
             if handshake and self._tls.outcome is not None:
-                return self._leg()
+                return self._result()
             self._octets = _NOTHING
             raise
         except SaslError as error:
             self._tell(error)
             raise
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with what the authority answered; see Exchange.resume."""
         try:
             reply = self._resume(account)
@@ -122,12 +122,12 @@ class CredsspExchange(Exchange):
             self._reply(reply)
             return self._run()
         except IncompleteMessage:  # of a record behind the one that is answered
-            return self._leg()
+            return self._result()
         except SaslError as error:
             self._tell(error)
             raise
 
-    def _run(self) -> Leg | Question:
+    def _run(self) -> StepResult | Question:
         while self.outcome is None:
             message = self._next()
             if message is None:
@@ -137,14 +137,14 @@ class CredsspExchange(Exchange):
             if isinstance(reply, Question):
                 return reply
             self._reply(reply)
-        return self._leg()
+        return self._result()
 
-    def _leg(self) -> Leg:
+    def _result(self) -> StepResult:
         if self.outcome is None:
-            return Leg(Event.CONTINUE, b"".join(self._replies), len(self._octets))
+            return StepResult(Event.CONTINUE, b"".join(self._replies), len(self._octets))
         if self._text:
             raise InvalidToken(f"{len(self._text)} octets follow the last TSRequest in its record")
-        return Leg(Event.COMPLETE, b"".join(self._replies) or None, len(self._octets))
+        return StepResult(Event.COMPLETE, b"".join(self._replies) or None, len(self._octets))
 
     def _next(self) -> TSRequest | None:
         """Return the next message, None where octets are missing.

@@ -1,6 +1,6 @@
-"""The acceptor's legs of CredSSP (MS-CSSP section 3.1.5).
+"""The acceptor's steps of CredSSP (MS-CSSP section 3.1.5).
 
-It takes pubKeyAuth together with the client's last token, and in a leg of its own as well.
+It takes pubKeyAuth together with the client's last token, and in a step of its own as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.channel_attributes import SecPkgContextLocalCert
-from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet
 from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, MessageAltered, SaslError
 from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
@@ -57,7 +57,7 @@ class CredsspServer(CredsspExchange):
     side = Side.ACCEPT
 
     def _tls_request(self, request: Request) -> Request:
-        return Request("", 0, request.wished & _EXTENDED_ERROR)
+        return Request("", 0, request.requested & _EXTENDED_ERROR)
 
     def _start(self) -> None:
         self._key = subject_public_key(self._tls.query(SecPkgContextLocalCert).certificate)
@@ -68,7 +68,7 @@ class CredsspServer(CredsspExchange):
         if message.error_code is not None:
             raise InvalidToken("errorCode is the server's to send")
         self._keep_nonce(message)
-        return _LEGS[self._position](self, message)
+        return _STEPS[self._position](self, message)
 
     def _keep_nonce(self, message: TSRequest) -> None:
         """The nonce counts from version 5 on; FreeRDP sends it in every message, and then it must not change."""
@@ -94,7 +94,7 @@ class CredsspServer(CredsspExchange):
     def _resume(self, account: Account | None) -> TSRequest | Question | None:
         return self._follow(self._inner.resume(account))
 
-    def _follow(self, inner: Leg | Question) -> TSRequest | Question | None:
+    def _follow(self, inner: StepResult | Question) -> TSRequest | Question | None:
         if isinstance(inner, Question):
             return inner
         message, self._message = self._message, None
@@ -104,7 +104,7 @@ class CredsspServer(CredsspExchange):
                 raise InvalidToken("pubKeyAuth came before Negotiate had a key", requirement="MSCSSP-3.1.5-07")
             return self._prove(message, inner.token or None)
         if inner.event is Event.COMPLETE:
-            # "the last token alone is answered by negoTokens, and pubKeyAuth travels in a leg of its own"
+            # "the last token alone is answered by negoTokens, and pubKeyAuth travels in a step of its own"
             self._position = _Position.PROOF
         return TSRequest(self._policy.version, nego_token=inner.token) if inner.token is not None else None
 
@@ -142,7 +142,7 @@ class CredsspServer(CredsspExchange):
         if self._inner.outcome is None:
             raise InvalidToken("authInfo came before Negotiate was complete", requirement="MSCSSP-3.1.5-06")
         credentials = decode_credentials(self._unwrap(message.auth_info))
-        flags = _GRANTED | (self._request.wished & _EXTENDED_ERROR)
+        flags = _GRANTED | (self._request.requested & _EXTENDED_ERROR)
         if credentials != EMPTY:
             flags |= int(AscRet.ASC_RET_DELEGATE)
         self._finish(flags, delegated=credentials)
@@ -153,12 +153,12 @@ class CredsspServer(CredsspExchange):
         if self._inner.outcome is not None or message.auth_info is not None:
             raise InvalidToken("negoTokens came after Negotiate was complete", requirement="MSCSSP-3.1.5-28")
         assert message.nego_token is not None
-        leg = self._inner.advance(message.nego_token, _INNER)
-        return TSRequest(self._policy.version, nego_token=leg.token) if leg.token else None
+        step = self._inner.advance(message.nego_token, _INNER)
+        return TSRequest(self._policy.version, nego_token=step.token) if step.token else None
 
     def _tell(self, error: SaslError) -> None:
         """Send errorCode to a client whose version has it."""
-        if error.token is not None or not self._request.wished & _EXTENDED_ERROR or self._tls.outcome is None:
+        if error.token is not None or not self._request.requested & _EXTENDED_ERROR or self._tls.outcome is None:
             return
         if error.alert is not None:
             error.token = error.alert
@@ -173,7 +173,7 @@ class CredsspServer(CredsspExchange):
             error.token = self._close() or None
 
 
-_LEGS: Final[Mapping[_Position, Callable[[CredsspServer, TSRequest], TSRequest | Question | None]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[CredsspServer, TSRequest], TSRequest | Question | None]]] = {
     _Position.TOKEN: CredsspServer._negotiate,
     _Position.PROOF: CredsspServer._take_proof,
     _Position.CREDENTIALS: CredsspServer._take_credentials,

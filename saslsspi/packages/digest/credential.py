@@ -116,26 +116,26 @@ class DigestCredential(Credential):
     permissions: dict[tuple[int, int], Permitted] = field(default_factory=dict)
     http: object = None
 
-    def permits(self, required: int, wished: int, policy: Policy) -> Permitted:
+    def permits(self, required: int, requested: int, policy: Policy) -> Permitted:
         """Return what an initiator's flags and the handle's policy permit."""
-        made = self.permissions.get((required, wished))
+        made = self.permissions.get((required, requested))
         if made is None:
-            made = self.permissions[required, wished] = permitted(Side.INITIATE, required, wished, policy)
+            made = self.permissions[required, requested] = permitted(Side.INITIATE, required, requested, policy)
         return made
 
-    def offer(self, required: int, wished: int, policy: Policy) -> Offer:
+    def offer(self, required: int, requested: int, policy: Policy) -> Offer:
         """Return the prepared challenge for an acceptor's flags.
 
         Raises:
             SecurityQosFailed: flags and policy leave nothing to offer.
         """
-        made = self.offers.get((required, wished, policy.max_buffer))
+        made = self.offers.get((required, requested, policy.max_buffer))
         if made is None:
-            made = self.offers[required, wished, policy.max_buffer] = self._make_offer(required, wished, policy)
+            made = self.offers[required, requested, policy.max_buffer] = self._make_offer(required, requested, policy)
         return made
 
-    def _make_offer(self, required: int, wished: int, policy: Policy) -> Offer:
-        permits = permitted(Side.ACCEPT, required, wished, policy)
+    def _make_offer(self, required: int, requested: int, policy: Policy) -> Offer:
+        permits = permitted(Side.ACCEPT, required, requested, policy)
         if not permits.qops:
             raise SecurityQosFailed(
                 f"flags and policy (min_ssf {policy.min_ssf}, max_ssf {policy.max_ssf}) leave no qop to offer"

@@ -49,17 +49,17 @@ class Permitted(NamedTuple):
     ciphers: tuple[Cipher, ...]
 
 
-def permitted(side: Side, required: int, wished: int, policy: Policy) -> Permitted:
+def permitted(side: Side, required: int, requested: int, policy: Policy) -> Permitted:
     """Return what context flags and policy permit together."""
     signing = _SIGNING[side]
     must_sign = bool(required & (signing | _SEALING))
     qops = []
     ciphers: tuple[Cipher, ...] = ()
-    if wished & _SEALING:
+    if requested & _SEALING:
         ciphers = permitted_ciphers(policy)
         if ciphers:
             qops.append(AUTH_CONF)
-    if wished & signing and not required & _SEALING and policy.min_ssf <= 1 <= policy.max_ssf:
+    if requested & signing and not required & _SEALING and policy.min_ssf <= 1 <= policy.max_ssf:
         qops.append(AUTH_INT)
     if not must_sign and policy.min_ssf == 0:
         qops.append(AUTH)

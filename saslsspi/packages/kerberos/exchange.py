@@ -1,4 +1,4 @@
-"""The legs of a Kerberos exchange: AP-REQ, AP-REP, and in DCE style a third (RFC 4121 section 4.1)."""
+"""The steps of a Kerberos exchange: AP-REQ, AP-REP, and in DCE style a third (RFC 4121 section 4.1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saslsspi.engine.attributes import (
     SecPkgContextSessionKey,
 )
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.engine.protection import Protection
@@ -134,23 +134,23 @@ class _KerberosExchange(Exchange):
 
 
 class KerberosClient(_KerberosExchange):
-    """The client's side. Its first leg may ask a KDC for the service's ticket, within Policy.kdc_timeout."""
+    """The client's side. Its first step may ask a KDC for the service's ticket, within Policy.kdc_timeout."""
 
     __slots__ = ("_asked", "_bindings", "_target")
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's token, and none at first; see Exchange.step."""
         if self._context is not None:
             return self._advance(token or None, request)
         if token:
             raise InvalidToken("in Kerberos the client speaks first")
         self._target = target_name(request.target)
-        self._asked = to_gss(Side.INITIATE, request.wished)
+        self._asked = to_gss(Side.INITIATE, request.requested)
         self._bindings = _bindings(request.bindings, self._environment)
         seconds = self._environment.policy.kdc_timeout
         return bounded(lambda: self._advance(None, request), seconds, f"a ticket for {request.target}")
 
-    def _advance(self, token: bytes | None, request: Request) -> Leg:
+    def _advance(self, token: bytes | None, request: Request) -> StepResult:
         gss = library()
         with translated(f"authenticating to {request.target}"):
             result = gss.init_sec_context(
@@ -164,7 +164,7 @@ class KerberosClient(_KerberosExchange):
             )
         self._context = result.context
         if result.more_steps:
-            return Leg(Event.CONTINUE, result.token)
+            return StepResult(Event.CONTINUE, result.token)
         self._flags = int(result.flags)
         granted = from_gss(Side.INITIATE, self._flags)
         _check_required(Side.INITIATE, request.required, granted)
@@ -183,7 +183,7 @@ class KerberosClient(_KerberosExchange):
             target=target,
             channel_binding=_binding_name(request.bindings) if self._bindings is not None else "",
         )
-        return Leg(Event.COMPLETE, result.token or None)
+        return StepResult(Event.COMPLETE, result.token or None)
 
 
 class KerberosServer(_KerberosExchange):
@@ -191,7 +191,7 @@ class KerberosServer(_KerberosExchange):
 
     __slots__ = ("_delegated", "_finish")
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the client's token; see Exchange.step."""
         if self._context is None:
             _check_token(token)
@@ -204,7 +204,7 @@ class KerberosServer(_KerberosExchange):
             )
         self._context = result.context
         if result.more_steps:
-            return Leg(Event.CONTINUE, result.token)
+            return StepResult(Event.CONTINUE, result.token)
         if result.mech != krb5():
             raise InvalidToken("the context is not one of Kerberos 5", requirement="RFC4752-3.2-04")
         self._flags = int(result.flags)
@@ -213,7 +213,7 @@ class KerberosServer(_KerberosExchange):
             raise BadBindings("the client is not bound to this channel, and the policy requires it")
         if self._flags & GSS_ANONYMOUS:
             raise LogonDenied("the client is anonymous")
-        wanted = bool(request.wished & AscReq.ASC_REQ_DELEGATE)
+        wanted = bool(request.requested & AscReq.ASC_REQ_DELEGATE)
         self._delegated = result.delegated_creds if wanted else None
         granted = from_gss(Side.ACCEPT, self._flags, delegated=self._delegated is not None)
         _check_required(Side.ACCEPT, request.required, granted)
@@ -228,19 +228,19 @@ class KerberosServer(_KerberosExchange):
         username = name if realm == own_realm else self._peer
         channel = _binding_name(request.bindings) if bound else ""
 
-        def finish(account: Account | None) -> Leg:
+        def finish(account: Account | None) -> StepResult:
             self._establish(
                 Side.ACCEPT, result.lifetime, granted,
                 username=username, realm=realm, target=target, account=account, channel_binding=channel,
             )  # fmt: skip
-            return Leg(Event.COMPLETE, result.token or None)
+            return StepResult(Event.COMPLETE, result.token or None)
 
         if self._environment.authority is None:
             return finish(None)
-        self._finish: Callable[[Account | None], Leg] = finish
+        self._finish: Callable[[Account | None], StepResult] = finish
         return Question(username, realm, (Secret.EXISTENCE,))
 
-    def resume(self, account: Account | None) -> Leg:
+    def resume(self, account: Account | None) -> StepResult:
         """Go on with what the authority knows of the client; who is unknown to it may not log on."""
         if account is None:
             raise LogonDenied("the ticket is good, and the authority does not know the user")

@@ -1,4 +1,4 @@
-"""The client's legs of SPNEGO (RFC 4178 sections 3.2 and 5, MS-SPNG section 3.3)."""
+"""The client's steps of SPNEGO (RFC 4178 sections 3.2 and 5, MS-SPNG section 3.3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, NegotiationState
 from saslsspi.errors import AlgorithmMismatch, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
 from saslsspi.packages.negotiate.credential import NegotiateCredential, explain
@@ -40,15 +40,15 @@ class NegotiateClient(Negotiation):
         self._offered = credential.candidates
         self._started = False
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's message; see Exchange.step."""
         whole = self._assembly.feed(token)
         if whole is None:
-            return Leg(Event.CONTINUE, b"")
+            return StepResult(Event.CONTINUE, b"")
         # MS-SPNG section 3.3.3: "The client MUST request Mutual Authentication services".
-        return _LEGS[self._position](self, whole, request._replace(wished=request.wished | _MUTUAL))
+        return _STEPS[self._position](self, whole, request._replace(requested=request.requested | _MUTUAL))
 
-    def _begin(self, token: bytes, request: Request) -> Leg:
+    def _begin(self, token: bytes, request: Request) -> StepResult:
         """Make the offer; a server's NegTokenInit2 before it says what there is no use in offering."""
         if token:
             theirs = NegTokenInit.from_bytes(token).mech_types
@@ -61,7 +61,7 @@ class NegotiateClient(Negotiation):
         self._mech_list = self._credential.mech_list(oids)
         self._position = _Position.FIRST_REPLY
         self._state = NegotiationState.OPTIMISTIC
-        return Leg(Event.CONTINUE, NegTokenInit(oids, self._mech_list, first).to_bytes())
+        return StepResult(Event.CONTINUE, NegTokenInit(oids, self._mech_list, first).to_bytes())
 
     def _first_token(self, request: Request) -> bytes | None:
         """Begin the first package that can begin, and drop those before it."""
@@ -72,7 +72,7 @@ class NegotiateClient(Negotiation):
             if not policy.optimistic:
                 return None
             try:
-                leg = self._open(candidate).advance(b"", request)
+                step = self._open(candidate).advance(b"", request)
             except SaslError as error:
                 self._refused[candidate.name] = error.text
                 if not policy.fallback:
@@ -80,10 +80,10 @@ class NegotiateClient(Negotiation):
                 self._offered = self._offered[1:]
                 continue
             self._started = True
-            return leg.token
+            return step.token
         raise AlgorithmMismatch(f"no package is left to negotiate: {explain(self._refused)}")
 
-    def _first_reply(self, token: bytes, request: Request) -> Leg:
+    def _first_reply(self, token: bytes, request: Request) -> StepResult:
         reply = NegTokenResp.from_bytes(token)
         self._check_state(reply)
         # RFC 4178 section 4.2.2: request-mic in the first reply demands the MICs.
@@ -93,7 +93,7 @@ class NegotiateClient(Negotiation):
         self._choose(reply)
         return self._go_on(reply, request)
 
-    def _later_reply(self, token: bytes, request: Request) -> Leg:
+    def _later_reply(self, token: bytes, request: Request) -> StepResult:
         reply = NegTokenResp.from_bytes(token)
         self._check_state(reply)
         if reply.state is NegState.REQUEST_MIC:
@@ -123,7 +123,7 @@ class NegotiateClient(Negotiation):
                 return
         raise InvalidToken("the server chose a mechanism that was not offered", requirement="RFC4178-4.2.2-04")
 
-    def _go_on(self, reply: NegTokenResp, request: Request) -> Leg:
+    def _go_on(self, reply: NegTokenResp, request: Request) -> StepResult:
         """Give the chosen package its token, and answer."""
         ours = None
         if self._established() is None:
@@ -131,7 +131,7 @@ class NegotiateClient(Negotiation):
             if self._established() is None:
                 if reply.state is NegState.ACCEPT_COMPLETED:
                     raise MutualAuthFailed(f"the server has finished, and {self._candidate.name} has not")
-                return Leg(Event.CONTINUE, NegTokenResp(NegState.ACCEPT_INCOMPLETE, token=ours).to_bytes())
+                return StepResult(Event.CONTINUE, NegTokenResp(NegState.ACCEPT_INCOMPLETE, token=ours).to_bytes())
             self._settle()
         elif reply.token:
             raise InvalidToken(f"a token came after {self._candidate.name} was complete")
@@ -151,7 +151,7 @@ class NegotiateClient(Negotiation):
             raise InvalidToken(f"{self._candidate.name} waits for a token, and the reply has none")
         return self._context.advance(reply.token, request).token
 
-    def _conclude(self, ours: bytes | None) -> Leg:
+    def _conclude(self, ours: bytes | None) -> StepResult:
         """The server expects nothing more."""
         if ours:
             raise InvalidToken(f"the server has finished, and {self._candidate.name} has a token to send")
@@ -162,20 +162,20 @@ class NegotiateClient(Negotiation):
                 requirement="RFC4178-5-10",
             )
         self._finish()
-        return Leg(Event.COMPLETE, None)
+        return StepResult(Event.COMPLETE, None)
 
-    def _answer(self, ours: bytes | None) -> Leg:
+    def _answer(self, ours: bytes | None) -> StepResult:
         """The server expects something: our last token, our MIC, or both."""
         needed = (self._mic_needed or self._mic_received) and not self._mic_sent
         mic = self._sign() if needed else None
         if self._mic_received or (ours is None and not self._mic_needed):
             # Section 5 (c): "the initiator completes and sends its MIC with accept-completed".
             self._finish()
-            return Leg(Event.COMPLETE, NegTokenResp(NegState.ACCEPT_COMPLETED, token=ours, mic=mic).to_bytes())
-        return Leg(Event.CONTINUE, NegTokenResp(NegState.ACCEPT_INCOMPLETE, token=ours, mic=mic).to_bytes())
+            return StepResult(Event.COMPLETE, NegTokenResp(NegState.ACCEPT_COMPLETED, token=ours, mic=mic).to_bytes())
+        return StepResult(Event.CONTINUE, NegTokenResp(NegState.ACCEPT_INCOMPLETE, token=ours, mic=mic).to_bytes())
 
 
-_LEGS: Final[Mapping[_Position, Callable[[NegotiateClient, bytes, Request], Leg]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[NegotiateClient, bytes, Request], StepResult]]] = {
     _Position.BEGINNING: NegotiateClient._begin,
     _Position.FIRST_REPLY: NegotiateClient._first_reply,
     _Position.LATER_REPLY: NegotiateClient._later_reply,

@@ -1,4 +1,4 @@
-"""The acceptor's legs of SPNEGO (RFC 4178 sections 3.2 and 5, MS-SPNG section 3.2).
+"""The acceptor's steps of SPNEGO (RFC 4178 sections 3.2 and 5, MS-SPNG section 3.2).
 
 Raw NTLM and raw Kerberos tokens are taken as well: then there is no list, and nothing of SPNEGO around the tokens.
 """
@@ -12,7 +12,7 @@ from typing import Final
 from saslsspi.accounts.account import Account, Question
 from saslsspi.der import encode_oid
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Leg, Request, Side
+from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, NegotiationState
 from saslsspi.errors import AlgorithmMismatch, ContextMisuse, InvalidToken, LogonDenied, SaslError
 from saslsspi.packages.negotiate.credential import KERBEROS, MS_KERBEROS, Candidate, NegotiateCredential, explain
@@ -50,30 +50,34 @@ class NegotiateServer(Negotiation):
         self._chosen = ""
         self._mic: bytes | None = None
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the client's message; see Exchange.step."""
         whole = self._assembly.feed(token)
         if whole is None:
-            return Leg(Event.CONTINUE, b"")
+            return StepResult(Event.CONTINUE, b"")
         self._request = request
-        return self._rejecting(lambda: _LEGS[self._position](self, whole, request))
+        return self._rejecting(lambda: _STEPS[self._position](self, whole, request))
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with what the authority answered to the chosen package's question."""
         context = self._context
         if context is None:
             raise ContextMisuse("no question is open")
         return self._rejecting(lambda: self._follow(context.resume(account)))
 
-    def _rejecting(self, run: Callable[[], Leg | Question]) -> Leg | Question:
+    def _rejecting(self, run: Callable[[], StepResult | Question]) -> StepResult | Question:
         try:
             return run()
         except SaslError as error:
-            if error.token is None and self._request.wished & _EXTENDED_ERROR and self._position is not _Position.RAW:
+            if (
+                error.token is None
+                and self._request.requested & _EXTENDED_ERROR
+                and self._position is not _Position.RAW
+            ):
                 error.token = _REJECTION
             raise
 
-    def _begin(self, token: bytes, request: Request) -> Leg | Question:
+    def _begin(self, token: bytes, request: Request) -> StepResult | Question:
         if not token:
             return self._speak_first()
         if token.startswith(_NTLM_SIGNATURE):
@@ -93,12 +97,12 @@ class NegotiateServer(Negotiation):
         # Section 3.2: an optimistic token for another mechanism is discarded, and the client begins with the right one.
         return self._reply(None, Event.CONTINUE)
 
-    def _speak_first(self) -> Leg:
+    def _speak_first(self) -> StepResult:
         """MS-SPNG section 3.2.5.2: a token with hints when there is no token of the client."""
         oids = tuple(oid for candidate in self._credential.candidates for oid in candidate.oids)
-        return Leg(Event.CONTINUE, NegTokenInit(oids, self._credential.mech_list(oids), hint=HINT).to_bytes())
+        return StepResult(Event.CONTINUE, NegTokenInit(oids, self._credential.mech_list(oids), hint=HINT).to_bytes())
 
-    def _take_raw(self, name: str, token: bytes, request: Request) -> Leg | Question:
+    def _take_raw(self, name: str, token: bytes, request: Request) -> StepResult | Question:
         for candidate in self._credential.candidates:
             if candidate.name == name:
                 self._position = _Position.RAW
@@ -106,7 +110,7 @@ class NegotiateServer(Negotiation):
                 return self._raw(token, request)
         raise AlgorithmMismatch(f"the client speaks {name} without SPNEGO: {explain(self._refused)}")
 
-    def _raw(self, token: bytes, request: Request) -> Leg | Question:
+    def _raw(self, token: bytes, request: Request) -> StepResult | Question:
         assert self._context is not None
         return self._follow(self._context.begin(token, request))
 
@@ -127,7 +131,7 @@ class NegotiateServer(Negotiation):
             requirement="RFC4178-3.2-01",
         )
 
-    def _go_on(self, token: bytes, request: Request) -> Leg | Question:
+    def _go_on(self, token: bytes, request: Request) -> StepResult | Question:
         message = self._read(token)
         context = self._context
         assert context is not None
@@ -136,14 +140,14 @@ class NegotiateServer(Negotiation):
             raise InvalidToken(f"{self._candidate.name} waits for a token, and the message has none")
         return self._follow(context.begin(message.token, request))
 
-    def _last_mic(self, token: bytes, request: Request) -> Leg:
+    def _last_mic(self, token: bytes, request: Request) -> StepResult:
         """The client's MIC after ours; it completes the negotiation."""
         message = self._read(token)
         if message.mic is None:
             raise InvalidToken("the client did not protect the list of mechanisms", requirement="RFC4178-5-15")
         self._verify(message.mic)
         self._finish()
-        return Leg(Event.COMPLETE, None)
+        return StepResult(Event.COMPLETE, None)
 
     def _read(self, token: bytes) -> NegTokenResp:
         message = NegTokenResp.from_bytes(token)
@@ -151,7 +155,7 @@ class NegotiateServer(Negotiation):
             raise LogonDenied("the client rejected the negotiation", requirement="RFC4178-4.2.2-06")
         return message
 
-    def _follow(self, inner: Leg | Question) -> Leg | Question:
+    def _follow(self, inner: StepResult | Question) -> StepResult | Question:
         """Put what the chosen package answered into a token of ours."""
         if isinstance(inner, Question):
             return inner
@@ -176,7 +180,7 @@ class NegotiateServer(Negotiation):
         self._finish()
         return self._reply(inner.token, Event.COMPLETE, mic)
 
-    def _reply(self, token: bytes | None, event: Event, mic: bytes | None = None) -> Leg:
+    def _reply(self, token: bytes | None, event: Event, mic: bytes | None = None) -> StepResult:
         if event is Event.COMPLETE:
             state = NegState.ACCEPT_COMPLETED
         else:
@@ -184,10 +188,10 @@ class NegotiateServer(Negotiation):
             state = NegState.REQUEST_MIC if self._first and self._mic_needed else NegState.ACCEPT_INCOMPLETE
         mech = self._chosen if self._first else None
         self._first = False
-        return Leg(event, NegTokenResp(state, mech, token, mic).to_bytes())
+        return StepResult(event, NegTokenResp(state, mech, token, mic).to_bytes())
 
 
-_LEGS: Final[Mapping[_Position, Callable[[NegotiateServer, bytes, Request], Leg | Question]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[NegotiateServer, bytes, Request], StepResult | Question]]] = {
     _Position.BEGINNING: NegotiateServer._begin,
     _Position.RUNNING: NegotiateServer._go_on,
     _Position.RAW: NegotiateServer._raw,

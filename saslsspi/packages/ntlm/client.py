@@ -1,4 +1,4 @@
-"""The client's legs of NTLM (MS-NLMP section 3.1.5)."""
+"""The client's steps of NTLM (MS-NLMP section 3.1.5)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, cast
 from saslsspi.crypto.md5 import HmacMd5, md5
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
 from saslsspi.engine.policy import ChannelBindingPolicy, NtlmResponses, Policy
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonFailure, NoCredentials
@@ -62,9 +62,9 @@ class NtlmClient(Exchange):
         self._environment = environment
         self._position = _Position.BEGINNING
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's message; see Exchange.step."""
-        return _LEGS[self._position](self, token, request)
+        return _STEPS[self._position](self, token, request)
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """The user with the domain."""
@@ -72,28 +72,28 @@ class NtlmClient(Exchange):
             return cast(Attribute, qualified_name(self.outcome))
         return None
 
-    def _begin(self, token: bytes, request: Request) -> Leg:
+    def _begin(self, token: bytes, request: Request) -> StepResult:
         policy = self._environment.policy
         self._required = asked(Side.INITIATE, request.required, policy)
-        wished = asked(Side.INITIATE, request.wished, policy)
-        self._offered = offer(wished, policy)
+        requested = asked(Side.INITIATE, request.requested, policy)
+        self._offered = offer(requested, policy)
         self._position = _Position.CHALLENGE
-        if wished & _DATAGRAM:
+        if requested & _DATAGRAM:
             # Section 3.1.5.2: "there is no client-initiated NEGOTIATE_MESSAGE".
             self._greeting = b""
-            return self._answer(token, request) if token else Leg(Event.CONTINUE, None)
+            return self._answer(token, request) if token else StepResult(Event.CONTINUE, None)
         if token:
             raise InvalidToken("a token came before the client's first message")
         self._greeting = self._credential.greeting(self._offered)
-        return Leg(Event.CONTINUE, self._greeting)
+        return StepResult(Event.CONTINUE, self._greeting)
 
-    def _answer(self, token: bytes, request: Request) -> Leg:
+    def _answer(self, token: bytes, request: Request) -> StepResult:
         """Answer a CHALLENGE_MESSAGE (section 3.1.5.1.2)."""
         environment, credential = self._environment, self._credential
         policy = environment.policy
         challenge = Challenge.from_bytes(token)
         flags = agree(self._offered, challenge.flags)
-        if request.wished & _NULL_SESSION or not credential.username:
+        if request.requested & _NULL_SESSION or not credential.username:
             return self._as_nobody(flags)
         check_strength(flags, self._required, policy)
         if credential.password is None:
@@ -134,7 +134,7 @@ class NtlmClient(Exchange):
         target = request.target
         names = Names(credential.username, credential.domain, target, target, bound)
         self.outcome = established(Side.INITIATE, flags, exported, names, mic=mic, policy=policy)
-        return Leg(Event.COMPLETE, message)
+        return StepResult(Event.COMPLETE, message)
 
     def _target_info(self, challenge: Challenge, flags: int, request: Request) -> tuple[bytes, int, bool, str]:
         """Return the AV_PAIRs of the answer, its time, whether a MIC goes with it, and the type of the bindings."""
@@ -157,7 +157,7 @@ class NtlmClient(Exchange):
         bound = self._bind(pairs, request, policy)
         if pairs:
             av_flags = _FLAGS.unpack(pairs.get(AvId.FLAGS, bytes(4)))[0]
-            av_flags |= (_MIC if mic else 0) | (_UNTRUSTED_SPN if request.wished & _UNVERIFIED else 0)
+            av_flags |= (_MIC if mic else 0) | (_UNTRUSTED_SPN if request.requested & _UNVERIFIED else 0)
             if av_flags:
                 pairs[AvId.FLAGS] = _FLAGS.pack(av_flags)
             pairs[AvId.TARGET_NAME] = request.target.encode("utf-16-le")
@@ -205,7 +205,7 @@ class NtlmClient(Exchange):
         base = session_base_key_v1(own)
         return nt, lm, key_exchange_key(flags, base, lm, server_challenge, hash_of_lm)
 
-    def _as_nobody(self, flags: int) -> Leg:
+    def _as_nobody(self, flags: int) -> StepResult:
         """Log on as the anonymous user: no response, and no session security (section 3.4)."""
         policy = self._environment.policy
         flags = flags & ~(_LAYER | _KEY_EXCH) | _ANONYMOUS
@@ -215,7 +215,7 @@ class NtlmClient(Exchange):
         version = VERSION if flags & _VERSION_FLAG else bytes(8)
         message = Authenticate(flags, b"\0", b"", version=version).to_bytes()
         self.outcome = Outcome(int(IscReq.ISC_REQ_NULL_SESSION))
-        return Leg(Event.COMPLETE, message)
+        return StepResult(Event.COMPLETE, message)
 
 
 def _encode(text: str, flags: int) -> bytes:
@@ -225,7 +225,7 @@ def _encode(text: str, flags: int) -> bytes:
         raise InvalidParameter("a name does not fit the character set that the server chose") from error
 
 
-_LEGS: Final[Mapping[_Position, Callable[[NtlmClient, bytes, Request], Leg]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[NtlmClient, bytes, Request], StepResult]]] = {
     _Position.BEGINNING: NtlmClient._begin,
     _Position.CHALLENGE: NtlmClient._answer,
 }

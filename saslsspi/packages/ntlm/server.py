@@ -1,4 +1,4 @@
-"""The acceptor's legs of NTLM (MS-NLMP section 3.2.5).
+"""The acceptor's steps of NTLM (MS-NLMP section 3.2.5).
 
 The proof of the password is verified before the MIC, so that a wrong password is a wrong password and not an altered
 message. An unknown user is verified against a hash that nobody knows, and costs what a wrong password costs.
@@ -15,7 +15,7 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.crypto.md5 import HmacMd5
 from saslsspi.engine.attributes import SecPkgContextChannelBindings, SecPkgContextNames
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet, ChannelBindingsResult
 from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
@@ -80,9 +80,9 @@ class NtlmServer(Exchange):
         self._environment = environment
         self._position = _Position.BEGINNING
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the client's message; see Exchange.step."""
-        return _LEGS[self._position](self, token, request)
+        return _STEPS[self._position](self, token, request)
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """The audit of channel bindings, and the user with the domain."""
@@ -92,14 +92,14 @@ class NtlmServer(Exchange):
             return cast(Attribute, qualified_name(self.outcome))
         return None
 
-    def _begin(self, token: bytes, request: Request) -> Leg:
+    def _begin(self, token: bytes, request: Request) -> StepResult:
         """Answer a NEGOTIATE_MESSAGE, or nothing where there are datagrams, with a CHALLENGE_MESSAGE."""
         environment = self._environment
         policy = environment.policy
         required = asked(Side.ACCEPT, request.required, policy)
         if not token and required & _DATAGRAM:
             # Section 3.2.5.2.1: the connectionless variant begins here, and always exchanges a key.
-            offered = offer(asked(Side.ACCEPT, request.wished, policy), policy)
+            offered = offer(asked(Side.ACCEPT, request.requested, policy), policy)
         else:
             offered = Negotiate.from_bytes(token).flags
             if not offered & _CHARACTER_SETS:
@@ -122,9 +122,9 @@ class NtlmServer(Exchange):
         self._greeting = token
         self._selected = selected
         self._position = _Position.AUTHENTICATE
-        return Leg(Event.CONTINUE, self._challenge)
+        return StepResult(Event.CONTINUE, self._challenge)
 
-    def _receive(self, token: bytes, request: Request) -> Leg | Question:
+    def _receive(self, token: bytes, request: Request) -> StepResult | Question:
         """Check all that can be checked of an AUTHENTICATE_MESSAGE before the account is known, and ask for it."""
         policy = self._environment.policy
         message = Authenticate.from_bytes(token)
@@ -156,7 +156,7 @@ class NtlmServer(Exchange):
         # "User names MUST be case-insensitive."
         return Question(username, domain, _SECRETS, any_case=True)
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the response with what the authority knows of the user."""
         if account is None and len(self._names) > 1:
             del self._names[0]
@@ -172,7 +172,7 @@ class NtlmServer(Exchange):
             raise LogonDenied("the user is unknown or the password is wrong")
         return self._accept(account, key, domain)
 
-    def _accept(self, account: Account, key: bytes, domain: str) -> Leg:
+    def _accept(self, account: Account, key: bytes, domain: str) -> StepResult:
         flags, message = self._flags, self._message
         exported = rc4_once(key, message.session_key) if flags & _KEY_EXCH and flags & _LAYER else key
         mic = self._check_mic(exported)
@@ -183,7 +183,7 @@ class NtlmServer(Exchange):
         service = principals[0] if principals else target
         names = Names(account.username, domain, service, target, bound, account)
         self.outcome = established(Side.ACCEPT, flags, exported, names, mic=mic, policy=self._environment.policy)
-        return Leg(Event.COMPLETE, None)
+        return StepResult(Event.COMPLETE, None)
 
     def _check_mic(self, exported: bytes) -> bool:
         """Verify the MIC over the three messages as they were received; return whether there was one."""
@@ -240,17 +240,17 @@ class NtlmServer(Exchange):
         if right and target and service_of(target) not in right:
             raise WrongPrincipal(f"the client meant another service than {', '.join(right)}")
 
-    def _let_in_nobody(self, flags: int, required: int) -> Leg:
+    def _let_in_nobody(self, flags: int, required: int) -> StepResult:
         """The anonymous user: no proof, no session security (section 3.2.5.1.2)."""
         policy = self._environment.policy
-        if not policy.allow_anonymous and not self._request.wished & _NULL_SESSION:
+        if not policy.allow_anonymous and not self._request.requested & _NULL_SESSION:
             raise LogonDenied("the client logs on as nobody, and the policy does not allow it")
         check_strength(flags & ~_LAYER, required, policy)
         if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
             raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
         self._audit = _ABSENT
         self.outcome = Outcome(int(AscRet.ASC_RET_NULL_SESSION))
-        return Leg(Event.COMPLETE, None)
+        return StepResult(Event.COMPLETE, None)
 
 
 def _decode(octets: bytes, flags: int) -> str:
@@ -260,11 +260,11 @@ def _decode(octets: bytes, flags: int) -> str:
         raise InvalidToken(f"a name of {len(octets)} octets is not in the negotiated character set") from None
 
 
-def _out_of_turn(exchange: NtlmServer, token: bytes, request: Request) -> Leg:
+def _out_of_turn(exchange: NtlmServer, token: bytes, request: Request) -> StepResult:
     raise ContextMisuse("the authority's answer is due, not a token")
 
 
-_LEGS: Final[Mapping[_Position, Callable[[NtlmServer, bytes, Request], Leg | Question]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[NtlmServer, bytes, Request], StepResult | Question]]] = {
     _Position.BEGINNING: NtlmServer._begin,
     _Position.AUTHENTICATE: NtlmServer._receive,
     _Position.ANSWER: _out_of_turn,

@@ -1,7 +1,7 @@
-"""The handshake of TLS as legs, on both sides.
+"""The handshake of TLS as steps, on both sides.
 
 The peer's octets come in whole records; what is behind the handshake in the same token stays unread and goes back to
-the caller as Leg.extra, so that data never get lost in the handshake, nor tickets into the data.
+the caller as StepResult.extra, so that data never get lost in the handshake, nor tickets into the data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet, SchannelProtocol
 from saslsspi.errors import (
     AlgorithmMismatch,
@@ -83,23 +83,23 @@ class TlsExchange(Exchange):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._protection: TlsProtection | None = None
-        self._flight: Leg | None = None
+        self._flight: StepResult | None = None
         self._target = ""
         self._size = 0
         self._told = False
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take the peer's octets; see Exchange.step."""
         try:
             return self._step(token, request)
         except IncompleteMessage:
             raise
         except SaslError as error:
-            if error.alert is not None and request.wished & _EXTENDED_ERROR[self._side]:
+            if error.alert is not None and request.requested & _EXTENDED_ERROR[self._side]:
                 error.token = error.alert
             raise
 
-    def _step(self, token: bytes, request: Request) -> Leg:
+    def _step(self, token: bytes, request: Request) -> StepResult:
         if self._flight is not None:
             return self._flight._replace(extra=len(token))
         whole, missing = whole_records(token)
@@ -109,7 +109,7 @@ class TlsExchange(Exchange):
             if token and self._side is Side.INITIATE:
                 raise InvalidToken("a token came before the client's first one")
             if not token and self._side is Side.ACCEPT:
-                return Leg(Event.CONTINUE, b"")
+                return StepResult(Event.CONTINUE, b"")
             self._connection = self._open(request)
         self._size += whole
         if self._size > _MOST:
@@ -120,7 +120,7 @@ class TlsExchange(Exchange):
         self._incoming.write(token[:whole] if whole < len(token) else token)
         return self._shake(connection, len(token) - whole, request)
 
-    def _watch(self, connection: WatchedObject, token: bytes, whole: int, request: Request) -> Leg:
+    def _watch(self, connection: WatchedObject, token: bytes, whole: int, request: Request) -> StepResult:
         """Feed one record at a time, to stop where the server has asked for a certificate and nothing is answered."""
         at = 0
         while True:
@@ -129,22 +129,22 @@ class TlsExchange(Exchange):
                 # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it.
                 connection.certificate_request = token[at + 5 : at + size]
                 self._told = True
-                return Leg(Event.ASK_CREDENTIALS, None, len(token) - at)
+                return StepResult(Event.ASK_CREDENTIALS, None, len(token) - at)
             self._incoming.write(token[at : at + size])
             at += size
-            leg = self._shake(connection, len(token) - at, request)
+            step = self._shake(connection, len(token) - at, request)
             if connection.certificate_request is not None:
                 self._told = True
-                if leg.event is Event.COMPLETE:
+                if step.event is Event.COMPLETE:
                     # The request came in one record with the end of the handshake: the answer is made, and is kept.
-                    self._flight = leg
-                return Leg(Event.ASK_CREDENTIALS, None, leg.extra)
-            if leg.event is Event.COMPLETE or leg.token or at >= whole:
-                return leg
+                    self._flight = step
+                return StepResult(Event.ASK_CREDENTIALS, None, step.extra)
+            if step.event is Event.COMPLETE or step.token or at >= whole:
+                return step
 
     def _open(self, request: Request) -> ssl.SSLObject:
         client = self._side is Side.INITIATE
-        verify = not request.wished & _MANUAL if client else bool(request.wished & _DEMANDS_CERTIFICATE)
+        verify = not request.requested & _MANUAL if client else bool(request.requested & _DEMANDS_CERTIFICATE)
         context = self._credential.context(self._side, verify, application_protocols(request.protocols))
         if not client:
             return context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -162,17 +162,17 @@ class TlsExchange(Exchange):
         except ValueError as error:  # an empty label, say, or a character that IDNA does not know
             raise TargetUnknown(f"{host!r} is no host name: {error}") from error
 
-    def _shake(self, connection: ssl.SSLObject, extra: int, request: Request) -> Leg:
+    def _shake(self, connection: ssl.SSLObject, extra: int, request: Request) -> StepResult:
         try:
             connection.do_handshake()
         except ssl.SSLWantReadError:
-            return Leg(Event.CONTINUE, self._outgoing.read(), extra)
+            return StepResult(Event.CONTINUE, self._outgoing.read(), extra)
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
         flight = self._outgoing.read()
         unread = len(self._incoming.read()) if self._incoming.pending else 0
         self._complete(connection, request)
-        return Leg(Event.COMPLETE, flight or None, extra + unread)
+        return StepResult(Event.COMPLETE, flight or None, extra + unread)
 
     def _complete(self, connection: ssl.SSLObject, request: Request) -> None:
         if connection.session_reused and not self._credential.identity.resumption:
@@ -180,9 +180,9 @@ class TlsExchange(Exchange):
         self._protection = TlsProtection(connection, self._incoming, self._outgoing, self._keeper())
         self._keep_session()
         bits = self._protection.key_bits
-        flags = _GRANTED[self._side] | (request.wished & _EXTENDED_ERROR[self._side])
+        flags = _GRANTED[self._side] | (request.requested & _EXTENDED_ERROR[self._side])
         if self._side is Side.INITIATE:
-            flags |= request.wished & int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
+            flags |= request.requested & int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
         elif connection.getpeercert(True):
             flags |= int(AscRet.ASC_RET_MUTUAL_AUTH)
         self.outcome = Outcome(

@@ -61,13 +61,13 @@ class RdpServer:
     Args:
         answer: What goes with the X.224 Connection Confirm.
         piece: Octets that go out at a time.
-        legs: After so many messages the connection is closed.
+        steps: After so many messages the connection is closed.
     """
 
-    def __init__(self, answer: bytes = YES, *, piece: int = 1 << 16, legs: int = 100) -> None:
+    def __init__(self, answer: bytes = YES, *, piece: int = 1 << 16, steps: int = 100) -> None:
         self.acceptor = server_side()
         self.received: list[bytes] = []
-        self._answer, self._piece, self._legs = answer, piece, legs
+        self._answer, self._piece, self._legs = answer, piece, steps
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -124,10 +124,10 @@ def test_a_server_without_network_level_authentication_gets_nothing(examples: di
     assert len(server.received) == 1
 
 
-@pytest.mark.parametrize("legs", [1, 2, 3])
-def test_a_server_that_hangs_up_is_noticed(examples: dict[str, Any], legs: int) -> None:
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_server_that_hangs_up_is_noticed(examples: dict[str, Any], steps: int) -> None:
     with (
-        RdpServer(legs=legs) as server,
+        RdpServer(steps=steps) as server,
         socket.create_connection(server.address, 10) as connection,
         pytest.raises(ConnectionError),
     ):

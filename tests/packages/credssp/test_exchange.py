@@ -1,4 +1,4 @@
-"""CredSSP between our two sides: versions, both orders of the last legs, what goes over, statuses and flags."""
+"""CredSSP between our two sides: versions, both orders of the last steps, what goes over, statuses and flags."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def test_credentials_are_delegated_and_data_flow_under_tls(protocol: SchannelPro
 
 @pytest.mark.requirement("MSCSSP-2.2.1-10", "MSCSSP-2.2.1-04", "MSCSSP-3.1.5-21", "MSCSSP-3.1.5-16", "MSCSSP-3.1.5-17",
     "MSCSSP-CVE20180886-CVE-2018-0886-01")  # fmt: skip
-@pytest.mark.parametrize(("ours", "theirs", "leg"), list(itertools.product(VERSIONS, VERSIONS, PublicKeyLeg)))
+@pytest.mark.parametrize(("ours", "theirs", "step"), list(itertools.product(VERSIONS, VERSIONS, PublicKeyLeg)))
 def test_every_two_versions_work_together_in_both_orders(
-    monkeypatch: pytest.MonkeyPatch, ours: int, theirs: int, leg: PublicKeyLeg
+    monkeypatch: pytest.MonkeyPatch, ours: int, theirs: int, step: PublicKeyLeg
 ) -> None:
     sent, received = watch(monkeypatch)
     _, server = logged_on(
-        client_side(policy=CredSspPolicy(minimum_version=2, version=ours, public_key_leg=leg)),
+        client_side(policy=CredSspPolicy(minimum_version=2, version=ours, public_key_leg=step)),
         server_side(policy=CredSspPolicy(minimum_version=2, version=theirs)),
     )
     assert server.query(sspi.SecPkgContextNames).username == USER
@@ -136,10 +136,10 @@ def _fields(message: TSRequest) -> list[str]:
 
 
 @pytest.mark.requirement("MSCSSP-2.2.1-09")
-@pytest.mark.parametrize("leg", list(PublicKeyLeg))
-def test_sequence_numbers_go_on_through_the_exchange(monkeypatch: pytest.MonkeyPatch, leg: PublicKeyLeg) -> None:
+@pytest.mark.parametrize("step", list(PublicKeyLeg))
+def test_sequence_numbers_go_on_through_the_exchange(monkeypatch: pytest.MonkeyPatch, step: PublicKeyLeg) -> None:
     sent, received = watch(monkeypatch)
-    logged_on(client_side(policy=CredSspPolicy(public_key_leg=leg)))
+    logged_on(client_side(policy=CredSspPolicy(public_key_leg=step)))
 
     def number(octets: bytes | None) -> int:
         assert octets is not None

@@ -14,7 +14,7 @@ from unittest import mock
 
 from saslsspi.engine.attributes import SecPkgContextSizes
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscReq, IscRet, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.package import Package
@@ -62,7 +62,7 @@ class _Exchange(Exchange):
         self._package = package
         self._seen = 0
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         self._package.requests.append(request)
         if self._client and not self._seen and not token and self._package.cannot_begin:
             raise NoAuthenticatingAuthority("no KDC can be reached")
@@ -72,13 +72,13 @@ class _Exchange(Exchange):
             self._seen += 1
         total = self._package.tokens
         if self._seen == total:
-            return Leg(Event.COMPLETE, self._finish())
+            return StepResult(Event.COMPLETE, self._finish())
         ours = b"stand-in %d" % self._seen
         self._seen += 1
         if self._seen == total:
             self._finish()
-            return Leg(Event.COMPLETE, ours)
-        return Leg(Event.CONTINUE, ours)
+            return StepResult(Event.COMPLETE, ours)
+        return StepResult(Event.CONTINUE, ours)
 
     def _finish(self) -> None:
         flags = int(IscRet.ISC_RET_INTEGRITY if self._client else AscRet.ASC_RET_INTEGRITY)

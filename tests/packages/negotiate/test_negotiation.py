@@ -264,7 +264,7 @@ def test_no_messages_before_the_negotiation_is_complete() -> None:
 def test_mutual_authentication_is_asked_of_the_chosen_package() -> None:
     kerberos = StandIn()
     client(kerberos, 0).step()
-    assert kerberos.requests[0].wished & IscReq.ISC_REQ_MUTUAL_AUTH
+    assert kerberos.requests[0].requested & IscReq.ISC_REQ_MUTUAL_AUTH
 
 
 @pytest.mark.requirement(

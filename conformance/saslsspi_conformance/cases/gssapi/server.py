@@ -70,7 +70,7 @@ def size_without_layers(run: CaseRun) -> Observation:
 @against_server("RFC4752-3.1-07")
 def no_confidentiality_without_its_flag(run: CaseRun) -> Observation:
     """Where the context does not hide, no confidentiality is offered."""
-    client = GssClient(run, wished=SIGNS_ONLY)
+    client = GssClient(run, requested=SIGNS_ONLY)
     client.begin()
     return holds(client.mask and not client.mask & CONFIDENTIALITY, f"mask {client.mask:#04x}")
 
@@ -78,7 +78,7 @@ def no_confidentiality_without_its_flag(run: CaseRun) -> Observation:
 @against_server("RFC4752-3.1-07")
 def no_integrity_without_its_flag(run: CaseRun) -> Observation:
     """Where the context does not sign, no layer is offered."""
-    client = GssClient(run, wished=0)
+    client = GssClient(run, requested=0)
     client.begin()
     return holds(client.mask == NONE, f"mask {client.mask:#04x}")
 
@@ -116,7 +116,7 @@ _choice("authzid_with_nul", "An identity with a NUL does not authenticate.", REF
 @against_server("RFC4752-3.2-09", "RFC4752-3.1-07", accept=REFUSAL)
 def layer_that_the_context_has_not(run: CaseRun) -> Observation:
     """Confidentiality, chosen where the context does not hide, does not authenticate."""
-    return GssClient(run, wished=SIGNS_ONLY).choose(CONFIDENTIALITY, 4096).seen
+    return GssClient(run, requested=SIGNS_ONLY).choose(CONFIDENTIALITY, 4096).seen
 
 
 @against_server("RFC4752-3.1-12", accept=REFUSAL)

@@ -7,7 +7,7 @@ from saslsspi.accounts.account import Account
 from saslsspi.engine.attributes import SecPkgContextEstablished
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Leg, Request, Side
+from saslsspi.engine.exchange import Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import WinNTAuthIdentity
 from saslsspi.engine.policy import NegotiatePolicy, Policy
@@ -59,7 +59,7 @@ class Inside:
         context = SecurityContext(package, credential, Side.ACCEPT, environment)
         return cls(context, Request("", _ACCEPTS, _ACCEPTS))
 
-    def step(self, token: bytes) -> Leg:
+    def step(self, token: bytes) -> StepResult:
         """Take a token."""
         return self._context.advance(token, self._request)
 

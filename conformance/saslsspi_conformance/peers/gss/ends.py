@@ -66,10 +66,10 @@ class GssClient:
     Args:
         run: The case: where the target is, and what crossed the wire.
         setting: What the server should be like.
-        wished: What to ask of the context.
+        requested: What to ask of the context.
     """
 
-    def __init__(self, run: CaseRun, setting: Setting = DEFAULT, *, wished: int = _ALL) -> None:
+    def __init__(self, run: CaseRun, setting: Setting = DEFAULT, *, requested: int = _ALL) -> None:
         run.need("GSSAPI")
         package, target = _package(run), run.target
         environment = Environment()
@@ -81,7 +81,7 @@ class GssClient:
         except SaslError as error:
             raise NotApplicable(f"the tester has no ticket: {error.text}") from error
         self._context = SecurityContext(package, credential, Side.INITIATE, environment)
-        self._request = Request(f"{target.service}/{target.host}", 0, wished)
+        self._request = Request(f"{target.service}/{target.host}", 0, requested)
         self.connection: ServerConversation = run.connect(setting)
         self.mask = self.size = 0
         self.offer = b""
@@ -99,11 +99,11 @@ class GssClient:
         answer = self.connection.begin("GSSAPI", self.token())
         # Without mutual authentication the context stands after one token, and the offer comes at once.
         while answer.outcome is Reaction.CHALLENGE and self._context.outcome is None:
-            leg = self._context.advance(answer.data or b"", self._request)
-            if leg.event is Event.COMPLETE:
-                answer = self.connection.respond(last if last is not None else leg.token or b"")
+            step = self._context.advance(answer.data or b"", self._request)
+            if step.event is Event.COMPLETE:
+                answer = self.connection.respond(last if last is not None else step.token or b"")
                 break
-            answer = self.connection.respond(leg.token or b"")
+            answer = self.connection.respond(step.token or b"")
         if answer.outcome is Reaction.CHALLENGE and last is None:
             self.offer = self.signer().unseal(answer.data or b"")
             if len(self.offer) == 4:
@@ -198,11 +198,11 @@ class GssServer:
         """Take the client's tokens until the context stands; the answer is what it sent then."""
         answer = self.initial if self.initial.data is not None else self.connection.challenge(b"")
         while answer.outcome is Reaction.RESPONSE:
-            leg = self._context.advance(answer.data or b"", Request())
-            token = leg.token or b""
+            step = self._context.advance(answer.data or b"", Request())
+            token = step.token or b""
             if corrupt and token:
                 token = token[:-1] + bytes([token[-1] ^ 1])
-            if leg.event is not Event.COMPLETE:
+            if step.event is not Event.COMPLETE:
                 answer = self.connection.challenge(token)
                 continue
             return self.connection.challenge(token) if token else answer

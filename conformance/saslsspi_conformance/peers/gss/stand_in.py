@@ -15,7 +15,7 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgInfo
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
 from saslsspi.engine.package import Package
@@ -130,18 +130,18 @@ class _Initiator(_Exchange):
 
     side = Side.INITIATE
 
-    def step(self, token: bytes, request: Request) -> Leg:
-        wished = request.wished & (_INTEGRITY | _CONFIDENTIALITY)
+    def step(self, token: bytes, request: Request) -> StepResult:
+        requested = request.requested & (_INTEGRITY | _CONFIDENTIALITY)
         told = b"\0".join(
-            (b"AP-REQ", str(wished).encode(), self._credential.username.encode(), request.target.encode())
+            (b"AP-REQ", str(requested).encode(), self._credential.username.encode(), request.target.encode())
         )
         if not self._key:
             self._key = _derived(self._credential.password, told)
-            return Leg(Event.CONTINUE, told + b"\0" + hmac.digest(self._key, told, "sha256").hex().encode())
+            return StepResult(Event.CONTINUE, told + b"\0" + hmac.digest(self._key, told, "sha256").hex().encode())
         if not hmac.compare_digest(token, b"AP-REP" + hmac.digest(self._key, b"AP-REP", "sha256")):
             raise InvalidToken("the acceptor's token does not verify")
-        self._complete(wished, username=self._credential.username, target=request.target)
-        return Leg(Event.COMPLETE, None)
+        self._complete(requested, username=self._credential.username, target=request.target)
+        return StepResult(Event.COMPLETE, None)
 
 
 class _Acceptor(_Exchange):
@@ -158,7 +158,7 @@ class _Acceptor(_Exchange):
         self._user = parts[2].decode("utf-8", "replace")
         return Question(self._user, self._credential.realm, (Secret.PASSWORD,))
 
-    def resume(self, account: Account | None) -> Leg:
+    def resume(self, account: Account | None) -> StepResult:
         if account is None or account.password is None:
             raise LogonDenied("nobody of that name")
         self._key = _derived(account.password, self._told)
@@ -166,7 +166,7 @@ class _Acceptor(_Exchange):
             raise InvalidToken("the initiator's token does not verify")
         realm = self._credential.realm
         self._complete(self._flags, username=self._user, realm=realm, account=account, target=self._target)
-        return Leg(Event.COMPLETE, b"AP-REP" + hmac.digest(self._key, b"AP-REP", "sha256"))
+        return StepResult(Event.COMPLETE, b"AP-REP" + hmac.digest(self._key, b"AP-REP", "sha256"))
 
 
 class _StandIn(Package):
@@ -205,8 +205,8 @@ def _client(parameters: ClientParameters) -> ClientExchange:
     assert given is not None
     identity = WinNTAuthIdentity(getattr(given, "username", ""), "", getattr(given, "password", ""))
     credential = STAND_IN.acquire(None, identity, frozenset({Side.INITIATE}), environment)
-    wished = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
-    request = Request(f"{parameters.service}/{parameters.host}", 0, wished, None, (), parameters.authzid)
+    requested = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
+    request = Request(f"{parameters.service}/{parameters.host}", 0, requested, None, (), parameters.authzid)
     context = SecurityContext(STAND_IN, credential, Side.INITIATE, environment)
     return gssapi_layer.LayerNegotiatingClient(context, request, environment.policy)
 

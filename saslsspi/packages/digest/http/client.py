@@ -1,4 +1,4 @@
-"""The client's legs of Digest for HTTP (RFC 2617 section 3.3, RFC 7616 section 3.4)."""
+"""The client's steps of Digest for HTTP (RFC 2617 section 3.3, RFC 7616 section 3.4)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from binascii import b2a_hex
 from typing import Final
 
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, IscRet
 from saslsspi.engine.policy import ChannelBindingPolicy, HttpDigestPolicy, tolerance_names
 from saslsspi.errors import (
@@ -52,7 +52,7 @@ class HttpDigestClient(Exchange):
         self._tolerances = int(environment.policy.tolerances)
         self._requests: ClientRequests | None = None
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take a challenge, or while the server must still prove itself, Authentication-Info."""
         if self._requests is None:
             if not token:
@@ -63,7 +63,7 @@ class HttpDigestClient(Exchange):
     def _challenge(self, token: bytes) -> HttpChallenge:
         return first_challenge(token, self._tolerances, permitted_algorithms(self._environment.policy.http_digest))
 
-    def _answer(self, challenge: HttpChallenge, request: Request) -> Leg:
+    def _answer(self, challenge: HttpChallenge, request: Request) -> StepResult:
         uri, method = request.target, parameter(request.parameters, 0)
         if not uri or not uri.isascii():
             raise TargetUnknown("the target of Digest for HTTP is the request's URI, percent-encoded")
@@ -92,14 +92,14 @@ class HttpDigestClient(Exchange):
         )
         self._sent = challenge, response
         self._requests = ClientRequests(response, ha1, self._tolerances)
-        if request.wished & _MUTUAL:
+        if request.requested & _MUTUAL:
             if qop is None:
                 raise MutualAuthFailed("the server offers no qop, so it will not prove itself")
-            return Leg(Event.CONTINUE, response.to_bytes())
+            return StepResult(Event.CONTINUE, response.to_bytes())
         self._complete(self._requests, mutual=False)
-        return Leg(Event.COMPLETE, response.to_bytes())
+        return StepResult(Event.COMPLETE, response.to_bytes())
 
-    def _prove(self, requests: ClientRequests, token: bytes, request: Request) -> Leg:
+    def _prove(self, requests: ClientRequests, token: bytes, request: Request) -> StepResult:
         if not token:
             raise MutualAuthFailed("the server answered without Authentication-Info", requirement="RFC2617-3.2.3-06")
         try:
@@ -109,7 +109,7 @@ class HttpDigestClient(Exchange):
         except InvalidToken:
             requests.verify_request(request.parameters[1:], token)
             self._complete(requests, mutual=True)
-            return Leg(Event.COMPLETE, None)
+            return StepResult(Event.COMPLETE, None)
         if not challenge.stale or challenge.nonce == self._sent[0].nonce:
             raise LogonDenied("the server did not take the response: the user is unknown or the password wrong")
         return self._answer(challenge, request)
@@ -130,7 +130,7 @@ class HttpDigestClient(Exchange):
         )
 
     def _choose(self, challenge: HttpChallenge, request: Request) -> bytes | None:
-        ours = self._credential.permits(request.required, request.wished, self._environment.policy).qops
+        ours = self._credential.permits(request.required, request.requested, self._environment.policy).qops
         for qop in ours:
             if qop in challenge.qop:
                 return qop

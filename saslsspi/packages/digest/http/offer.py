@@ -59,12 +59,12 @@ class HttpOffer:
             InvalidToken: there is no realm, neither in the fourth SECBUFFER_PKG_PARAMS buffer nor in the credential.
         """
         policy = environment.policy
-        qops = permitted(Side.ACCEPT, request.required, request.wished, policy).qops
+        qops = permitted(Side.ACCEPT, request.required, request.requested, policy).qops
         if not qops:
             raise SecurityQosFailed(f"flags and policy (min_ssf {policy.min_ssf}) leave no qop to offer")
         state = _state(credential, environment)
         binding = policy.channel_binding
-        requires = bool(request.wished & _PROXY) or binding is ChannelBindingPolicy.REQUIRE
+        requires = bool(request.requested & _PROXY) or binding is ChannelBindingPolicy.REQUIRE
         return cls(
             _realm(parameter(request.parameters, 3), credential),
             _algorithms(policy.http_digest.algorithms),

@@ -1,4 +1,4 @@
-"""The server's legs of Digest for HTTP (RFC 2617 section 3.3, RFC 7616 section 3.4).
+"""The server's steps of Digest for HTTP (RFC 2617 section 3.3, RFC 7616 section 3.4).
 
 HTTP holds no connection between challenge and response, so a response may come to a context that has made no
 challenge: the nonce says by itself whether it is ours, and how old. The first use of a nonce asks the authority;
@@ -17,7 +17,7 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.engine.attributes import SecPkgContext, SecPkgContextChannelBindings, SecPkgContextTarget
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscRet, ChannelBindingsResult
 from saslsspi.engine.policy import Tolerances, tolerance_names
 from saslsspi.errors import (
@@ -88,7 +88,7 @@ class HttpDigestServer(Exchange):
         self._position = _Position.TOKEN
         self._bindings: ChannelBindingsResult | None = None
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Make a challenge, or take credentials; see Exchange.step."""
         if self._position is not _Position.TOKEN:
             raise ContextMisuse("the authority's answer, or CompleteAuthToken, is due")
@@ -96,10 +96,10 @@ class HttpDigestServer(Exchange):
         self._offer = HttpOffer.of(self._credential, request, self._environment)
         return self._receive(token) if token else self._challenge(stale=False)
 
-    def _challenge(self, *, stale: bool) -> Leg:
-        return Leg(Event.CONTINUE, self._offer.challenge(self._environment, stale=stale))
+    def _challenge(self, *, stale: bool) -> StepResult:
+        return StepResult(Event.CONTINUE, self._offer.challenge(self._environment, stale=stale))
 
-    def _receive(self, token: bytes) -> Leg | Question:
+    def _receive(self, token: bytes) -> StepResult | Question:
         """Check all that can be checked before the account is known."""
         policy, offer = self._environment.policy, self._offer
         if not parameter(self._request.parameters, 0):
@@ -135,12 +135,12 @@ class HttpDigestServer(Exchange):
         environment = self._environment
         return issued is not None and environment.clock() - issued <= environment.policy.nonce_lifetime
 
-    def _take_up(self, session: ServerSession) -> Leg:
+    def _take_up(self, session: ServerSession) -> StepResult:
         """Find the context that opaque means: CompleteAuthToken verifies the credentials with its key."""
         self._session = session
         if self._fresh():
             self._position = _Position.COMPLETION
-            return Leg(Event.ASK_COMPLETION, None)
+            return StepResult(Event.ASK_COMPLETION, None)
         check_session(session, self._response, *self._described())
         # "stale only when the digest was right": a wrong password must not look like an old nonce.
         self._offer.store.forget(self._response.nonce)
@@ -149,7 +149,7 @@ class HttpDigestServer(Exchange):
     def _described(self) -> tuple[bytes, bytes]:
         return parameter(self._request.parameters, 0), parameter(self._request.parameters, 2)
 
-    def complete(self, token: bytes) -> Leg:
+    def complete(self, token: bytes) -> StepResult:
         """Verify the credentials with the session's key; return Authentication-Info."""
         if self._position is not _Position.COMPLETION:
             raise ContextMisuse("no token is to be completed")
@@ -169,7 +169,7 @@ class HttpDigestServer(Exchange):
             return Question(self._names[0], realm, secrets, hashed_with=_HASHES[kind])
         return Question(self._names[0], realm, secrets)
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the credentials with what the authority knows of the user."""
         response, environment = self._response, self._environment
         name = self._names.pop(0)
@@ -233,7 +233,7 @@ class HttpDigestServer(Exchange):
             required=self._offer.requires_bindings,
         )
 
-    def _establish(self, *, resumed: bool, tolerances: int) -> Leg:
+    def _establish(self, *, resumed: bool, tolerances: int) -> StepResult:
         response, session, offer = self._response, self._session, self._offer
         qop = (response.qop or AUTH).lower()
         requests = ServerRequests(
@@ -256,7 +256,7 @@ class HttpDigestServer(Exchange):
         )
         # Under auth-int the proof covers the response's body, which is not there yet: MakeSignature makes it then.
         proof = None if qop == AUTH_INT or response.qop is None else requests.proof(b"").to_bytes()
-        return Leg(Event.COMPLETE, proof)
+        return StepResult(Event.COMPLETE, proof)
 
     def _next_nonce(self) -> bytes | None:
         # "A1 is calculated only once" in the -sess forms, and a nonce that is not remembered would make it anew.

@@ -1,4 +1,4 @@
-"""The client's legs of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2)."""
+"""The client's steps of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import Final
 
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
 from saslsspi.engine.policy import tolerance_names
 from saslsspi.errors import (
@@ -74,12 +74,12 @@ class DigestClient(Exchange):
         self._environment = environment
         self._position = _Position.BEGINNING
 
-    def step(self, token: bytes, request: Request) -> Leg:
+    def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's message; see Exchange.step."""
-        return _LEGS[self._position](self, token, request)
+        return _STEPS[self._position](self, token, request)
 
-    def _begin(self, token: bytes, request: Request) -> Leg:
-        if request.wished & _HTTP:
+    def _begin(self, token: bytes, request: Request) -> StepResult:
+        if request.requested & _HTTP:
             self._position = _Position.HTTP
             self._http = HttpDigestClient(self._credential, self._environment)
             return self._continue_http(token, request)
@@ -88,27 +88,27 @@ class DigestClient(Exchange):
         self._position = _Position.CHALLENGE
         # Credentials that come with a call may be another user's: only the handle's own take a session up again.
         key = _session_key(request)
-        resumed = None if request.wished & _SUPPLIED else self._credential.sessions.next_use(key)
+        resumed = None if request.requested & _SUPPLIED else self._credential.sessions.next_use(key)
         if resumed is None:
-            return Leg(Event.CONTINUE, None)
+            return StepResult(Event.CONTINUE, None)
         session, count = resumed
         # Section 2.2.1: "it uses the values of the previous authentication, with the nonce count one greater".
         self._position = _Position.ANSWER_TO_INITIAL_RESPONSE
-        return Leg(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
+        return StepResult(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
 
-    def _continue_http(self, token: bytes, request: Request) -> Leg:
-        leg = self._http.step(token, request)
+    def _continue_http(self, token: bytes, request: Request) -> StepResult:
+        step = self._http.step(token, request)
         self.outcome = self._http.outcome
-        return leg
+        return step
 
-    def _answer_or_proof(self, token: bytes, request: Request) -> Leg:
+    def _answer_or_proof(self, token: bytes, request: Request) -> StepResult:
         """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
         if not token or ResponseAuth.announced(token):
             return self._finish(token, request)
         self._credential.sessions.drop(self._key)
         return self._answer(token, request)
 
-    def _answer(self, token: bytes, request: Request) -> Leg:
+    def _answer(self, token: bytes, request: Request) -> StepResult:
         """Answer a digest-challenge with a digest-response."""
         tolerances = int(self._environment.policy.tolerances)
         challenge = Challenge.from_bytes(token, tolerances)
@@ -126,7 +126,7 @@ class DigestClient(Exchange):
             ha1, challenge.tolerances | tolerance,
         )  # fmt: skip
         self._position = _Position.PROOF
-        return Leg(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
+        return StepResult(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
 
     def _respond(self, session: ClientSession, nc: bytes, key: SessionKey) -> bytes:
         target, authzid, _ = key
@@ -147,7 +147,7 @@ class DigestClient(Exchange):
             None if cipher is None else cipher.name, authzid.encode() if authzid else None,
         ).to_bytes()  # fmt: skip
 
-    def _finish(self, token: bytes, request: Request) -> Leg:
+    def _finish(self, token: bytes, request: Request) -> StepResult:
         """Verify the server's proof and establish the layer."""
         session = self._session
         if not token:
@@ -159,14 +159,14 @@ class DigestClient(Exchange):
                 requirement="RFC2831-2.1.3-06",
             )
         resumed = self._position is _Position.ANSWER_TO_INITIAL_RESPONSE
-        if not resumed and not request.wished & _SUPPLIED:
+        if not resumed and not request.requested & _SUPPLIED:
             self._credential.sessions.put(self._key, session, 1)
         self.outcome = _outcome(session, self._key[1], resumed, self._environment.policy.max_buffer)
-        return Leg(Event.COMPLETE, None)
+        return StepResult(Event.COMPLETE, None)
 
     def _identity(self, request: Request) -> tuple[str, str, str]:
         """Return user, realm and password."""
-        if request.wished & _SUPPLIED:
+        if request.requested & _SUPPLIED:
             return _supplied_identity(request)
         credential = self._credential
         if credential.password is None:
@@ -188,7 +188,7 @@ class DigestClient(Exchange):
     def _choose(self, challenge: Challenge, request: Request) -> tuple[bytes, Cipher | None]:
         """Choose the strongest qop and the preferred cipher that both sides permit."""
         policy = self._environment.policy
-        ours = self._credential.permits(request.required, request.wished, policy)
+        ours = self._credential.permits(request.required, request.requested, policy)
         no_cipher = False
         for qop in ours.qops:
             if qop not in challenge.qop:
@@ -214,7 +214,7 @@ class DigestClient(Exchange):
 
 
 def _session_key(request: Request) -> SessionKey:
-    return request.target, request.authzid, request.wished
+    return request.target, request.authzid, request.requested
 
 
 def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: int) -> Outcome:
@@ -256,7 +256,7 @@ def _supplied_identity(request: Request) -> tuple[str, str, str]:
     return username, realm, password
 
 
-_LEGS: Final[Mapping[_Position, Callable[[DigestClient, bytes, Request], Leg]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[DigestClient, bytes, Request], StepResult]]] = {
     _Position.BEGINNING: DigestClient._begin,
     _Position.CHALLENGE: DigestClient._answer,
     _Position.ANSWER_TO_INITIAL_RESPONSE: DigestClient._answer_or_proof,

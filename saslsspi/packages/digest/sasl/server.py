@@ -1,4 +1,4 @@
-"""The server's legs of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2).
+"""The server's steps of DIGEST-MD5 (RFC 2831 sections 2.1 and 2.2).
 
 Whatever is wrong with a response, the answer takes the same work and the same time: an unknown user is verified
 against a secret that nobody knows.
@@ -17,7 +17,7 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Leg, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq
 from saslsspi.engine.policy import Tolerances, tolerance_names
 from saslsspi.errors import (
@@ -101,46 +101,46 @@ class DigestServer(Exchange):
         self._environment = environment
         self._position = _Position.BEGINNING
 
-    def step(self, token: bytes, request: Request) -> Leg | Question:
+    def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the client's message; see Exchange.step."""
-        return _LEGS[self._position](self, token, request)
+        return _STEPS[self._position](self, token, request)
 
-    def _begin(self, token: bytes, request: Request) -> Leg | Question:
+    def _begin(self, token: bytes, request: Request) -> StepResult | Question:
         """Answer with a digest-challenge, or take a session up again."""
-        if request.wished & _HTTP:
+        if request.requested & _HTTP:
             self._position = _Position.HTTP
             self._http = HttpDigestServer(self._credential, self._environment)
             return self._continue_http(token, request)
-        self._offer = self._credential.offer(request.required, request.wished, self._environment.policy)
+        self._offer = self._credential.offer(request.required, request.requested, self._environment.policy)
         stale = False
         if token and self._environment.nonce_store is not None:
-            leg, stale = self._take_up(token)
-            if leg is not None:
-                return leg
+            step, stale = self._take_up(token)
+            if step is not None:
+                return step
         self._nonce = b2a_base64(self._environment.random(_NONCE_SIZE), newline=False)
         self._position = _Position.RESPONSE
         if stale:
-            return Leg(Event.CONTINUE, self._offer.challenge._replace(nonce=self._nonce, stale=True).to_bytes())
-        return Leg(Event.CONTINUE, self._offer.head + self._nonce + self._offer.tail)
+            return StepResult(Event.CONTINUE, self._offer.challenge._replace(nonce=self._nonce, stale=True).to_bytes())
+        return StepResult(Event.CONTINUE, self._offer.head + self._nonce + self._offer.tail)
 
-    def _continue_http(self, token: bytes, request: Request) -> Leg | Question:
+    def _continue_http(self, token: bytes, request: Request) -> StepResult | Question:
         reply = self._http.step(token, request)
         self.outcome = self._http.outcome
         return reply
 
-    def complete(self, token: bytes) -> Leg:
+    def complete(self, token: bytes) -> StepResult:
         """See Exchange.complete; only HTTP use of Digest has it."""
         if self._position is not _Position.HTTP:
             return super().complete(token)
-        leg = self._http.complete(token)
+        step = self._http.complete(token)
         self.outcome = self._http.outcome
-        return leg
+        return step
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """See Exchange.attribute."""
         return self._http.attribute(kind) if self._position is _Position.HTTP else None
 
-    def _take_up(self, token: bytes) -> tuple[Leg | None, bool]:
+    def _take_up(self, token: bytes) -> tuple[StepResult | None, bool]:
         """Subsequent authentication (section 2.2): return success, or whether the session is merely too old.
 
         Whatever else is wrong, the client gets a challenge and the exchange begins anew: "the server then sends a
@@ -183,9 +183,9 @@ class DigestServer(Exchange):
             _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.identity.username)
             return None, False
         self.outcome = self._complete(response, session.ha1, session.identity, True)
-        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
+        return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
 
-    def _receive(self, token: bytes, request: Request) -> Leg | Question:
+    def _receive(self, token: bytes, request: Request) -> StepResult | Question:
         """Check all that can be checked of a digest-response before the account is known, and ask for it."""
         tolerances = self._environment.policy.tolerances
         response = Response.from_bytes(token, tolerances)
@@ -207,7 +207,7 @@ class DigestServer(Exchange):
         self._position = _Position.ANSWER
         return Question(self._usernames[0], realm, _SECRETS)
 
-    def resume(self, account: Account | None) -> Leg | Question:
+    def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the response with what the authority knows of the user."""
         if self._position is _Position.HTTP:
             reply = self._http.resume(account)
@@ -245,7 +245,9 @@ class DigestServer(Exchange):
             return [(self._environment.random(16), tolerance) for _, tolerance in hashes]
         return hashes
 
-    def _accept(self, account: Account, username: str, realm: str, ha1: bytes, rspauth: bytes, tolerances: int) -> Leg:
+    def _accept(
+        self, account: Account, username: str, realm: str, ha1: bytes, rspauth: bytes, tolerances: int
+    ) -> StepResult:
         response = self._response
         authzid = "" if response.authzid is None else decode(response.authzid, True)  # whatever charset says
         if "\0" in authzid:
@@ -264,7 +266,7 @@ class DigestServer(Exchange):
         store = self._environment.nonce_store
         if store is not None:
             store.remember(response.nonce, NonceRecord(self._environment.clock(), _Session(response, ha1, identity)))
-        return Leg(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
+        return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
 
     def _complete(self, response: Response, ha1: bytes, identity: _Identity, resumed: bool) -> Outcome:
         qop = (response.qop or AUTH).lower()
@@ -328,11 +330,11 @@ def _with_silent_utf8(response: Response) -> Response:
     return response._replace(utf8=True, tolerances=response.tolerances | used)
 
 
-def _out_of_turn(exchange: DigestServer, token: bytes, request: Request) -> Leg:
+def _out_of_turn(exchange: DigestServer, token: bytes, request: Request) -> StepResult:
     raise ContextMisuse("the authority's answer is due, not a token")
 
 
-_LEGS: Final[Mapping[_Position, Callable[[DigestServer, bytes, Request], Leg | Question]]] = {
+_STEPS: Final[Mapping[_Position, Callable[[DigestServer, bytes, Request], StepResult | Question]]] = {
     _Position.BEGINNING: DigestServer._begin,
     _Position.RESPONSE: DigestServer._receive,
     _Position.ANSWER: _out_of_turn,
