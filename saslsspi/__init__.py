@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from saslsspi.accounts import FileAuthority, HtdigestAuthority, MemoryAuthority, MemoryNonceStore
-    from saslsspi.accounts.account import Account
+    from saslsspi.accounts.account import Account, Pending
     from saslsspi.accounts.authority import Authority
     from saslsspi.accounts.nonces import NonceStore
     from saslsspi.channel_bindings import ChannelBindings
+    from saslsspi.credentials import Anonymous, Password
     from saslsspi.engine.environment import Environment
     from saslsspi.engine.policy import (
         ChannelBindingPolicy,
@@ -26,20 +27,19 @@ if TYPE_CHECKING:
         Property,
         Tolerances,
     )
+    from saslsspi.engine.security import Security
     from saslsspi.errors import SaslError
     from saslsspi.sasl.acceptance import Choice, choose, offer
-    from saslsspi.sasl.credentials import Anonymous, Password
     from saslsspi.sasl.layer import Layer
     from saslsspi.sasl.mechanism import Mechanism
-    from saslsspi.sasl.security import Security
-    from saslsspi.sasl.session import Client, Pending, Server
+    from saslsspi.sasl.session import Client, Server
     from saslsspi.status import SecurityStatus
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "saslsspi.accounts.account",
-    "Anonymous": "saslsspi.sasl.credentials",
+    "Anonymous": "saslsspi.credentials",
     "Authority": "saslsspi.accounts.authority",
     "ChannelBindingPolicy": "saslsspi.engine.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
@@ -57,12 +57,12 @@ _HOMES = {
     "NonceStore": "saslsspi.accounts.nonces",
     "NtlmPolicy": "saslsspi.engine.policy",
     "NtlmResponses": "saslsspi.engine.policy",
-    "Password": "saslsspi.sasl.credentials",
-    "Pending": "saslsspi.sasl.session",
+    "Password": "saslsspi.credentials",
+    "Pending": "saslsspi.accounts.account",
     "Policy": "saslsspi.engine.policy",
     "Property": "saslsspi.engine.policy",
     "SaslError": "saslsspi.errors",
-    "Security": "saslsspi.sasl.security",
+    "Security": "saslsspi.engine.security",
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.session",
     "Tolerances": "saslsspi.engine.policy",

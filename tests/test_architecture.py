@@ -21,10 +21,10 @@ FLOORS: list[set[str]] = [
     {"saslsspi.errors"},
     {"saslsspi.der"},
     {"saslsspi.crypto"},
-    {"saslsspi.channel_bindings", "saslsspi.prep"},
+    {"saslsspi.channel_bindings", "saslsspi.credentials", "saslsspi.prep"},
     {"saslsspi.accounts"},
     {"saslsspi.engine"},
-    {"saslsspi.packages", "saslsspi.sspi"},
+    {"saslsspi.context", "saslsspi.packages", "saslsspi.sspi"},
     {"saslsspi.sasl"},
     {"saslsspi"},  # the public names
     {"saslsspi_mechanisms", "saslsspi.adapters"},

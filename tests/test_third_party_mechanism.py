@@ -31,7 +31,7 @@ import hmac
 import secrets
 
 from saslsspi.errors import InvalidToken, LogonDenied
-from saslsspi.sasl.credentials import Password
+from saslsspi.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, First, Mechanism, ServerExchange
 from saslsspi.accounts.account import Question, Secret
 from saslsspi.engine.exchange import Outcome

@@ -19,8 +19,8 @@ from typing import ClassVar
 import pytest
 
 import saslsspi
+from saslsspi.credentials import Credentials
 from saslsspi.errors import ContextMisuse, InternalError, SaslError
-from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import find_mechanism
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from saslsspi.credentials import Anonymous
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.prep import trace_prep
-from saslsspi.sasl.credentials import Anonymous
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
 
 __all__ = ["GSS_SPNEGO"]

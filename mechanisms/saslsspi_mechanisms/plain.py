@@ -12,12 +12,12 @@ from typing import Final
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.scram import deriver_of
+from saslsspi.credentials import Password
 from saslsspi.crypto.scram import client_keys
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
 from saslsspi.prep import saslprep
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Account", "Question", "ScramKeys", "Secret"]
+__all__ = ["Account", "Pending", "Question", "ScramKeys", "Secret"]
 
 
 class Secret(enum.Enum):
@@ -48,6 +48,12 @@ class Question(NamedTuple):
             digest = hashlib.new(self.hashed_with, f"{username}:{self.realm}".encode()).hexdigest()
             return hmac.compare_digest(digest, self.username)
         return self.username == username or (self.any_case and self.username.casefold() == username.casefold())
+
+
+class Pending(NamedTuple):
+    """An acceptor's step that waits for an answer about an account; pass the answer to resume."""
+
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from saslsspi.accounts import FileAuthority, MemoryAuthority
 from saslsspi.accounts.account import Account, Question
 from saslsspi.accounts.authority import Authority
 from saslsspi.cli.exit_status import WrongUsage
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import (
     DEFAULT_POLICY,
     SSF_UNLIMITED,
@@ -28,7 +29,6 @@ from saslsspi.engine.policy import (
 )
 from saslsspi.errors import SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
-from saslsspi.sasl.credentials import Password
 
 __all__ = [
     "add_account_options",

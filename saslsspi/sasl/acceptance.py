@@ -11,15 +11,14 @@ from types import EllipsisType
 from typing import Final, NamedTuple
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.engine.exchange import Outcome
+from saslsspi.credentials import Anonymous, Credentials, Password
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy, Property
 from saslsspi.engine.registry import package_problem
-from saslsspi.errors import BadBindings, DowngradeDetected, PackageNotFound, QopNotSupported, SecurityQosFailed
-from saslsspi.sasl.credentials import Anonymous, Credentials, Password
+from saslsspi.errors import PackageNotFound, SecurityQosFailed
 from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 
-__all__ = ["Choice", "Offer", "check_outcome", "check_permitted", "choose", "objection", "offer"]
+__all__ = ["Choice", "Offer", "check_permitted", "choose", "objection", "offer"]
 
 _PLUS: Final = "-PLUS"  # RFC 5802 section 4, RFC 5801 section 3.1
 
@@ -249,19 +248,3 @@ def _strength(mechanism: Mechanism, bound: bool) -> tuple[int, ...]:
 def _advantage(best: Mechanism, other: Mechanism, bound: bool) -> str:
     pairs = zip(_MERITS, _strength(best, bound), _strength(other, bound), strict=True)
     return next((merit for merit, ours, theirs in pairs if ours > theirs), "the server lists it first")
-
-
-def check_outcome(mechanism: Mechanism, outcome: Outcome, policy: Policy) -> None:
-    """Raise unless an outcome is what the policy demands; a list of offers may have been changed on its way.
-
-    Raises:
-        DowngradeDetected: less protection than required.
-        QopNotSupported: more than the carrier or the policy can take.
-        BadBindings: channel bindings are required and were not verified.
-    """
-    if outcome.ssf < policy.min_ssf:
-        raise DowngradeDetected(f"{mechanism.name} ended with SSF {outcome.ssf}, and {policy.min_ssf} is required")
-    if outcome.ssf > policy.max_ssf:
-        raise QopNotSupported(f"{mechanism.name} ended with SSF {outcome.ssf}, above the permitted {policy.max_ssf}")
-    if policy.channel_binding is ChannelBindingPolicy.REQUIRE and not outcome.channel_binding:
-        raise BadBindings(f"{mechanism.name} verified no channel bindings, and the policy requires them")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question
+from saslsspi.credentials import Password
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Credential, Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
@@ -19,7 +20,6 @@ from saslsspi.engine.policy import Policy
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import UnknownCredentials
 from saslsspi.sasl import credssp_layer, gssapi_layer
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import (
     ClientExchange,
     ClientParameters,

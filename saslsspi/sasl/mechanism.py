@@ -16,12 +16,12 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Outcome, Request
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
-from saslsspi.sasl.credentials import Credentials
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
 __all__ = [

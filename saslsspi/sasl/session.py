@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import Self
 
-from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import Authority
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Policy
+from saslsspi.engine.security import Security, check_outcome, security_of
 from saslsspi.errors import (
     ContextMisuse,
     InternalError,
@@ -27,20 +29,12 @@ from saslsspi.errors import (
     UnsupportedFunction,
 )
 from saslsspi.sasl import contextual
-from saslsspi.sasl.acceptance import check_outcome, check_permitted
-from saslsspi.sasl.credentials import Credentials
+from saslsspi.sasl.acceptance import check_permitted
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism, ServerExchange, ServerParameters
 from saslsspi.sasl.registry import find_mechanism
-from saslsspi.sasl.security import Security, security_of
 
 __all__ = ["Client", "Pending", "Security", "Server"]
-
-
-class Pending(NamedTuple):
-    """A server's step that waits for an answer about an account; pass the answer to resume."""
-
-    question: Question
 
 
 class _Session:
@@ -65,7 +59,7 @@ class _Session:
         """What was negotiated; raises ContextMisuse before the exchange is done."""
         if self._outcome is None:
             raise ContextMisuse("the exchange has not succeeded, so nothing was negotiated")
-        return security_of(self.mechanism, self._outcome)
+        return security_of(self._outcome, mechanism=self.mechanism.name, package=self.mechanism.package or "")
 
     def abort(self) -> None:
         """End the exchange; no further message is taken."""
@@ -76,7 +70,7 @@ class _Session:
     def _finish(self, outcome: Outcome | None) -> None:
         assert outcome is not None, "a mechanism that is done has an outcome"
         try:
-            check_outcome(self.mechanism, outcome, self._policy)
+            check_outcome(self.mechanism.name, outcome, self._policy)
         except SaslError:
             self.abort()
             raise

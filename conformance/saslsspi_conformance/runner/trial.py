@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.session import Client
 from saslsspi_conformance.case import Case, Plays
 from saslsspi_conformance.case_run import DEFAULT, Answer, ServerConversation, ServerTarget, Transcript

@@ -8,8 +8,8 @@ from typing import Final
 
 import saslsspi
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.credentials import Credentials
 from saslsspi.errors import SaslError
-from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
 from saslsspi_conformance.outcome import Reaction

@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from saslsspi.credentials import Password
 from saslsspi.crypto.scram import size_of
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
 from saslsspi_mechanisms.scram.client import ScramClient
 from saslsspi_mechanisms.scram.server import ScramServer

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Final
 
+from saslsspi.credentials import Password
 from saslsspi.crypto.scram import client_keys, client_proof, server_signature
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import ChannelBindingPolicy
@@ -25,7 +26,6 @@ from saslsspi.errors import (
     UnknownCredentials,
 )
 from saslsspi.prep import saslprep
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
 from saslsspi.sasl.single_message import encode_field
 from saslsspi_mechanisms.scram.failures import error_of

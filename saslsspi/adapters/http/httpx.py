@@ -15,7 +15,7 @@ from saslsspi.adapters.http.logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogo
 from saslsspi.adapters.http.spaces import origin
 from saslsspi.adapters.stream.tls_bindings import server_end_point
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.sasl.credentials import Password
+from saslsspi.credentials import Password
 from saslsspi.sspi import Policy
 
 __all__ = ["HttpxAuth"]

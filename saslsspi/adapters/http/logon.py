@@ -16,6 +16,7 @@ from saslsspi.adapters.http.digest import EntityHash
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
 from saslsspi.adapters.http.spaces import ProtectionSpace
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.credentials import Password
 from saslsspi.errors import (
     ContextMisuse,
     IncompleteMessage,
@@ -25,7 +26,6 @@ from saslsspi.errors import (
     SaslError,
 )
 from saslsspi.packages.digest.http.messages import HttpChallenge
-from saslsspi.sasl.credentials import Password
 from saslsspi.sspi import (
     CredentialUse,
     Environment,

@@ -29,6 +29,7 @@ from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap.strategies import STRATEGIES, is_drop
 from saslsspi.adapters.ldap.tls import Channel, channel_of
 from saslsspi.adapters.stream import LayeredSocket
+from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import (
@@ -38,7 +39,6 @@ from saslsspi.errors import (
     SaslError,
     UnsupportedFunction,
 )
-from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.session import Client, Security

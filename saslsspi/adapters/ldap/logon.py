@@ -12,11 +12,11 @@ from ldap3.core.exceptions import LDAPOperationResult
 
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap.tls import Channel
+from saslsspi.credentials import Credentials, Password
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose, objection
-from saslsspi.sasl.credentials import Credentials, Password
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sasl.session import Client

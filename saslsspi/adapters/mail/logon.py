@@ -12,11 +12,11 @@ from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Profile, Refused, Reply
 from saslsspi.adapters.mail.lines import strength_of
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose
-from saslsspi.sasl.credentials import Credentials
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.session import Client, Security
 

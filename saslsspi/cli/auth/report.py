@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.session import Security
 
 __all__ = ["Logon", "Report", "Target"]

@@ -18,9 +18,9 @@ from saslsspi.adapters.ldap import Connection
 from saslsspi.cli.auth.ldap import close
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.testbed.certificates import Certificates, make_certificates
 from saslsspi.testbed.ldap.server import LdapServer

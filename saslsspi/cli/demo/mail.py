@@ -16,9 +16,9 @@ from saslsspi.accounts import MemoryAuthority
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
 from saslsspi.cli.mail_clients import CLIENTS, ImapClient, MailClient, Pop3Client, SmtpClient, own_errors, tls_for
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
-from saslsspi.sasl.credentials import Password
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.testbed.certificates import Certificates, make_certificates
 from saslsspi.testbed.loopback import running

@@ -14,13 +14,13 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.protection import Protection
+from saslsspi.engine.security import check_outcome
 from saslsspi.errors import (
     ContextMisuse,
     InvalidParameter,
     InvalidToken,
     QopNotSupported,
 )
-from saslsspi.sasl.acceptance import check_outcome
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, Mechanism, ServerExchange
 from saslsspi.sasl.session import Client, Server
@@ -180,7 +180,7 @@ class _PackageEnd(End):
         if not exchange.done:
             return reply
         assert exchange.outcome is not None
-        check_outcome(self._mechanism, exchange.outcome, self._policy)
+        check_outcome(self._mechanism.name, exchange.outcome, self._policy)
         self._outcome = exchange.outcome
         return reply or None  # an empty output buffer with SEC_E_OK: there is nothing to send
 

@@ -7,8 +7,9 @@ import logging
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.engine.policy import DEFAULT_POLICY, Property
+from saslsspi.engine.security import Security
 from saslsspi.errors import (
     AlgorithmMismatch,
     DowngradeDetected,
@@ -25,7 +26,7 @@ from saslsspi.errors import (
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.sasl.session import Pending, Security, Server
+from saslsspi.sasl.session import Server
 from saslsspi.testbed.ldap.identity import in_ldap_form, read_identity
 from saslsspi.testbed.ldap.messages import SaslBind, SimpleBind, UnknownBind
 from saslsspi.testbed.ldap.responses import Result, ResultCode

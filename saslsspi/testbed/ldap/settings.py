@@ -8,14 +8,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from saslsspi.accounts.account import Account
+from saslsspi.accounts.account import Account, Pending
 from saslsspi.accounts.authority import Authority
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import Policy
+from saslsspi.engine.security import Security
 from saslsspi.sasl.acceptance import Offer, offer
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Pending, Security
 from saslsspi.testbed.ldap.directory import Directory
 
 __all__ = ["Bound", "Limits", "SaslSession", "SessionFactory", "Settings", "Surroundings"]

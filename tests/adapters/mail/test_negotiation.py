@@ -25,6 +25,7 @@ from adapters.mail_world import (
     scripted,
     serving,
 )
+from saslsspi.credentials import Anonymous
 from saslsspi.errors import (
     AlgorithmMismatch,
     BadBindings,
@@ -33,7 +34,6 @@ from saslsspi.errors import (
     PackageNotFound,
     UnsupportedFunction,
 )
-from saslsspi.sasl.credentials import Anonymous
 
 
 def greet_smtp(peer: Peer, mechanisms: bytes) -> None:

@@ -1,0 +1,123 @@
+"""What a policy asks of a context, and what an exchange ended in: the same for contexts and for SASL mechanisms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from saslsspi.accounts.account import Account
+from saslsspi.engine.exchange import Outcome, Side
+from saslsspi.engine.flags import AscReq, IscReq
+from saslsspi.engine.identity import Delegated
+from saslsspi.engine.policy import ChannelBindingPolicy, Policy
+from saslsspi.errors import BadBindings, DowngradeDetected, QopNotSupported
+
+__all__ = ["Security", "check_outcome", "flags_for", "security_of"]
+
+_SIGNS: Final[Mapping[Side, int]] = {
+    Side.INITIATE: int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT),
+    Side.ACCEPT: int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT),
+}
+_SEALS: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # as MUTUAL_AUTH, the same bit on both sides
+_MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """What an exchange ended in.
+
+    Attributes:
+        mechanism: Name of the SASL mechanism, "" for a context without one.
+        package: The security package underneath, "" without one.
+        negotiated: With GSS-SPNEGO and CREDSSP, the package that Negotiate chose; "" elsewhere.
+        authcid: The authenticated user.
+        authzid: The authorization identity in force, "" for the user's own.
+        qop: auth, auth-int or auth-conf.
+        ssf: Security strength factor of the layer.
+        max_send: Largest protected buffer that the peer takes, in octets; 0 without a layer.
+        max_receive: Largest protected buffer that this side takes, in octets; 0 without a layer.
+        channel_binding: Type of the bindings that were verified, "" without.
+        tolerances: Names of the tolerances that the peer made necessary.
+        account: On a server, what the authority knew of the user.
+        trace: On a server, what an anonymous client says of itself; anybody may say anything.
+        delegated: On a server, the credentials that the client has handed over (CREDSSP), or None.
+    """
+
+    mechanism: str
+    package: str
+    authcid: str
+    authzid: str
+    realm: str
+    qop: str
+    cipher: str
+    ssf: int
+    max_send: int
+    max_receive: int
+    channel_binding: str
+    reauthenticated: bool
+    tolerances: tuple[str, ...]
+    account: Account | None = field(default=None, repr=False)
+    trace: str = ""
+    delegated: Delegated | None = field(default=None, repr=False)
+    negotiated: str = ""
+
+
+def security_of(outcome: Outcome, *, mechanism: str = "", package: str = "") -> Security:
+    """Return what an outcome means to whoever uses a context or a mechanism."""
+    return Security(
+        mechanism=mechanism,
+        package=package,
+        authcid=outcome.username,
+        authzid=outcome.authzid,
+        realm=outcome.realm,
+        qop=outcome.qop,
+        cipher=outcome.cipher,
+        ssf=outcome.ssf,
+        max_send=outcome.max_send,
+        max_receive=outcome.max_receive,
+        channel_binding=outcome.channel_binding,
+        reauthenticated=outcome.reauthenticated,
+        tolerances=outcome.tolerances,
+        account=outcome.account,
+        trace=outcome.trace,
+        delegated=outcome.delegated,
+        negotiated=outcome.negotiated,
+    )
+
+
+def flags_for(policy: Policy, side: Side) -> tuple[int, int]:
+    """Return the flags that a policy requires of a context, and those to obtain where the peer agrees."""
+    signs = _SIGNS[side]
+    required = _MUTUAL
+    if policy.min_ssf > 0:
+        required |= signs
+    if policy.min_ssf > 1:
+        required |= _SEALS
+    requested = required
+    if policy.max_ssf > 0:
+        requested |= signs
+    if policy.max_ssf > 1:
+        requested |= _SEALS
+    return required, requested
+
+
+def check_outcome(name: str, outcome: Outcome, policy: Policy) -> None:
+    """Raise unless an outcome is what the policy demands; a list of offers may have been changed on its way.
+
+    Args:
+        name: Of the mechanism or package, for the error's text.
+        outcome: What the exchange ended in on this side.
+        policy: What this side accepts.
+
+    Raises:
+        DowngradeDetected: less protection than required.
+        QopNotSupported: more than the carrier or the policy can take.
+        BadBindings: channel bindings are required and were not verified.
+    """
+    if outcome.ssf < policy.min_ssf:
+        raise DowngradeDetected(f"{name} ended with SSF {outcome.ssf}, and {policy.min_ssf} is required")
+    if outcome.ssf > policy.max_ssf:
+        raise QopNotSupported(f"{name} ended with SSF {outcome.ssf}, above the permitted {policy.max_ssf}")
+    if policy.channel_binding is ChannelBindingPolicy.REQUIRE and not outcome.channel_binding:
+        raise BadBindings(f"{name} verified no channel bindings, and the policy requires them")
