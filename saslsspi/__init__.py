@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from saslsspi.channel_bindings import ChannelBindings
     from saslsspi.credentials import Anonymous, Password
     from saslsspi.engine.environment import Environment
+    from saslsspi.engine.exchange import Qop
     from saslsspi.engine.policy import (
         ChannelBindingPolicy,
         CredSspPolicy,
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from saslsspi.engine.security import Security
     from saslsspi.errors import SaslError
     from saslsspi.sasl.acceptance import Choice, choose, offer
+    from saslsspi.sasl.client import Client
     from saslsspi.sasl.layer import Layer
     from saslsspi.sasl.mechanism import Mechanism
-    from saslsspi.sasl.session import Client, Server
+    from saslsspi.sasl.server import Server
     from saslsspi.status import SecurityStatus
 
 __version__ = "0.1.0"
@@ -44,7 +46,7 @@ _HOMES = {
     "ChannelBindingPolicy": "saslsspi.engine.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
     "Choice": "saslsspi.sasl.acceptance",
-    "Client": "saslsspi.sasl.session",
+    "Client": "saslsspi.sasl.client",
     "CredSspPolicy": "saslsspi.engine.policy",
     "Environment": "saslsspi.engine.environment",
     "FileAuthority": "saslsspi.accounts",
@@ -61,10 +63,11 @@ _HOMES = {
     "Pending": "saslsspi.accounts.account",
     "Policy": "saslsspi.engine.policy",
     "Property": "saslsspi.engine.policy",
+    "Qop": "saslsspi.engine.exchange",
     "SaslError": "saslsspi.errors",
     "Security": "saslsspi.engine.security",
     "SecurityStatus": "saslsspi.status",
-    "Server": "saslsspi.sasl.session",
+    "Server": "saslsspi.sasl.server",
     "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
     "offer": "saslsspi.sasl.acceptance",
@@ -94,6 +97,7 @@ __all__ = [
     "Pending",
     "Policy",
     "Property",
+    "Qop",
     "SaslError",
     "Security",
     "SecurityStatus",

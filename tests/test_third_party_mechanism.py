@@ -45,21 +45,21 @@ def answer(password, nonce):
 class Knocker(ClientExchange):
     def __init__(self, parameters):
         self.credentials = parameters.credentials
-        self.done, self.outcome = False, None
+        self.outcome = None
 
     def step(self, challenge):
         if challenge is None and not self.done:
             return None  # the server speaks first
         if self.done or not challenge:
             raise InvalidToken("one nonce is due")
-        self.done, self.outcome = True, Outcome(username=self.credentials.username)
+        self.outcome = Outcome(username=self.credentials.username)
         return self.credentials.username.encode() + b" " + answer(self.credentials.password, challenge)
 
 
 class Porter(ServerExchange):
     def __init__(self, parameters):
         self.nonce = None
-        self.done, self.outcome = False, None
+        self.outcome = None
 
     def step(self, response):
         if self.nonce is None:
@@ -72,7 +72,7 @@ class Porter(ServerExchange):
     def resume(self, account):
         if account is None or not hmac.compare_digest(self.mac, answer(account.password, self.nonce)):
             raise LogonDenied("nobody opens")
-        self.done, self.outcome = True, Outcome(username=self.name, account=account)
+        self.outcome = Outcome(username=self.name, account=account)
 
 
 KNOCK = Mechanism(

@@ -59,12 +59,11 @@ def _client(parameters: ClientParameters) -> ClientExchange:
 
 
 class _AnonymousServer(ServerExchange):
-    __slots__ = ("_permitted", "done", "outcome")
+    __slots__ = ("_permitted", "outcome")
 
     def __init__(self, parameters: ServerParameters) -> None:
         # Section 5: "it should be disabled by default so that the administrator can make an explicit decision"
         self._permitted = parameters.environment.policy.allow_anonymous
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, response: bytes | None) -> bytes | None:
@@ -81,7 +80,6 @@ class _AnonymousServer(ServerExchange):
             raise InvalidToken("the trace is not UTF-8", requirement="RFC4505-2-01") from None
         except InvalidParameter as error:
             raise InvalidToken(error.text, requirement=error.requirement or "RFC4505-2-04") from None
-        self.done = True
         self.outcome = Outcome(username=_NAME, trace=trace)
         return None
 

@@ -38,10 +38,9 @@ def _client(parameters: ClientParameters) -> ClientExchange:
 
 
 class _ExternalServer(ServerExchange):
-    __slots__ = ("_authzid", "_parameters", "done", "outcome")
+    __slots__ = ("_authzid", "_parameters", "outcome")
 
     def __init__(self, parameters: ServerParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._parameters = parameters
 
@@ -72,7 +71,6 @@ class _ExternalServer(ServerExchange):
 
     def _accept(self, identity: str, account: Account | None) -> None:
         authorize(account, identity, self._authzid)
-        self.done = True
         self.outcome = Outcome(username=identity, authzid=self._authzid, account=account)
 
 

@@ -54,10 +54,9 @@ def _client(parameters: ClientParameters) -> ClientExchange:
 
 
 class _PlainServer(ServerExchange):
-    __slots__ = ("_authzid", "_parameters", "_password", "_username", "done", "outcome")
+    __slots__ = ("_authzid", "_parameters", "_password", "_username", "outcome")
 
     def __init__(self, parameters: ServerParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._parameters = parameters
 
@@ -93,7 +92,6 @@ class _PlainServer(ServerExchange):
         if not self._verifies(account):
             raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC4616-2-06")
         authorize(account, self._username, self._authzid)
-        self.done = True
         self.outcome = Outcome(username=self._username, authzid=self._authzid, account=account)
 
     def _verifies(self, account: Account | None) -> bool:

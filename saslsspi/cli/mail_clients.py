@@ -16,8 +16,8 @@ from saslsspi.adapters.mail.dialogue import printable
 from saslsspi.adapters.mail.logon import LogonOptions
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
+from saslsspi.engine.security import Security
 from saslsspi.errors import SaslError
-from saslsspi.sasl.session import Security
 
 __all__ = ["CLIENTS", "ImapClient", "MailClient", "Pop3Client", "SmtpClient", "own_errors", "tls_for"]
 

@@ -13,7 +13,7 @@ from saslsspi.engine.identity import Delegated
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import UnsupportedFunction
 
-__all__ = ["Credential", "Event", "Exchange", "Outcome", "Request", "Side", "StepResult"]
+__all__ = ["Credential", "Event", "Exchange", "Outcome", "Qop", "Request", "Side", "StepResult"]
 
 Attribute = TypeVar("Attribute", bound=SecPkgContext)
 
@@ -40,6 +40,16 @@ class Event(enum.Enum):
     DELETE = enum.auto()
 
     __hash__ = object.__hash__  # as for Side
+
+
+class Qop(enum.StrEnum):
+    """What the layer after an exchange gives (RFC 2831 section 2.1.1, RFC 4752 section 3.3); equal to its word."""
+
+    AUTH = "auth"
+    AUTH_INT = "auth-int"
+    AUTH_CONF = "auth-conf"
+
+    __repr__ = str.__repr__
 
 
 class StepResult(NamedTuple):
@@ -78,14 +88,14 @@ class Request(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an exchange ended in; the same record for contexts and for mechanisms without one.
+    """What an exchange ended in; the same record for contexts and for mechanisms without one. Built by keyword.
 
     Attributes:
         flags: What was granted, in the bits of the own side.
         protection: How messages are protected from here on; None: not at all.
         username: Who was authenticated (on the client: as whom).
         authzid: The authorization identity in force, "" for the user's own.
-        qop: auth, auth-int or auth-conf.
+        qop: Whether messages are signed, or sealed as well.
         ssf: Security strength factor of the layer: 0, 1, or the cipher's bits.
         max_send: Largest protected buffer that the peer takes, in octets; 0 without a layer.
         target: Accepting: the principal that the client meant.
@@ -102,7 +112,7 @@ class Outcome(NamedTuple):
     username: str = ""
     realm: str = ""
     authzid: str = ""
-    qop: str = "auth"
+    qop: Qop = Qop.AUTH
     cipher: str = ""
     ssf: int = 0
     max_send: int = 0

@@ -19,7 +19,7 @@ from typing import Final, NoReturn, TypeAlias
 from saslsspi.accounts.account import Account
 from saslsspi.engine.attributes import SecPkgContext, SecPkgContextNames
 from saslsspi.engine.context import SecurityContext
-from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Request, Side
+from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Qop, Request, Side
 from saslsspi.engine.flags import ExportFlags
 from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
@@ -37,7 +37,7 @@ _LEAST_KEY: Final = 16
 _LARGEST: Final = 1 << 20
 _RESET: Final = int(ExportFlags.SECPKG_CONTEXT_EXPORT_RESET_NEW)
 _DELETE: Final = int(ExportFlags.SECPKG_CONTEXT_EXPORT_DELETE_OLD)
-_TEXTS: Final = ("username", "realm", "authzid", "qop", "cipher", "target", "channel_binding", "trace", "negotiated")
+_TEXTS: Final = ("username", "realm", "authzid", "cipher", "target", "channel_binding", "trace", "negotiated")
 _NUMBERS: Final = ("flags", "ssf", "max_send", "max_receive")
 
 
@@ -86,6 +86,7 @@ def export_context(context: SecurityContext, flags: int, key: bytes | None) -> b
         "package": context.package.info.name,
         "side": context.side.value,
         "requested": context._requested,
+        "qop": outcome.qop,
         "reauthenticated": outcome.reauthenticated,
         "tolerances": list(outcome.tolerances),
         "names": context.query(SecPkgContextNames).username,
@@ -171,6 +172,7 @@ def _restored(package: Package, record: Mapping[str, object]) -> SecurityContext
     account, protection = record["account"], record["protection"]
     outcome = Outcome(
         **fields,  # type: ignore[arg-type]  # texts and numbers by their names
+        qop=Qop(record["qop"]),  # type: ignore[arg-type]  # ValueError where it is none
         reauthenticated=bool(record["reauthenticated"]),
         tolerances=tuple(record["tolerances"]),  # type: ignore[arg-type]
         account=None if account is None else _account(account),  # type: ignore[arg-type]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 from saslsspi.accounts.account import Account
-from saslsspi.engine.exchange import Outcome, Side
+from saslsspi.engine.exchange import Outcome, Qop, Side
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import Delegated
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
@@ -23,7 +23,7 @@ _SEALS: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # as MUTUAL_AUTH, the same 
 _MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
     """What an exchange ended in.
 
@@ -33,8 +33,9 @@ class Security:
         negotiated: With GSS-SPNEGO and CREDSSP, the package that Negotiate chose; "" elsewhere.
         authcid: The authenticated user.
         authzid: The authorization identity in force, "" for the user's own.
-        qop: auth, auth-int or auth-conf.
+        qop: Qop.AUTH, Qop.AUTH_INT or Qop.AUTH_CONF, which equal "auth", "auth-int" and "auth-conf".
         ssf: Security strength factor of the layer.
+        external_ssf: Security strength factor of the channel around it (TLS), as the caller has told; 0 without one.
         max_send: Largest protected buffer that the peer takes, in octets; 0 without a layer.
         max_receive: Largest protected buffer that this side takes, in octets; 0 without a layer.
         channel_binding: Type of the bindings that were verified, "" without.
@@ -49,7 +50,7 @@ class Security:
     authcid: str
     authzid: str
     realm: str
-    qop: str
+    qop: Qop
     cipher: str
     ssf: int
     max_send: int
@@ -61,29 +62,16 @@ class Security:
     trace: str = ""
     delegated: Delegated | None = field(default=None, repr=False)
     negotiated: str = ""
+    external_ssf: int = 0
 
 
-def security_of(outcome: Outcome, *, mechanism: str = "", package: str = "") -> Security:
-    """Return what an outcome means to whoever uses a context or a mechanism."""
-    return Security(
-        mechanism=mechanism,
-        package=package,
-        authcid=outcome.username,
-        authzid=outcome.authzid,
-        realm=outcome.realm,
-        qop=outcome.qop,
-        cipher=outcome.cipher,
-        ssf=outcome.ssf,
-        max_send=outcome.max_send,
-        max_receive=outcome.max_receive,
-        channel_binding=outcome.channel_binding,
-        reauthenticated=outcome.reauthenticated,
-        tolerances=outcome.tolerances,
-        account=outcome.account,
-        trace=outcome.trace,
-        delegated=outcome.delegated,
-        negotiated=outcome.negotiated,
-    )
+_SHOWN: Final = tuple(field.name for field in fields(Security) if field.name in Outcome._fields)
+
+
+def security_of(outcome: Outcome, *, mechanism: str = "", package: str = "", external_ssf: int = 0) -> Security:
+    """Return what an outcome means to whoever uses a context or a mechanism; its protection is not shown."""
+    shown: dict[str, Any] = {name: getattr(outcome, name) for name in _SHOWN}
+    return Security(mechanism=mechanism, package=package, authcid=outcome.username, external_ssf=external_ssf, **shown)
 
 
 def flags_for(policy: Policy, side: Side) -> tuple[int, int]:

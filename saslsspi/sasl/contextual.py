@@ -173,10 +173,9 @@ def _flags(policy: Policy, signs: int) -> tuple[int, int]:
 
 
 class _ContextualClient(ClientExchange):
-    __slots__ = ("_context", "_limits", "_request", "_untaken", "done", "outcome")
+    __slots__ = ("_context", "_limits", "_request", "_untaken", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, limits: Policy | None) -> None:
-        self.done = False
         self._untaken = b""
         self.outcome: Outcome | None = None
         self._context = context
@@ -188,16 +187,14 @@ class _ContextualClient(ClientExchange):
         step = self._context.advance(token, self._request)
         self._untaken = token[len(token) - step.extra :] if step.extra else b""
         if step.event is Event.COMPLETE:
-            self.done = True
             self.outcome = _limited(self._context.outcome, self._limits)
         return step.token
 
 
 class _ContextualServer(ServerExchange):
-    __slots__ = ("_awaits_first", "_context", "_limits", "_request", "done", "outcome")
+    __slots__ = ("_awaits_first", "_context", "_limits", "_request", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, limits: Policy | None, client_first: bool) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
@@ -219,7 +216,6 @@ class _ContextualServer(ServerExchange):
         if isinstance(reply, Question):
             return reply
         if reply.event is Event.COMPLETE:
-            self.done = True
             self.outcome = _limited(self._context.outcome, self._limits)
         return reply.token
 

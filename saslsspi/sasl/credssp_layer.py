@@ -122,12 +122,11 @@ def _seal(context: SecurityContext, text: bytes) -> bytes:
 class ChannelClient(ClientExchange):
     """The client's side: the context's steps, then the choice; the carrier's success completes it."""
 
-    __slots__ = ("_chosen", "_context", "_policy", "_request", "_started", "_stream", "done", "outcome")
+    __slots__ = ("_chosen", "_context", "_policy", "_request", "_started", "_stream", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy, max_message: int) -> None:
         if "\0" in request.authzid or len(request.authzid.encode()) > _LARGEST_CHOICE - 4:
             raise InvalidParameter("an authorization identity has no NUL and fits into one record of TLS")
-        self.done = False
         self.outcome: Outcome | None = None
         self._chosen: Outcome | None = None
         self._context = context
@@ -161,7 +160,6 @@ class ChannelClient(ClientExchange):
     def succeed(self) -> None:
         """Be done when the whole choice is sent; see ClientExchange.succeed."""
         if self._chosen is not None and not self._stream.sending:
-            self.done = True
             self.outcome = self._chosen
 
     def _choose(self, offer: LayerOffer) -> bytes:
@@ -188,11 +186,10 @@ class ChannelServer(ServerExchange):
     """The server's side: the context's steps, the offer, and what the client makes of it."""
 
     __slots__ = (
-        "_asked", "_context", "_failure", "_offer", "_policy", "_request", "_started", "_stream", "done", "outcome",
+        "_asked", "_context", "_failure", "_offer", "_policy", "_request", "_started", "_stream", "outcome",
     )  # fmt: skip
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy, max_message: int) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._context = context
         self._request = request
@@ -259,7 +256,6 @@ class ChannelServer(ServerExchange):
         self._check_identity(chosen.authzid)
         receive = offer.max_size if layered else 0
         self.outcome = negotiated(self._context, chosen.layer, chosen.max_size, receive, chosen.authzid)
-        self.done = True
         return None
 
     def _check_identity(self, authzid: str) -> None:

@@ -115,12 +115,11 @@ class _Signer:
 class LayerNegotiatingClient(ClientExchange):
     """The client's side: the context's steps, then the choice."""
 
-    __slots__ = ("_context", "_established", "_policy", "_request", "done", "outcome")
+    __slots__ = ("_context", "_established", "_policy", "_request", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy) -> None:
         if "\0" in request.authzid:
             raise InvalidParameter("an authorization identity has no NUL", requirement="RFC4752-3.1-12")
-        self.done = False
         self.outcome: Outcome | None = None
         self._established = False
         self._context = context
@@ -148,7 +147,6 @@ class LayerNegotiatingClient(ClientExchange):
         layer = next(layer for layer, qop in QOP_OF_LAYER.items() if qop == self.outcome.qop)
         if not int(offer.layers) & ~NO_LAYER and offer.max_size:
             self.outcome = _tolerated(self.outcome)
-        self.done = True
         return signer.wrap(LayerChosen(layer, size, self._request.authzid).to_bytes())
 
     def _first_usable(self, layers: SecurityLayer, offer: LayerOffer) -> tuple[Outcome, int]:
@@ -185,10 +183,9 @@ class _Position(enum.Enum):
 class LayerNegotiatingServer(ServerExchange):
     """The server's side: the context's steps, the offer, and what the client makes of it."""
 
-    __slots__ = ("_context", "_offer", "_policy", "_position", "_request", "_signer", "done", "outcome")
+    __slots__ = ("_context", "_offer", "_policy", "_position", "_request", "_signer", "outcome")
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._position = _Position.BEGINNING
         self._context = context
@@ -256,7 +253,6 @@ class LayerNegotiatingServer(ServerExchange):
             authzid,
         )
         self.outcome = outcome if layered or not chosen.max_size else _tolerated(outcome)
-        self.done = True
         # "The server is not expected to return any additional data with the success indicator."
 
     def _authorize(self, authzid: str) -> str:

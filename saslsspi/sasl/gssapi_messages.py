@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final, Self
 
+from saslsspi.engine.exchange import Qop
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
 
@@ -29,10 +30,10 @@ class SecurityLayer(enum.IntFlag, boundary=enum.KEEP):
     CONFIDENTIALITY = 4
 
 
-QOP_OF_LAYER: Final[Mapping[SecurityLayer, str]] = {
-    SecurityLayer.NONE: "auth",
-    SecurityLayer.INTEGRITY: "auth-int",
-    SecurityLayer.CONFIDENTIALITY: "auth-conf",
+QOP_OF_LAYER: Final[Mapping[SecurityLayer, Qop]] = {
+    SecurityLayer.NONE: Qop.AUTH,
+    SecurityLayer.INTEGRITY: Qop.AUTH_INT,
+    SecurityLayer.CONFIDENTIALITY: Qop.AUTH_CONF,
 }
 
 

@@ -19,7 +19,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Outcome, Request
+from saslsspi.engine.exchange import Request
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
@@ -116,14 +116,10 @@ class ClientExchange(SaslExchange):
     """A client's side of one exchange.
 
     Attributes:
-        done: Whether the mechanism itself is satisfied.
-        outcome: What it ended in; set when done.
+        outcome: What it ended in; None until the mechanism itself is satisfied.
     """
 
     __slots__ = ()
-
-    done: bool
-    outcome: Outcome | None
 
     @abstractmethod
     def step(self, challenge: bytes | None) -> bytes | None:
@@ -138,14 +134,11 @@ class ServerExchange(SaslExchange):
     """A server's side of one exchange.
 
     Attributes:
-        done: Whether the client is authenticated; bytes returned in the same step go with success.
-        outcome: What it ended in; set when done.
+        outcome: What it ended in; None until the client is authenticated. Bytes returned in the same step go with
+            success.
     """
 
     __slots__ = ()
-
-    done: bool
-    outcome: Outcome | None
 
     @abstractmethod
     def step(self, response: bytes | None) -> bytes | Question | None:

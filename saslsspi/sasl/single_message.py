@@ -18,20 +18,18 @@ class SingleMessageClient(ClientExchange):
         outcome: What it ends in.
     """
 
-    __slots__ = ("_message", "_name", "_outcome", "done", "outcome")
+    __slots__ = ("_message", "_name", "_outcome", "outcome")
 
     def __init__(self, name: str, message: bytes, outcome: Outcome) -> None:
         self._name = name
         self._message = message
         self._outcome = outcome
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, challenge: bytes | None) -> bytes:
         """Return the message; see ClientExchange.step."""
-        if self.done or challenge:
+        if self.outcome is not None or challenge:
             raise InvalidToken(f"{self._name} has one message, and no challenge but an empty one before it")
-        self.done = True
         self.outcome = self._outcome
         return self._message
 

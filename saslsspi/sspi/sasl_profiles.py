@@ -22,14 +22,17 @@ class SaslExchange(ABC):
     """One side of one SASL exchange.
 
     Attributes:
-        done: Whether it has succeeded on this side.
-        outcome: What it ended in; set when done.
+        outcome: What it ended in; None before it has succeeded on this side.
     """
 
     __slots__ = ()
 
-    done: bool
     outcome: Outcome | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the exchange has succeeded on this side."""
+        return self.outcome is not None
 
     @abstractmethod
     def step(self, message: bytes | None, /) -> bytes | Question | None:

@@ -87,13 +87,11 @@ class _Careless(ServerExchange):
     """A server that believes everybody, at any time, and fails over what it did not expect."""
 
     def __init__(self, parameters: ServerParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, response: bytes | None) -> bytes | None:
         if response is not None and response.startswith(b"\xff"):
             raise ValueError("what is this?")
-        self.done = True
         self.outcome = Outcome(username="alice", ssf=1)
         return None
 

@@ -256,11 +256,9 @@ class Lying(ClientExchange, ServerExchange):
     """A mechanism that is done at once, with whatever outcome it is told."""
 
     def __init__(self, outcome: Outcome) -> None:
-        self.done = False
         self.outcome = outcome
 
     def step(self, message: bytes | None) -> bytes | None:
-        self.done = True
         return None
 
 

@@ -33,8 +33,8 @@ class _ToyClient(ClientExchange):
     """Sends its name, and waits for nothing."""
 
     def __init__(self, parameters: ClientParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
+        self._message_sent = False
         self._name = parameters.credentials.username if isinstance(parameters.credentials, Password) else ""
 
     def step(self, challenge: bytes | None) -> bytes | None:
@@ -42,18 +42,18 @@ class _ToyClient(ClientExchange):
             raise ValueError("a mechanism with a mistake")
         if challenge:
             raise InvalidToken("this mechanism has one message")
-        self.outcome = Outcome(username=self._name)
+        self._message_sent = True
         return self._name.encode()
 
     def succeed(self) -> None:
-        self.done = self.outcome is not None
+        if self._message_sent:
+            self.outcome = Outcome(username=self._name)
 
 
 class _ToyServer(ServerExchange):
     """Asks for a message if there is none, and then whether the account exists."""
 
     def __init__(self, parameters: ServerParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, response: bytes | None) -> bytes | Question | None:
@@ -64,7 +64,7 @@ class _ToyServer(ServerExchange):
     def resume(self, account: Account | None) -> bytes | Question | None:
         if account is None:
             raise ZeroDivisionError
-        self.done, self.outcome = True, Outcome(username=account.username)
+        self.outcome = Outcome(username=account.username)
         return None
 
 

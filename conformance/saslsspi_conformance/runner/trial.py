@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
-from saslsspi.sasl.session import Client
+from saslsspi.sasl.client import Client
 from saslsspi_conformance.case import Case, Plays
 from saslsspi_conformance.case_run import DEFAULT, Answer, ServerConversation, ServerTarget, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction

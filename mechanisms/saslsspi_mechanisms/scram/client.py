@@ -57,7 +57,7 @@ class ScramClient(ClientExchange):
     """One client's exchange."""
 
     __slots__ = ("_bound", "_due", "_first", "_header", "_parameters", "_password", "_signature", "_username",
-                 "_variant", "done", "outcome")  # fmt: skip
+                 "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ClientParameters) -> None:
         credentials = parameters.credentials
@@ -77,7 +77,6 @@ class ScramClient(ClientExchange):
         self._variant = variant
         self._parameters = parameters
         self._due = _Due.NOTHING_YET
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, challenge: bytes | None) -> bytes | None:
@@ -133,7 +132,6 @@ class ScramClient(ClientExchange):
         if not compare_digest(message.signature, self._signature):
             raise MutualAuthFailed("the server's signature is wrong", requirement="RFC5802-5.1-24")
         self._due = _Due.NOTHING_MORE
-        self.done = True
         self.outcome = Outcome(
             username=self._username, authzid=self._header.authzid, channel_binding=self._header.binding_type
         )

@@ -51,7 +51,7 @@ class ScramServer(ServerExchange):
     """One server's exchange."""
 
     __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_due", "_first", "_parameters", "_reply", "_stored",
-                 "_username", "_variant", "done", "outcome")  # fmt: skip
+                 "_username", "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ServerParameters) -> None:
         self._variant = variant
@@ -61,7 +61,6 @@ class ScramServer(ServerExchange):
         usable = () if policy is ChannelBindingPolicy.NONE else given
         self._bindings = {bindings.type_name: bindings.type_data for bindings in usable if bindings.type_name}
         self._due = _Due.CLIENT_FIRST
-        self.done = False
         self.outcome: Outcome | None = None
 
     def step(self, response: bytes | None) -> bytes | Question | None:
@@ -163,7 +162,6 @@ class ScramServer(ServerExchange):
             )
         authorize(self._account, self._username, header.authzid, token=ServerError.OTHER.message)
         self._due = _Due.NOTHING_MORE
-        self.done = True
         self.outcome = Outcome(
             username=self._username,
             authzid=header.authzid,

@@ -32,6 +32,7 @@ from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.policy import Policy
+from saslsspi.engine.security import Security
 from saslsspi.errors import (
     ContextMisuse,
     InvalidParameter,
@@ -39,9 +40,9 @@ from saslsspi.errors import (
     SaslError,
     UnsupportedFunction,
 )
+from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.sasl.session import Client, Security
 
 __all__ = ["BindRefused", "Connection"]
 

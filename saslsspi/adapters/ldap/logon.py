@@ -17,9 +17,9 @@ from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose, objection
+from saslsspi.sasl.client import Client
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import find_mechanism
-from saslsspi.sasl.session import Client
 
 __all__ = ["BindStep", "Logon", "exchange", "listed_mechanisms"]
 

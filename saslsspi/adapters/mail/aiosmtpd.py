@@ -18,9 +18,9 @@ from saslsspi.adapters.mail.dialogue import MAX_LINE
 from saslsspi.adapters.mail.server import SMTP_REPLIES, SaslService, ServerDialogue, Verdict, server_bindings
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Security
 
 __all__ = ["SaslSmtpProtocol"]
 

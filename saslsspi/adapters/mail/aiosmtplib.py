@@ -24,9 +24,9 @@ from saslsspi.adapters.mail.logon import (
 )
 from saslsspi.adapters.mail.smtp import SMTP_PROFILE, SmtpLogonDenied, reply_kind
 from saslsspi.adapters.stream.transport import put_under_layer
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, UnsupportedFunction
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Security
 
 __all__ = ["SaslAsyncSMTP"]
 

@@ -18,8 +18,8 @@ from saslsspi.adapters.mail.logon import Dialogue, Established, Logon, LogonOpti
 from saslsspi.adapters.mail.pop3 import POP3_PROFILE, pop3_reply
 from saslsspi.adapters.mail.smtp import SMTP_PROFILE, reply_kind
 from saslsspi.adapters.stream import LayeredStream
+from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidToken
-from saslsspi.sasl.session import Security
 
 __all__ = ["ImapLines", "Lines", "Pop3Lines", "SmtpLines", "authenticate_stream"]
 

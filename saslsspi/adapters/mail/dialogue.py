@@ -24,7 +24,7 @@ from saslsspi.errors import (
     NoAuthenticatingAuthority,
     SaslError,
 )
-from saslsspi.sasl.session import Client
+from saslsspi.sasl.client import Client
 
 __all__ = [
     "CANCEL",

@@ -26,8 +26,8 @@ from saslsspi.adapters.mail.logon import (
     ended_of,
     log_on,
 )
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError
-from saslsspi.sasl.session import Security
 
 __all__ = ["IMAP_PROFILE", "ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL", "imap_reply_kind"]
 

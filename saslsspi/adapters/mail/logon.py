@@ -15,10 +15,11 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
+from saslsspi.engine.security import Security
 from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.acceptance import choose
+from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Client, Security
 
 __all__ = [
     "Dialogue",

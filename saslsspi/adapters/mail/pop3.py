@@ -23,9 +23,9 @@ from saslsspi.adapters.mail.logon import (
     ended_of,
     log_on,
 )
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Security
 
 __all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL", "pop3_reply"]
 

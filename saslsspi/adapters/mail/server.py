@@ -31,12 +31,13 @@ from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import First, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
-from saslsspi.sasl.session import Security, Server
+from saslsspi.sasl.server import Server
 
 __all__ = [
     "IMAP_REPLIES",

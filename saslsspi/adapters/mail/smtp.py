@@ -23,9 +23,9 @@ from saslsspi.adapters.mail.logon import (
     ended_of,
     log_on,
 )
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.session import Security
 
 __all__ = ["SMTP_PROFILE", "SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied", "reply_kind"]
 

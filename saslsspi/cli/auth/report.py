@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
-from saslsspi.sasl.session import Security
+from saslsspi.engine.security import Security
 
 __all__ = ["Logon", "Report", "Target"]
 

@@ -14,8 +14,8 @@ from saslsspi.cli.options import add_identity_options, add_policy_options, crede
 from saslsspi.engine.environment import Environment
 from saslsspi.errors import NoCredentials, SaslError
 from saslsspi.sasl import contextual
+from saslsspi.sasl.client import Client
 from saslsspi.sasl.mechanism import ClientParameters
-from saslsspi.sasl.session import Client
 
 __all__ = ["configure", "run"]
 

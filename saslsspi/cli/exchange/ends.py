@@ -21,9 +21,10 @@ from saslsspi.errors import (
     InvalidToken,
     QopNotSupported,
 )
+from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, Mechanism, ServerExchange
-from saslsspi.sasl.session import Client, Server
+from saslsspi.sasl.server import Server
 
 __all__ = ["End", "PackageClientEnd", "PackageServerEnd", "SaslClientEnd", "SaslServerEnd"]
 

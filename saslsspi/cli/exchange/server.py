@@ -16,7 +16,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.errors import SaslError
 from saslsspi.sasl import contextual
 from saslsspi.sasl.mechanism import ServerParameters
-from saslsspi.sasl.session import Server
+from saslsspi.sasl.server import Server
 
 __all__ = ["configure", "run"]
 

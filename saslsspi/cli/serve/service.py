@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from saslsspi.sasl.session import Security
+from saslsspi.engine.security import Security
 
 __all__ = ["Served", "Service", "port", "tell"]
 

@@ -29,7 +29,7 @@ from saslsspi.engine.channel_attributes import (
 )
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
+from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Qop, Request, Side, StepResult
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     ContextExpired,
@@ -235,7 +235,7 @@ class CredsspExchange(Exchange):
         self.outcome = inner._replace(
             flags=flags,
             protection=CredsspProtection(tls, inner.protection, MAX_TOKEN),
-            qop="auth-conf",
+            qop=Qop.AUTH_CONF,
             cipher=tls.encryption_algorithm,
             ssf=tls.key_bits,
             max_send=tls.max_payload,

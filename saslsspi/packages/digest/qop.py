@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from saslsspi.engine.exchange import Side
+from saslsspi.engine.exchange import Qop, Side
 from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.engine.policy import Policy
 from saslsspi.packages.digest.ciphers import Cipher, permitted_ciphers
 
-__all__ = ["AUTH", "AUTH_CONF", "AUTH_INT", "Permitted", "granted_flags", "permitted"]
+__all__ = ["AUTH", "AUTH_CONF", "AUTH_INT", "QOPS", "Permitted", "granted_flags", "permitted"]
 
 AUTH: Final = b"auth"
 AUTH_INT: Final = b"auth-int"
 AUTH_CONF: Final = b"auth-conf"
+QOPS: Final = {AUTH: Qop.AUTH, AUTH_INT: Qop.AUTH_INT, AUTH_CONF: Qop.AUTH_CONF}
 
 # "ISC_REQ_INTEGRITY, ISC_REQ_REPLAY_DETECT, ISC_REQ_SEQUENCE_DETECT: auth-int. ISC_REQ_CONFIDENTIALITY: auth-conf."
 # The bit of INTEGRITY differs between the sides.

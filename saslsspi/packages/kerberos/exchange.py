@@ -15,7 +15,7 @@ from saslsspi.engine.attributes import (
     SecPkgContextSessionKey,
 )
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Exchange, Outcome, Request, Side, StepResult
+from saslsspi.engine.exchange import Event, Exchange, Outcome, Qop, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.engine.protection import Protection
@@ -116,15 +116,15 @@ class _KerberosExchange(Exchange):
         encrypts = bool(self._flags & GSS_CONFIDENTIALITY)
         signs = encrypts or bool(self._flags & GSS_INTEGRITY)
         if not signs:
-            self.outcome = Outcome(granted, None, **more)
+            self.outcome = Outcome(flags=granted, **more)
             return
         protection = KerberosProtection(
             self._context, self._session, encrypts=encrypts, dce=bool(self._flags & GSS_DCE)
         )
         self.outcome = Outcome(
-            granted,
-            protection,
-            qop="auth-conf" if encrypts else "auth-int",
+            flags=granted,
+            protection=protection,
+            qop=Qop.AUTH_CONF if encrypts else Qop.AUTH_INT,
             cipher=protection.encryption_algorithm,
             ssf=self._session.enctype.ssf if encrypts else 1,
             max_send=LARGEST,

@@ -214,7 +214,7 @@ class NtlmClient(Exchange):
             raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
         version = VERSION if flags & _VERSION_FLAG else bytes(8)
         message = Authenticate(flags, b"\0", b"", version=version).to_bytes()
-        self.outcome = Outcome(int(IscReq.ISC_REQ_NULL_SESSION))
+        self.outcome = Outcome(flags=int(IscReq.ISC_REQ_NULL_SESSION))
         return StepResult(Event.COMPLETE, message)
 
 

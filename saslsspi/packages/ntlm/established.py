@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import Account
 from saslsspi.engine.attributes import SecPkgContextNames
-from saslsspi.engine.exchange import Outcome, Side
+from saslsspi.engine.exchange import Outcome, Qop, Side
 from saslsspi.engine.policy import Policy
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits
 from saslsspi.packages.ntlm.protection import dummy_protection, protect
@@ -49,10 +49,10 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
     username, domain, service, target, bound, account = names
     if not flags & _LAYER:
         return Outcome(
-            granted(side, flags),
-            dummy_protection(session_key),
-            username,
-            domain,
+            flags=granted(side, flags),
+            protection=dummy_protection(session_key),
+            username=username,
+            realm=domain,
             target=target,
             channel_binding=bound,
             account=account,
@@ -61,11 +61,11 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
     protection.wants_mech_list_mic = mic
     sealed = bool(flags & _SEAL)
     return Outcome(
-        granted(side, flags),
-        protection,
-        username,
-        domain,
-        qop="auth-conf" if sealed else "auth-int",
+        flags=granted(side, flags),
+        protection=protection,
+        username=username,
+        realm=domain,
+        qop=Qop.AUTH_CONF if sealed else Qop.AUTH_INT,
         cipher="rc4" if sealed else "",
         ssf=key_bits(flags) if sealed else 1,
         max_send=policy.max_buffer,

@@ -249,7 +249,7 @@ class NtlmServer(Exchange):
         if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
             raise BadBindings("an anonymous logon carries no channel bindings, and the policy requires them")
         self._audit = _ABSENT
-        self.outcome = Outcome(int(AscRet.ASC_RET_NULL_SESSION))
+        self.outcome = Outcome(flags=int(AscRet.ASC_RET_NULL_SESSION))
         return StepResult(Event.COMPLETE, None)
 
 

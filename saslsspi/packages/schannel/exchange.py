@@ -25,7 +25,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Outcome, Request, Side, StepResult
+from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Outcome, Qop, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet, SchannelProtocol
 from saslsspi.errors import (
     AlgorithmMismatch,
@@ -186,10 +186,10 @@ class TlsExchange(Exchange):
         elif connection.getpeercert(True):
             flags |= int(AscRet.ASC_RET_MUTUAL_AUTH)
         self.outcome = Outcome(
-            flags,
-            self._protection,
+            flags=flags,
+            protection=self._protection,
             username=_common_name(connection) if self._side is Side.ACCEPT else "",
-            qop="auth-conf",
+            qop=Qop.AUTH_CONF,
             cipher=self._protection.encryption_algorithm,
             ssf=bits,
             target=self._target,

@@ -26,7 +26,7 @@ from saslsspi.errors import (
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.sasl.session import Server
+from saslsspi.sasl.server import Server
 from saslsspi.testbed.ldap.identity import in_ldap_form, read_identity
 from saslsspi.testbed.ldap.messages import SaslBind, SimpleBind, UnknownBind
 from saslsspi.testbed.ldap.responses import Result, ResultCode

@@ -15,7 +15,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy
 from saslsspi.errors import ContextMisuse, SaslError
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
-from saslsspi.sasl.session import Server
+from saslsspi.sasl.server import Server
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic, close_listeners
 from saslsspi.testbed.ldap.channel import LdapChannel
 from saslsspi.testbed.ldap.connection import LdapConnection

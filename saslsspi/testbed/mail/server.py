@@ -15,8 +15,8 @@ from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.server import SaslService, Verdict, server_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
+from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
-from saslsspi.sasl.session import Security
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic, close_listeners
 from saslsspi.testbed.mail.channel import LineChannel
 

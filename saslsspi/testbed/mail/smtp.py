@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 from aiosmtpd.smtp import TLSSetupException
 
 from saslsspi.adapters.aiosmtpd import SaslSmtpProtocol
+from saslsspi.engine.security import Security
 from saslsspi.errors import SaslError
-from saslsspi.sasl.session import Security
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, close_listeners
 from saslsspi.testbed.mail.channel import LineChannel
 from saslsspi.testbed.mail.server import Authenticated, MailServer, MailSession

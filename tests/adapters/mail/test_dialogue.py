@@ -32,7 +32,6 @@ class Scripted(ClientExchange):
     """A client-first mechanism that says what it is told to."""
 
     def __init__(self, initial: bytes, parameters: ClientParameters) -> None:
-        self.done = False
         self.outcome: Outcome | None = None
         self._messages = [initial]
 
@@ -40,7 +39,6 @@ class Scripted(ClientExchange):
         if not self._messages:
             raise InvalidToken("nothing more was expected")
         message = self._messages.pop()
-        self.done = True
         self.outcome = Outcome(username="alice", ssf=0)
         return message
 

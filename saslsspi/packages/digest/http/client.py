@@ -27,7 +27,7 @@ from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm, enti
 from saslsspi.packages.digest.http.bindings import HASHED, MARK, binding_value, bound_cnonce
 from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse, UnknownAlgorithm, first_challenge
 from saslsspi.packages.digest.http.protection import ClientRequests, described, parameter
-from saslsspi.packages.digest.qop import AUTH, AUTH_INT, granted_flags
+from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 
 __all__ = ["HttpDigestClient", "permitted_algorithms"]
 
@@ -119,11 +119,11 @@ class HttpDigestClient(Exchange):
         flags = granted_flags(Side.INITIATE, response.qop or AUTH) & ~(0 if mutual else _MUTUAL)
         signed = response.qop == AUTH_INT
         self.outcome = Outcome(
-            flags | _HTTP,
-            requests,
-            self._credential.username,
-            challenge.realm.decode("utf-8" if challenge.utf8 else "latin-1", "replace"),
-            qop=(response.qop or AUTH).decode(),
+            flags=flags | _HTTP,
+            protection=requests,
+            username=self._credential.username,
+            realm=challenge.realm.decode("utf-8" if challenge.utf8 else "latin-1", "replace"),
+            qop=QOPS[response.qop or AUTH],
             ssf=1 if signed else 0,
             channel_binding="tls" if response.channel_binding else "",
             tolerances=tolerance_names(challenge.tolerances) if challenge.tolerances else (),

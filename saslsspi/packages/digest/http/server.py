@@ -40,7 +40,7 @@ from saslsspi.packages.digest.http.protection import (
     is_auth_int,
     parameter,
 )
-from saslsspi.packages.digest.qop import AUTH, AUTH_INT, granted_flags
+from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 
 __all__ = ["HttpDigestServer"]
 
@@ -242,11 +242,11 @@ class HttpDigestServer(Exchange):
         account = session.account
         bound = self._bindings is ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED
         self.outcome = Outcome(
-            (granted_flags(Side.ACCEPT, qop) & ~(0 if response.qop is not None else _MUTUAL)) | _HTTP,
-            requests,
-            session.username,
-            offer.realm.decode(),
-            qop=qop.decode(),
+            flags=(granted_flags(Side.ACCEPT, qop) & ~(0 if response.qop is not None else _MUTUAL)) | _HTTP,
+            protection=requests,
+            username=session.username,
+            realm=offer.realm.decode(),
+            qop=QOPS[qop],
             ssf=1 if qop == AUTH_INT else 0,
             target=response.uri.decode("latin-1"),
             channel_binding=self._request.bindings.type_name if bound and self._request.bindings else "",

@@ -27,7 +27,7 @@ from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import ClientSession, DigestCredential, SessionKey
 from saslsspi.packages.digest.http.client import HttpDigestClient
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
-from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags
 from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 
@@ -223,21 +223,26 @@ def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: in
     tolerances = tolerance_names(session.tolerances) if session.tolerances else ()
     if qop == AUTH:
         return Outcome(
-            flags, None, session.name, session.realm_text, authzid, "auth", "", 0, 0, 0, "", "", resumed, tolerances
+            flags=flags,
+            username=session.name,
+            realm=session.realm_text,
+            authzid=authzid,
+            reauthenticated=resumed,
+            tolerances=tolerances,
         )
     keys = layer_keys(session.ha1, True, None if cipher is None else cipher.key_size)
     protection = DigestProtection(keys, cipher, session.ha1, session.maxbuf, max_buffer)
     return Outcome(
-        flags,
-        protection,
-        session.name,
-        session.realm_text,
-        authzid,
-        qop.decode(),
-        protection.encryption_algorithm,
-        1 if cipher is None else cipher.ssf,
-        session.maxbuf,
-        max_buffer,
+        flags=flags,
+        protection=protection,
+        username=session.name,
+        realm=session.realm_text,
+        authzid=authzid,
+        qop=QOPS[qop],
+        cipher=protection.encryption_algorithm,
+        ssf=1 if cipher is None else cipher.ssf,
+        max_send=session.maxbuf,
+        max_receive=max_buffer,
         reauthenticated=resumed,
         tolerances=tolerances,
     )

@@ -33,7 +33,7 @@ from saslsspi.packages.digest.charset import decode, secret_hashes
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http.server import HttpDigestServer
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
-from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, granted_flags
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags
 from saslsspi.packages.digest.sasl.messages import Response, ResponseAuth
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 
@@ -280,9 +280,21 @@ class DigestServer(Exchange):
             cipher_name, ssf = protection.encryption_algorithm, 1 if cipher is None else cipher.ssf
         username, realm, authzid, target, tolerances, account = identity
         return Outcome(
-            granted_flags(Side.ACCEPT, qop), protection, username, realm, authzid, qop.decode(), cipher_name, ssf,
-            max_send, max_receive, target, "", resumed, tolerances, account,
-        )  # fmt: skip
+            flags=granted_flags(Side.ACCEPT, qop),
+            protection=protection,
+            username=username,
+            realm=realm,
+            authzid=authzid,
+            qop=QOPS[qop],
+            cipher=cipher_name,
+            ssf=ssf,
+            max_send=max_send,
+            max_receive=max_receive,
+            target=target,
+            reauthenticated=resumed,
+            tolerances=tolerances,
+            account=account,
+        )
 
     def _check_qop(self, response: Response) -> None:
         qop = (response.qop or AUTH).lower()
