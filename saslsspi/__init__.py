@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from saslsspi.accounts.authority import Authority
     from saslsspi.accounts.nonces import NonceStore
     from saslsspi.channel_bindings import ChannelBindings
+    from saslsspi.context import Context
     from saslsspi.credentials import Anonymous, Password
     from saslsspi.engine.environment import Environment
     from saslsspi.engine.exchange import Qop
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Property,
         Tolerances,
     )
+    from saslsspi.engine.protection import Part
     from saslsspi.engine.security import Security
     from saslsspi.errors import SaslError
     from saslsspi.sasl.acceptance import Choice, choose, offer
@@ -47,6 +49,7 @@ _HOMES = {
     "ChannelBindings": "saslsspi.channel_bindings",
     "Choice": "saslsspi.sasl.acceptance",
     "Client": "saslsspi.sasl.client",
+    "Context": "saslsspi.context",
     "CredSspPolicy": "saslsspi.engine.policy",
     "Environment": "saslsspi.engine.environment",
     "FileAuthority": "saslsspi.accounts",
@@ -59,6 +62,7 @@ _HOMES = {
     "NonceStore": "saslsspi.accounts.nonces",
     "NtlmPolicy": "saslsspi.engine.policy",
     "NtlmResponses": "saslsspi.engine.policy",
+    "Part": "saslsspi.engine.protection",
     "Password": "saslsspi.credentials",
     "Pending": "saslsspi.accounts.account",
     "Policy": "saslsspi.engine.policy",
@@ -81,6 +85,7 @@ __all__ = [
     "ChannelBindings",
     "Choice",
     "Client",
+    "Context",
     "CredSspPolicy",
     "Environment",
     "FileAuthority",
@@ -93,6 +98,7 @@ __all__ = [
     "NonceStore",
     "NtlmPolicy",
     "NtlmResponses",
+    "Part",
     "Password",
     "Pending",
     "Policy",

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.accounts.authority import Authority
@@ -37,6 +37,14 @@ class Environment:
     authority: Authority | None = None
     nonce_store: NonceStore | None = None
     policy: Policy = DEFAULT_POLICY
+
+    def overridden(
+        self, *, policy: Policy | None = None, authority: Authority | None = None, nonce_store: NonceStore | None = None
+    ) -> Self:
+        """Return this environment with what is given in place of its own; None keeps what there is."""
+        changes = {"policy": policy, "authority": authority, "nonce_store": nonce_store}
+        given = {name: value for name, value in changes.items() if value is not None}
+        return replace(self, **given) if given else self  # type: ignore[arg-type]  # each is of its field's type
 
     def ask(self, question: Question) -> Account | None:
         """Ask the authority, which may block.

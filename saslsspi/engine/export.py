@@ -99,11 +99,11 @@ def export_context(context: SecurityContext, flags: int, key: bytes | None) -> b
     return _MAGIC + _mac(secret, body) + body
 
 
-def import_context(package: str, packed_context: bytes, key: bytes | None) -> SecurityContext:
+def import_context(package: str | None, packed_context: bytes, key: bytes | None) -> SecurityContext:
     """Return a context that another process has exported (ImportSecurityContext).
 
     Args:
-        package: Name of the package, which must be that of the context.
+        package: Name of the package, which must be that of the context; None takes any.
         packed_context: What export_context returned.
         key: The one of the export.
 
@@ -121,9 +121,9 @@ def import_context(package: str, packed_context: bytes, key: bytes | None) -> Se
     # Written by who has the key: what follows only has to notice another release's record.
     try:
         record = json.loads(body)
-        found = find_package(package)
-        if find_package(record["package"]) is not found:
-            raise InvalidToken(f"the context is one of {record['package']}, not of {found.info.name}")
+        found = find_package(record["package"])
+        if package is not None and find_package(package) is not found:
+            raise InvalidToken(f"the context is one of {found.info.name}, not of {package}")
         return _restored(found, record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidToken(f"the record is not one of this release ({type(error).__name__})") from error

@@ -19,6 +19,11 @@ _SIGNS: Final[Mapping[Side, int]] = {
     Side.INITIATE: int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT),
     Side.ACCEPT: int(AscReq.ASC_REQ_INTEGRITY | AscReq.ASC_REQ_REPLAY_DETECT | AscReq.ASC_REQ_SEQUENCE_DETECT),
 }
+_STREAM: Final[Mapping[Side, int]] = {
+    Side.INITIATE: int(IscReq.ISC_REQ_EXTENDED_ERROR | IscReq.ISC_REQ_STREAM),
+    Side.ACCEPT: int(AscReq.ASC_REQ_EXTENDED_ERROR | AscReq.ASC_REQ_STREAM),
+}
+_DELEGATES: Final = int(IscReq.ISC_REQ_DELEGATE)
 _SEALS: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # as MUTUAL_AUTH, the same bit on both sides
 _MUTUAL: Final = int(IscReq.ISC_REQ_MUTUAL_AUTH)
 
@@ -74,8 +79,17 @@ def security_of(outcome: Outcome, *, mechanism: str = "", package: str = "", ext
     return Security(mechanism=mechanism, package=package, authcid=outcome.username, external_ssf=external_ssf, **shown)
 
 
-def flags_for(policy: Policy, side: Side) -> tuple[int, int]:
-    """Return the flags that a policy requires of a context, and those to obtain where the peer agrees."""
+def flags_for(policy: Policy, side: Side, *, stream: bool = False) -> tuple[int, int]:
+    """Return the flags that a policy requires of a context, and those to obtain where the peer agrees.
+
+    Args:
+        policy: What this side accepts.
+        side: In whose bits the flags are.
+        stream: Whether the package's context is a byte stream, whose records are sealed whatever is asked for.
+    """
+    if stream:
+        delegates = side is Side.INITIATE and policy.credssp.delegate
+        return 0, _STREAM[side] | (_DELEGATES if delegates else 0)
     signs = _SIGNS[side]
     required = _MUTUAL
     if policy.min_ssf > 0:
