@@ -10,7 +10,8 @@ from typing import Final
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sasl.drivers.in_channel import IN_CHANNEL
+from saslsspi.sasl.mechanism import Binding, First, Mechanism
 
 __all__ = ["CREDSSP"]
 
@@ -18,7 +19,7 @@ CREDSSP: Final = Mechanism(
     name="CREDSSP",
     package="CREDSSP",
     first=First.CLIENT,
-    layer=LayerChoice.IN_CHANNEL,
+    driver=IN_CHANNEL,
     # MUTUAL: whoever answers with the right pubKeyAuth has the key of the user's logon. That it is the host which was
     # meant is proved with Kerberos only, or by a trusted certificate.
     properties=Property.MUTUAL | Property.NO_PLAINTEXT | Property.NO_ANONYMOUS | Property.FORWARD_SECRECY,

@@ -11,7 +11,8 @@ from typing import Final
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sasl.drivers.in_exchange import IN_EXCHANGE
+from saslsspi.sasl.mechanism import Binding, First, Mechanism
 
 __all__ = ["DIGEST_MD5"]
 
@@ -19,7 +20,7 @@ DIGEST_MD5: Final = Mechanism(
     name="DIGEST-MD5",
     package="WDigest",
     first=First.SERVER,  # section 2.1.1: the server speaks first; section 2.2 lets a client take a session up again
-    layer=LayerChoice.IN_EXCHANGE,  # section 2.1.2: qop, cipher and maxbuf are directives of the response
+    driver=IN_EXCHANGE,  # section 2.1.2: qop, cipher and maxbuf are directives of the response
     properties=Property.MUTUAL | Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=128,
     binding=Binding.NONE,

@@ -15,7 +15,8 @@ from typing import Final
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
+from saslsspi.sasl.mechanism import Binding, First, Mechanism
 
 __all__ = ["GSS_SPNEGO"]
 
@@ -23,7 +24,7 @@ GSS_SPNEGO: Final = Mechanism(
     name="GSS-SPNEGO",
     package="Negotiate",
     first=First.CLIENT,
-    layer=LayerChoice.WITH_CONTEXT,
+    driver=WITH_CONTEXT,
     # MUTUAL holds with Kerberos only, so it is not promised.
     properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=256,

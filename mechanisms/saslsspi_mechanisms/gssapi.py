@@ -10,7 +10,8 @@ from typing import Final
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
+from saslsspi.sasl.mechanism import Binding, First, Mechanism
 
 __all__ = ["GSSAPI"]
 
@@ -18,7 +19,7 @@ GSSAPI: Final = Mechanism(
     name="GSSAPI",
     package="Kerberos",
     first=First.CLIENT,  # section 3: 'a "client goes first" SASL mechanism'
-    layer=LayerChoice.AFTER_CONTEXT,  # sections 3.1 and 3.2: the last two messages
+    driver=AFTER_CONTEXT,  # sections 3.1 and 3.2: the last two messages
     properties=Property.MUTUAL | Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=256,
     # Section 5 wants none; deployed peers (Active Directory first) check them where the client sends any.

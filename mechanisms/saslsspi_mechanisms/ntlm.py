@@ -14,7 +14,8 @@ from typing import Final
 
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
-from saslsspi.sasl.mechanism import Binding, First, LayerChoice, Mechanism
+from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
+from saslsspi.sasl.mechanism import Binding, First, Mechanism
 
 __all__ = ["NTLM"]
 
@@ -22,7 +23,7 @@ NTLM: Final = Mechanism(
     name="NTLM",
     package="NTLM",
     first=First.CLIENT,  # NEGOTIATE_MESSAGE is the initial response
-    layer=LayerChoice.WITH_CONTEXT,
+    driver=WITH_CONTEXT,
     properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=128,
     binding=Binding.OPTIONAL,

@@ -7,7 +7,7 @@ import argparse
 from saslsspi.cli.output import add_json_option, print_json, print_table
 from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.registry import package_problem
-from saslsspi.sasl.mechanism import LayerChoice, Mechanism
+from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 
 __all__ = ["configure", "run"]
@@ -62,6 +62,6 @@ def _sides(mechanism: Mechanism) -> list[str]:
 
 
 def _layers(mechanism: Mechanism) -> list[str]:
-    if mechanism.layer is LayerChoice.NONE or not mechanism.max_ssf:
+    if not mechanism.max_ssf:
         return ["none"]
     return ["none", "integrity", *(["confidentiality"] if mechanism.max_ssf > 1 else [])]

@@ -46,7 +46,8 @@ class Tolerances(enum.IntFlag):
     HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
     HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
     SIZE_WITHOUT_LAYER = 0x0800  # GSSAPI: a size where no layer is offered, as OpenJDK's server sends it, or chosen
-    DEFAULT = 0x08FF
+    LAYER_WITHOUT_SIZE = 0x1000  # GSSAPI: a layer with a size of 0, as Cyrus SASL before 2.1.27 offers it
+    DEFAULT = 0x18FF
 
 
 def tolerance_names(bits: int) -> tuple[str, ...]:

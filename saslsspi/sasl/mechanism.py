@@ -1,7 +1,7 @@
 """The plugin contract: what a SASL mechanism tells of itself, and what its exchanges do.
 
-A mechanism is a description. One that is a security context underneath names the package, and contextual.py does
-the rest; any other brings two small classes of its own. It is found by its entry point in the group
+A mechanism is a description. One that is a security context underneath names the package and the driver, how its
+layer is agreed on; any other brings two small classes of its own. It is found by its entry point in the group
 `saslsspi.mechanisms`, whoever ships it.
 """
 
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import enum
 import re
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Request
+from saslsspi.engine.exchange import Request, Side
+from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
@@ -28,8 +29,8 @@ __all__ = [
     "Binding",
     "ClientExchange",
     "ClientParameters",
+    "Driver",
     "First",
-    "LayerChoice",
     "Mechanism",
     "ServerExchange",
     "ServerParameters",
@@ -41,16 +42,6 @@ class First(enum.Enum):
 
     CLIENT = "client"
     SERVER = "server"
-
-
-class LayerChoice(enum.Enum):
-    """How the two sides agree on a security layer."""
-
-    NONE = "none"
-    IN_EXCHANGE = "in the exchange"
-    AFTER_CONTEXT = "after the context"
-    IN_CHANNEL = "inside the context's channel"
-    WITH_CONTEXT = "with the context"  # its flags say it, and nothing is said about sizes
 
 
 class Binding(enum.Enum):
@@ -149,6 +140,45 @@ class ServerExchange(SaslExchange):
         raise UnsupportedFunction("this mechanism asks nothing")
 
 
+class Driver(ABC):
+    """How the two sides of a mechanism that is a context underneath agree on a layer.
+
+    Attributes:
+        names_replica: Whether the target ends in the name of a replicated service (RFC 2831 section 2.1.2).
+    """
+
+    __slots__ = ()
+
+    names_replica: ClassVar[bool] = False
+
+    @abstractmethod
+    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+        """Return the flags that a policy requires of the context, and those to request, in the bits of the side."""
+
+    def completed(self, request: Request, side: Side, policy: Policy) -> Request:
+        """Return the request of a caller who chose the flags, with what the agreement itself needs."""
+        return request
+
+    @abstractmethod
+    def client(
+        self, context: SecurityContext, request: Request, policy: Policy, *, max_message: int = 0
+    ) -> ClientExchange:
+        """Begin the client's side over a new context.
+
+        Args:
+            context: Of the mechanism's package.
+            request: What to ask of it.
+            policy: The layer that may be agreed on, and the sizes.
+            max_message: Largest message that the carrier takes, in octets before base64; 0 knows no limit.
+        """
+
+    @abstractmethod
+    def server(
+        self, context: SecurityContext, request: Request, policy: Policy, *, first: First, max_message: int = 0
+    ) -> ServerExchange:
+        """Begin the server's side over a new context; see client. First is who speaks first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mechanism(SaslProfile):
     """A SASL mechanism.
@@ -158,8 +188,8 @@ class Mechanism(SaslProfile):
         first: Who speaks first.
         properties: What it gives.
         max_ssf: Strength of its strongest layer; 0 without layers.
-        layer: How a layer is agreed on.
         package: The security package underneath; None for a mechanism that brings client and server.
+        driver: With a package: how a layer is agreed on, one of the objects in saslsspi.sasl.drivers.
         client: Makes a client's exchange.
         server: Makes a server's exchange.
         binding: What it does with channel bindings.
@@ -172,8 +202,8 @@ class Mechanism(SaslProfile):
     first: First
     properties: Property
     max_ssf: int = 0
-    layer: LayerChoice = LayerChoice.NONE
     package: str | None = None
+    driver: Driver | None = None
     client: Callable[[ClientParameters], ClientExchange] | None = None
     server: Callable[[ServerParameters], ServerExchange] | None = None
     binding: Binding = Binding.OPTIONAL
@@ -183,12 +213,18 @@ class Mechanism(SaslProfile):
     def __post_init__(self) -> None:
         if not _NAME(self.name):
             raise InvalidParameter(f"{self.name!r} is no mechanism name: 1 to 20 of A-Z, 0-9, hyphen and underscore")
+        if self.package is not None and self.driver is None:
+            raise InvalidParameter(f"{self.name} is the package {self.package} underneath, and names no driver for it")
 
     def converse(self, context: SecurityContext, request: Request, policy: Policy) -> SaslExchange:
         """See SaslProfile.converse."""
-        from saslsspi.sasl import contextual  # it knows this contract, and not the other way round
-
-        return contextual.converse(self, context, request, policy)
+        driver = self.driver
+        if driver is None:
+            raise UnsupportedFunction(f"{self.name} is no context underneath")
+        request = driver.completed(request, context.side, policy)
+        if context.side is Side.INITIATE:
+            return driver.client(context, request, policy)
+        return driver.server(context, request, policy, first=self.first)
 
 
 # RFC 4422 section 3.1

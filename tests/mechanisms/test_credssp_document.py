@@ -14,7 +14,7 @@ from saslsspi.packages.credssp import exchange
 from saslsspi.packages.credssp.credentials import EMPTY_OCTETS
 from saslsspi.packages.credssp.messages import MAX_SIZE, TSRequest
 from saslsspi.packages.schannel.protection import _added
-from saslsspi.sasl import credssp_layer
+from saslsspi.sasl.drivers import in_channel
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "credssp-sasl.md").read_text(encoding="utf-8")
 
@@ -36,8 +36,8 @@ def records(octets: bytes) -> list[str]:
 
 def test_the_exchange_has_the_octets_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     inside: list[bytes] = []
-    reply, seal = exchange.CredsspExchange._reply, credssp_layer._seal
-    monkeypatch.setattr(credssp_layer, "_seal", lambda context, text: (inside.append(text), seal(context, text))[1])
+    reply, seal = exchange.CredsspExchange._reply, in_channel._seal
+    monkeypatch.setattr(in_channel, "_seal", lambda context, text: (inside.append(text), seal(context, text))[1])
 
     def _reply(sender: exchange.CredsspExchange, message: TSRequest | None) -> None:
         inside.extend([] if message is None else [message.to_bytes()])

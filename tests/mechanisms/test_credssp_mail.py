@@ -12,7 +12,7 @@ from adapters.mail_world import ALICE, MESSAGE, PROTOCOLS, MailProtocol, leave, 
 from saslsspi import CredSspPolicy, NegotiatePolicy, Policy, errors
 from saslsspi.adapters.mail.dialogue import MAX_MESSAGE
 from saslsspi.packages.schannel.certificate import self_signed
-from saslsspi.sasl import credssp_layer
+from saslsspi.sasl.drivers import in_channel
 
 NTLM = NegotiatePolicy(packages="ntlm")
 LAYERS = [(0, 0, "auth"), (1, 1, "auth-int"), (128, 256, "auth-conf")]
@@ -57,14 +57,14 @@ def test_a_flight_that_a_line_cannot_hold_is_cut(
     protocol: MailProtocol, long_chain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
-    send = credssp_layer._Stream.send
+    send = in_channel._Stream.send
 
-    def _send(stream: credssp_layer._Stream, octets: bytes = b"") -> bytes:
+    def _send(stream: in_channel._Stream, octets: bytes = b"") -> bytes:
         message = send(stream, octets)
         sent.append(len(message))
         return message
 
-    monkeypatch.setattr(credssp_layer._Stream, "send", _send)
+    monkeypatch.setattr(in_channel._Stream, "send", _send)
     policy = Policy(negotiate=NTLM, credssp=CredSspPolicy(certificate=str(long_chain)))
     with serving(protocol, policy=policy, realm=None) as (server, _):
         client = protocol.connect("127.0.0.1", server.port)

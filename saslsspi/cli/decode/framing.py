@@ -7,7 +7,7 @@ from typing import Final
 from saslsspi.cli.decode.tree import Node
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.schannel.records import whole_records
-from saslsspi.sasl.gssapi_messages import LayerOffer, SecurityLayer
+from saslsspi.sasl.drivers.layer_messages import LayerOffer, SecurityLayer
 from saslsspi_conformance.probe.findings import Severity
 
 __all__ = ["decode_layer_offer", "decode_sasl_buffer", "decode_tls"]

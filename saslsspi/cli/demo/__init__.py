@@ -18,7 +18,7 @@ from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.policy import DEFAULT_POLICY, NegotiatePolicy, Policy, Property
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import SaslError
-from saslsspi.sasl.mechanism import Binding, LayerChoice, Mechanism
+from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 
 __all__ = ["configure", "run"]
@@ -101,8 +101,6 @@ def _levels(mechanism: Mechanism) -> Iterator[ProtectionLevel]:
         or mechanism.credentials == (None,)  # the channel has authenticated the client
     )
     yield ProtectionLevel("auth in TLS" if needs_tls else "auth", replace(_WITHOUT_REALM, max_ssf=0), needs_tls)
-    if mechanism.layer is LayerChoice.NONE:
-        return
     if mechanism.max_ssf:
         yield ProtectionLevel("auth-int", replace(_WITHOUT_REALM, min_ssf=1, max_ssf=1))
     if mechanism.max_ssf > 1:

@@ -6,6 +6,7 @@ import argparse
 
 from saslsspi.engine.policy import Property
 from saslsspi.engine.registry import find_package
+from saslsspi.sasl.drivers.in_exchange import IN_EXCHANGE
 from saslsspi.sasl.mechanism import First, Mechanism
 
 __all__ = ["add_exchange_options", "bare_package"]
@@ -26,4 +27,6 @@ def bare_package(name: str) -> Mechanism:
     """Describe a package alone, so that the driver of mechanisms turns a policy into its flags."""
     info = find_package(name).info
     # First.SERVER only says that the driver makes up no empty challenge.
-    return Mechanism(name=info.name.upper(), package=info.name, first=First.SERVER, properties=Property.NONE)
+    return Mechanism(
+        name=info.name.upper(), package=info.name, driver=IN_EXCHANGE, first=First.SERVER, properties=Property.NONE
+    )

@@ -21,10 +21,11 @@ from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
 from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Octets, Protection
 from saslsspi.errors import InvalidToken, LogonDenied, MessageAltered, OutOfSequence, QopNotSupported
-from saslsspi.sasl import gssapi_layer
+from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
 from saslsspi.sasl.mechanism import (
     ClientExchange,
     ClientParameters,
+    First,
     Mechanism,
     ServerExchange,
     ServerParameters,
@@ -205,10 +206,11 @@ def _client(parameters: ClientParameters) -> ClientExchange:
     assert given is not None
     identity = WinNTAuthIdentity(getattr(given, "username", ""), "", getattr(given, "password", ""))
     credential = STAND_IN.acquire(None, identity, frozenset({Side.INITIATE}), environment)
-    requested = gssapi_layer.context_flags(Side.INITIATE, environment.policy)
-    request = Request(f"{parameters.service}/{parameters.host}", 0, requested, None, (), parameters.authzid)
+    _, requested = AFTER_CONTEXT.flags(STAND_IN, Side.INITIATE, environment.policy)
+    target = f"{parameters.service}/{parameters.host}"
+    request = Request(target=target, requested=requested, authzid=parameters.authzid)
     context = SecurityContext(STAND_IN, credential, Side.INITIATE, environment)
-    return gssapi_layer.LayerNegotiatingClient(context, request, environment.policy)
+    return AFTER_CONTEXT.client(context, request, environment.policy)
 
 
 def _server(parameters: ServerParameters) -> ServerExchange:
@@ -216,8 +218,8 @@ def _server(parameters: ServerParameters) -> ServerExchange:
     identity = WinNTAuthIdentity("", parameters.realms[0] if parameters.realms else "", "")
     credential = STAND_IN.acquire(None, identity, frozenset({Side.ACCEPT}), environment)
     context = SecurityContext(STAND_IN, credential, Side.ACCEPT, environment)
-    request = Request("", 0, gssapi_layer.context_flags(Side.ACCEPT, environment.policy))
-    return gssapi_layer.LayerNegotiatingServer(context, request, environment.policy)
+    _, requested = AFTER_CONTEXT.flags(STAND_IN, Side.ACCEPT, environment.policy)
+    return AFTER_CONTEXT.server(context, Request(requested=requested), environment.policy, first=First.CLIENT)
 
 
 def mechanism() -> Mechanism:

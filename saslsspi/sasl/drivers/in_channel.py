@@ -14,29 +14,23 @@ from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
-from saslsspi.engine.policy import Policy
-from saslsspi.errors import (
-    IncompleteMessage,
-    InvalidParameter,
-    InvalidToken,
-    QopNotSupported,
-    SaslError,
-)
-from saslsspi.sasl.gssapi_layer import negotiated, permitted_layers
-from saslsspi.sasl.gssapi_messages import LayerChosen, LayerOffer, SecurityLayer
-from saslsspi.sasl.mechanism import ClientExchange, ServerExchange
+from saslsspi.engine.package import Package
+from saslsspi.engine.policy import Policy, Tolerances
+from saslsspi.errors import IncompleteMessage, InvalidParameter, InvalidToken, SaslError
+from saslsspi.sasl.drivers.layer_choice import accepted, chosen, established, offered
+from saslsspi.sasl.drivers.layer_messages import LayerChosen, LayerOffer
+from saslsspi.sasl.mechanism import ClientExchange, Driver, First, ServerExchange
 
-__all__ = ["ChannelClient", "ChannelServer", "context_flags"]
+__all__ = ["IN_CHANNEL"]
 
 _LARGEST_CHOICE: Final = 16384  # one record
-_STRONGEST_FIRST: Final = (SecurityLayer.CONFIDENTIALITY, SecurityLayer.INTEGRITY, SecurityLayer.NONE)
 _FLAGS: Final[Mapping[Side, int]] = {
     Side.INITIATE: int(IscReq.ISC_REQ_EXTENDED_ERROR | IscReq.ISC_REQ_STREAM),
     Side.ACCEPT: int(AscReq.ASC_REQ_EXTENDED_ERROR | AscReq.ASC_REQ_STREAM),
 }
 
 
-def context_flags(side: Side, policy: Policy) -> int:
+def _needed(side: Side, policy: Policy) -> int:
     """Return what to ask of the context."""
     delegates = side is Side.INITIATE and policy.credssp.delegate
     return _FLAGS[side] | (int(IscReq.ISC_REQ_DELEGATE) if delegates else 0)
@@ -119,7 +113,7 @@ def _seal(context: SecurityContext, text: bytes) -> bytes:
     return b"".join(context.protection().seal(text))
 
 
-class ChannelClient(ClientExchange):
+class _Client(ClientExchange):
     """The client's side: the context's steps, then the choice; the carrier's success completes it."""
 
     __slots__ = ("_chosen", "_context", "_policy", "_request", "_started", "_stream", "outcome")
@@ -163,26 +157,11 @@ class ChannelClient(ClientExchange):
             self.outcome = self._chosen
 
     def _choose(self, offer: LayerOffer) -> bytes:
-        permitted = permitted_layers(self._context, self._policy)
-        refused = QopNotSupported(
-            f"the server offers the layers {int(offer.layers):#04x}, and the policy permits {int(permitted):#04x} "
-            "(1 none, 2 integrity, 4 confidentiality)"
-        )
-        for layer in _STRONGEST_FIRST:
-            if not offer.layers & permitted & layer:
-                continue
-            layered = layer is not SecurityLayer.NONE
-            send, receive = (offer.max_size, self._policy.max_buffer) if layered else (0, 0)
-            try:
-                self._chosen = negotiated(self._context, layer, send, receive, self._request.authzid)
-            except QopNotSupported as error:  # its size leaves no room
-                refused = error
-                continue
-            return _seal(self._context, LayerChosen(layer, receive, self._request.authzid).to_bytes())
-        raise refused
+        choice, self._chosen = chosen(self._context, offer, self._policy, self._request.authzid, Tolerances.NONE)
+        return _seal(self._context, choice.to_bytes())
 
 
-class ChannelServer(ServerExchange):
+class _Server(ServerExchange):
     """The server's side: the context's steps, the offer, and what the client makes of it."""
 
     __slots__ = (
@@ -240,26 +219,43 @@ class ChannelServer(ServerExchange):
         return self._stream.send(octets)
 
     def _make_offer(self) -> bytes:
-        layers = permitted_layers(self._context, self._policy)
-        size = 0 if layers == SecurityLayer.NONE else self._policy.max_buffer
-        self._offer = LayerOffer(layers, size)
+        self._offer = offered(self._context, self._policy)
         return _seal(self._context, self._offer.to_bytes())
 
     def _take_choice(self, offer: LayerOffer) -> bytes | None:
         text = self._stream.open(self._context)
         if text is None:
             return self._stream.send()
-        chosen = LayerChosen.from_bytes(text)
-        if not chosen.layer & offer.layers:
-            raise InvalidToken(f"the client chose {chosen.layer.name}, which was not offered")
-        layered = chosen.layer is not SecurityLayer.NONE
-        self._check_identity(chosen.authzid)
-        receive = offer.max_size if layered else 0
-        self.outcome = negotiated(self._context, chosen.layer, chosen.max_size, receive, chosen.authzid)
+        choice = LayerChosen.from_bytes(text)
+        self._check_identity(choice.authzid)
+        self.outcome = accepted(self._context, offer, choice, self._policy, choice.authzid, Tolerances.NONE)
         return None
 
     def _check_identity(self, authzid: str) -> None:
-        outcome = self._context.outcome
-        assert outcome is not None
+        outcome = established(self._context)
         if authzid != f"{outcome.username}@{outcome.realm}":
             authorize(outcome.account, outcome.username, authzid)
+
+
+class _InChannel(Driver):
+    __slots__ = ()
+
+    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+        return 0, _needed(side, policy)
+
+    def completed(self, request: Request, side: Side, policy: Policy) -> Request:
+        return request._replace(required=0, requested=request.requested | _needed(side, policy))
+
+    def client(
+        self, context: SecurityContext, request: Request, policy: Policy, *, max_message: int = 0
+    ) -> ClientExchange:
+        return _Client(context, request, policy, max_message)
+
+    def server(
+        self, context: SecurityContext, request: Request, policy: Policy, *, first: First, max_message: int = 0
+    ) -> ServerExchange:
+        return _Server(context, request, policy, max_message)
+
+
+IN_CHANNEL: Final = _InChannel()
+"""Offer and choice travel inside the TLS channel that the context has made (docs/credssp-sasl.md)."""

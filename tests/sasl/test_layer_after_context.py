@@ -11,9 +11,11 @@ from saslsspi import Account, Policy, SaslError, Tolerances
 from saslsspi.accounts.account import Question, Secret
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation, QopNotSupported
-from saslsspi.sasl.gssapi_layer import LayerNegotiatingClient, LayerNegotiatingServer, context_flags
-from saslsspi.sasl.gssapi_messages import LayerChosen, LayerOffer, SecurityLayer
+from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
+from saslsspi.sasl.drivers.layer_messages import LayerChosen, LayerOffer, SecurityLayer
+from saslsspi.sasl.mechanism import ClientExchange, First, ServerExchange
 
 NONE, INTEGRITY, CONFIDENTIALITY = SecurityLayer.NONE, SecurityLayer.INTEGRITY, SecurityLayer.CONFIDENTIALITY
 STRICT = Policy(tolerances=Tolerances.NONE)
@@ -69,18 +71,24 @@ class Wrapping:
         return token[2:]
 
 
-def client(policy: Policy = STRICT, *, authzid: str = "", **options: Any) -> LayerNegotiatingClient:
+def client(policy: Policy = STRICT, *, authzid: str = "", **options: Any) -> ClientExchange:
     """A client that has got as far as the layer."""
-    made = LayerNegotiatingClient(StandIn(**options), Request("ldap/h", authzid=authzid), policy)  # type: ignore[arg-type]
+    request = Request(target="ldap/h", authzid=authzid)
+    made = AFTER_CONTEXT.client(StandIn(**options), request, policy)  # type: ignore[arg-type]
     assert made.step(None) == b"AP-REQ"
     assert made.step(b"AP-REP") == b""
     assert not made.done
     return made
 
 
-def server(policy: Policy = STRICT, **options: Any) -> tuple[LayerNegotiatingServer, bytes]:
+def accepting(policy: Policy = STRICT, **options: Any) -> ServerExchange:
+    """A server that has heard nothing."""
+    return AFTER_CONTEXT.server(StandIn(**options), Request(), policy, first=First.CLIENT)  # type: ignore[arg-type]
+
+
+def server(policy: Policy = STRICT, **options: Any) -> tuple[ServerExchange, bytes]:
     """A server that has made its offer, and the offer."""
-    made = LayerNegotiatingServer(StandIn(**options), Request(), policy)  # type: ignore[arg-type]
+    made = accepting(policy, **options)
     reply = made.step(b"AP-REQ")
     if isinstance(reply, Question):
         reply = made.resume(options["account"])
@@ -246,12 +254,27 @@ def test_what_may_be_sent_is_the_peers_size_and_what_is_taken_is_ours() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, OVERHEAD])
-def test_a_size_without_room_for_a_message_makes_the_layer_unusable(size: int) -> None:
-    assert client().step(offer(7, size)) == b"S:" + bytes([1, 0, 0, 0])
-    refused(lambda: client(Policy(min_ssf=1)).step(offer(7, size)), QopNotSupported)
+def test_a_size_without_room_for_a_message_is_no_reason_to_go_without_a_layer(size: int) -> None:
+    for mask in (7, 3, 5):
+        refused(lambda mask=mask: client().step(offer(mask, size)), QopNotSupported)  # type: ignore[misc]
     answering, _ = server()
     refused(lambda: answering.step(b"S:" + LayerChosen(INTEGRITY, size, "").to_bytes()), QopNotSupported)
     assert not answering.done
+
+
+@pytest.mark.parametrize("mask", [2, 4, 6, 7])
+def test_a_layer_with_a_size_of_0_is_a_tolerance_that_shows_and_sends_no_more_than_we_take(mask: int) -> None:
+    limits = Policy(max_buffer=5000)
+    asked = client(limits)
+    reply = asked.step(offer(mask, 0))
+    answering, _ = server(limits)
+    answering.step(b"S:" + LayerChosen(INTEGRITY, 0, "").to_bytes())
+    assert reply == b"S:" + LayerChosen(SecurityLayer(mask & 4 or 2), 5000, "").to_bytes()
+    for side in (asked, answering):
+        assert side.outcome is not None
+        assert side.outcome.protection is not None
+        assert side.outcome.max_send == 5000
+        assert side.outcome.tolerances == ("LAYER_WITHOUT_SIZE",)
 
 
 def test_the_client_waits_for_a_wrapped_offer() -> None:
@@ -268,11 +291,11 @@ def test_an_identity_with_a_nul_is_not_even_tried() -> None:
 
 @pytest.mark.requirement("RFC4752-3-01")
 def test_the_server_answers_a_missing_initial_response_with_an_empty_challenge_once() -> None:
-    made = LayerNegotiatingServer(StandIn(), Request(), STRICT)  # type: ignore[arg-type]
+    made = accepting()
     assert made.step(None) == b""
     assert made.step(b"AP-REQ") == b"AP-REP"
     for first in (b"", None):
-        other = LayerNegotiatingServer(StandIn(), Request(), STRICT)  # type: ignore[arg-type]
+        other = accepting()
         if first is None:
             assert other.step(None) == b""
         refused(lambda other=other, first=first: other.step(first), InvalidToken)  # type: ignore[misc]
@@ -280,18 +303,18 @@ def test_the_server_answers_a_missing_initial_response_with_an_empty_challenge_o
 
 @pytest.mark.requirement("RFC4752-3.2-07")
 def test_after_a_last_token_the_server_wants_an_empty_reply() -> None:
-    made = LayerNegotiatingServer(StandIn(), Request(), STRICT)  # type: ignore[arg-type]
+    made = accepting()
     made.step(b"AP-REQ")
     refused(lambda: made.step(b"S:" + bytes([1, 0, 0, 0])), InvalidToken, "RFC4752-3.2-07")
     for empty in (b"", None):
-        other = LayerNegotiatingServer(StandIn(), Request(), STRICT)  # type: ignore[arg-type]
+        other = accepting()
         other.step(b"AP-REQ")
         assert other.step(empty) == offer(7, 65536)
 
 
 @pytest.mark.requirement("RFC4752-3.2-07")
 def test_without_a_last_token_the_offer_comes_at_once() -> None:
-    made = LayerNegotiatingServer(StandIn(token=None), Request(), STRICT)  # type: ignore[arg-type]
+    made = accepting(token=None)
     assert made.step(b"AP-REQ") == offer(7, 65536)
 
 
@@ -368,5 +391,6 @@ def test_the_user_may_act_as_nobody_else(authzid: str) -> None:
 )
 @pytest.mark.requirement("RFC4752-3.1-02", "RFC4752-3.1-03", "RFC4752-3.1-04")
 def test_the_client_asks_for_integrity_always_and_for_more_where_it_wants_a_layer(max_ssf: int, more: IscReq) -> None:
-    flags = context_flags(Side.INITIATE, Policy(max_ssf=max_ssf))
+    required, flags = AFTER_CONTEXT.flags(find_package("NTLM"), Side.INITIATE, Policy(max_ssf=max_ssf))
+    assert not required
     assert flags == IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_MUTUAL_AUTH | more

@@ -1,0 +1,1 @@
+"""How a mechanism over a security context agrees on its layer: an object for each way, named by the description."""
