@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpRequest, HttpUser, Verdict
+from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest, HttpUser
 from saslsspi.adapters.http.connections import ConnectionMemory
-from saslsspi.adapters.http.logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogon
+from saslsspi.adapters.http.identity import DEFAULT_SCHEMES, HttpIdentity
+from saslsspi.adapters.http.logon import HttpLogon
 from saslsspi.adapters.http.spaces import ProtectionSpace, origin
 
 __all__ = [
     "DEFAULT_SCHEMES",
     "ConnectionMemory",
     "HttpAcceptor",
+    "HttpDecision",
     "HttpIdentity",
     "HttpLogon",
     "HttpRequest",
     "HttpUser",
     "ProtectionSpace",
-    "Verdict",
     "origin",
 ]

@@ -32,7 +32,7 @@ from saslsspi.sspi import (
     SecurityStatus,
 )
 
-__all__ = ["HttpAcceptor", "HttpRequest", "HttpUser", "Verdict"]
+__all__ = ["HttpAcceptor", "HttpDecision", "HttpRequest", "HttpUser"]
 
 _LOG: Final = logging.getLogger("saslsspi.http")
 _LOG.addHandler(logging.NullHandler())
@@ -87,7 +87,7 @@ class HttpUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HttpDecision:
     """What to do with a request.
 
     Attributes:
@@ -177,12 +177,12 @@ class HttpAcceptor:
         except SaslError:  # judge will say so
             return None
 
-    def judge(self, request: HttpRequest) -> Verdict:
+    def judge(self, request: HttpRequest) -> HttpDecision:
         """Decide about a request. Asking the authority may block; peers cause no exception."""
         scheme, blob = _split(request.credentials)
         if not scheme:
             user = None if request.connection is None else self._users.find(request.connection)
-            return self._refuse(request) if user is None else Verdict(user, 200, [])
+            return self._refuse(request) if user is None else HttpDecision(user, 200, [])
         if scheme not in self._credentials:
             return self._refuse(request)
         try:
@@ -191,7 +191,7 @@ class HttpAcceptor:
             _LOG.info("%s credentials refused: %s", _NAMES[scheme], error)
             # RFC 2617 section 3.2.2.5 for the URI, RFC 7616 section 3.4 for directives: 400. It begins anew otherwise.
             if scheme == _DIGEST and isinstance(error, (WrongPrincipal, InvalidToken)):
-                return Verdict(None, 400, [], error)
+                return HttpDecision(None, 400, [], error)
             return self._refuse(request, error)
 
     def forget(self, connection: Hashable) -> None:
@@ -199,7 +199,7 @@ class HttpAcceptor:
         self._logons.forget(connection)
         self._users.forget(connection)
 
-    def _refuse(self, request: HttpRequest, error: SaslError | None = None) -> Verdict:
+    def _refuse(self, request: HttpRequest, error: SaslError | None = None) -> HttpDecision:
         """Return the challenges of every scheme that can serve."""
         headers: Headers = []
         for scheme in self._credentials:
@@ -209,27 +209,27 @@ class HttpAcceptor:
                 headers += [self._challenge("Digest " + challenge) for challenge in challenges]
             elif request.connection is not None or scheme in _ONE_TOKEN:
                 headers.append(self._challenge(_NAMES[scheme]))
-        return Verdict(None, self._fields.status, headers, error)
+        return HttpDecision(None, self._fields.status, headers, error)
 
     def _challenge(self, value: str) -> tuple[str, str]:
         return self._fields.challenge, value
 
-    def _judge_digest(self, blob: str, request: HttpRequest) -> Verdict:
+    def _judge_digest(self, blob: str, request: HttpRequest) -> HttpDecision:
         assert self._digest is not None
         use = self._digest.use(blob, request.method, request.targets, request.entity, request.bindings)
         if not use.complete:
             stale = [self._challenge("Digest " + line.decode("latin-1")) for line in use.challenges]
             others = [header for header in self._refuse(request).headers if not header[1].startswith("Digest ")]
-            return Verdict(None, self._fields.status, stale + others)
+            return HttpDecision(None, self._fields.status, stale + others)
         user = HttpUser("Digest", sspi.query_security_context_token(use.context), use.context)
         if use.signs is not None:
-            return Verdict(user, 200, [], None, use.signs, lambda entity: self._proof(use, entity))
-        return Verdict(user, 200, [(self._fields.proof, use.proof.decode("latin-1"))] if use.proof else [])
+            return HttpDecision(user, 200, [], None, use.signs, lambda entity: self._proof(use, entity))
+        return HttpDecision(user, 200, [(self._fields.proof, use.proof.decode("latin-1"))] if use.proof else [])
 
     def _proof(self, use: DigestUse, entity: bytes) -> Headers:
         return [(self._fields.proof, use.sign(entity).decode("latin-1"))]
 
-    def _judge_token(self, scheme: str, blob: str, request: HttpRequest) -> Verdict:
+    def _judge_token(self, scheme: str, blob: str, request: HttpRequest) -> HttpDecision:
         """Take a token of a scheme that authenticates the connection."""
         connection, context = request.connection, sspi.CtxtHandle()
         if connection is not None:
@@ -244,11 +244,11 @@ class HttpAcceptor:
             if connection is None:
                 return self._refuse(request)
             self._logons.keep(connection, (scheme, context))
-            return Verdict(None, self._fields.status, [self._challenge(written(_NAMES[scheme], token))])
+            return HttpDecision(None, self._fields.status, [self._challenge(written(_NAMES[scheme], token))])
         user = HttpUser(_NAMES[scheme], sspi.query_security_context_token(context), context)
         if connection is not None:
             self._users.keep(connection, user)
-        return Verdict(user, 200, [self._challenge(written(_NAMES[scheme], token))] if token else [])
+        return HttpDecision(user, 200, [self._challenge(written(_NAMES[scheme], token))] if token else [])
 
 
 def _split(credentials: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Hashable, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.http.digest import EntityHash
 from saslsspi.channel_bindings import ChannelBindings
 
@@ -87,12 +87,12 @@ class AsgiAuthentication:
             digest = EntityHash(algorithm)
             digest.update(body)
             entity, receive = digest.hexdigest(), _again(body, receive)
-        verdict = await asyncio.to_thread(self._acceptor.judge, self._request(scope, credentials, entity))
-        if verdict.user is None:
-            await _answer(scope, receive, send, verdict.status, verdict.headers)
+        decision = await asyncio.to_thread(self._acceptor.judge, self._request(scope, credentials, entity))
+        if decision.user is None:
+            await _answer(scope, receive, send, decision.status, decision.headers)
             return
-        inner = {**scope, "user": verdict.user}
-        await self._application(inner, receive, _Answer(scope, send, verdict))
+        inner = {**scope, "user": decision.user}
+        await self._application(inner, receive, _Answer(scope, send, decision))
 
     def _request(self, scope: Scope, credentials: str, entity: bytes) -> HttpRequest:
         shared = scope.get("http_version", "1.1") in ("2", "3")
@@ -107,13 +107,13 @@ class AsgiAuthentication:
 
 
 class _Answer:
-    """The application's send: adds what the verdict has for the answer."""
+    """The application's send: adds what the decision has for the answer."""
 
-    def __init__(self, scope: Scope, send: Send, verdict: Verdict) -> None:
+    def __init__(self, scope: Scope, send: Send, decision: HttpDecision) -> None:
         self._send = send
-        self._verdict = verdict
+        self._verdict = decision
         self._trails = _TRAILERS in (scope.get("extensions") or {})
-        self._digest = None if verdict.signs is None or scope["type"] != "http" else EntityHash(verdict.signs)
+        self._digest = None if decision.signs is None or scope["type"] != "http" else EntityHash(decision.signs)
         self._held: list[Message] = []
         self._own_trailers = False
 

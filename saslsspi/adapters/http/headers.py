@@ -6,11 +6,16 @@ from base64 import b64decode, b64encode
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
+from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidToken
+from saslsspi.sspi import SecBuffer, SecBufferFlags, SecBufferType
 
-__all__ = ["ORIGIN", "PROXY", "Fields", "blob_of", "same_target", "written"]
+__all__ = ["MOST_REFUSAL", "ORIGIN", "PROXY", "Fields", "blob_of", "bound", "same_target", "with_cookies", "written"]
 
 _LIMIT: Final = 1 << 17  # octets of base64 in one token; a ticket with many groups has 64 KiB
+
+MOST_REFUSAL: Final = 1 << 20
+"""Octets of a 401's body that a client reads to go on over the same connection."""
 
 
 class Fields(NamedTuple):
@@ -43,6 +48,20 @@ def blob_of(text: str) -> bytes:
 def written(scheme: str, token: bytes) -> str:
     """Return a scheme with its token68, or alone."""
     return f"{scheme} {b64encode(token).decode()}" if token else scheme
+
+
+def bound(bindings: ChannelBindings | None) -> list[SecBuffer]:
+    """Return the buffer of channel bindings, if there are any."""
+    if bindings is None:
+        return []
+    kind = SecBufferType.SECBUFFER_CHANNEL_BINDINGS
+    return [SecBuffer(bindings.to_bytes(), kind, SecBufferFlags.SECBUFFER_READONLY)]
+
+
+def with_cookies(sent: str, new: str) -> str:
+    """Return a Cookie field that has the new cookies beside, or in place of, those of the same names."""
+    pairs = [pair.partition("=") for pair in f"{sent}; {new}".split("; ") if pair]
+    return "; ".join(f"{name}={value}" for name, value in {pair[0]: pair[2] for pair in pairs}.items())
 
 
 def same_target(claimed: str, targets: tuple[str, ...]) -> bool:

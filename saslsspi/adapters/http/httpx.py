@@ -6,80 +6,192 @@ request takes; with `httpx.Limits(max_connections=1)` there is one, so that is w
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, Final
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import httpx
 
-from saslsspi.adapters.http.logon import DEFAULT_SCHEMES, HttpIdentity, HttpLogon
+from saslsspi.adapters.http.headers import MOST_REFUSAL, with_cookies
+from saslsspi.adapters.http.identity import HttpIdentity
+from saslsspi.adapters.http.logon import HttpLogon
 from saslsspi.adapters.http.spaces import origin
 from saslsspi.adapters.stream.tls_bindings import server_end_point
-from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Password
-from saslsspi.sspi import Policy
+from saslsspi.errors import InvalidToken
 
 __all__ = ["HttpxAuth"]
 
 _UNAUTHORIZED: Final = 401
 
 
-class HttpxAuth(httpx.Auth):
+class _Hold(NamedTuple):
+    """What the flow asks for beside requests: an answer's octets, which are then as if nobody had read them."""
+
+    response: httpx.Response
+    limit: int
+
+
+_Flow: TypeAlias = Generator["httpx.Request | _Hold", Any, None]
+
+
+class HttpxAuth(HttpIdentity, httpx.Auth):
     """Logs on with Negotiate, Kerberos, NTLM, Digest or CredSSP, whichever of these the server and you agree on.
 
-    Args:
-        credentials: None logs on with the Kerberos tickets that are there.
-        schemes: In order of preference; see HttpIdentity.
-        policy: What is acceptable.
-        mutual: Whether a server that does not prove who it is is an error.
+    It takes what HttpIdentity takes, and serves any number of requests, clients, threads and tasks at once.
     """
 
     requires_request_body = True
-    requires_response_body = True
 
-    def __init__(
-        self,
-        credentials: Password | None,
-        *,
-        schemes: Sequence[str] = DEFAULT_SCHEMES,
-        policy: Policy | None = None,
-        mutual: bool = False,
-    ) -> None:
-        self._identity = HttpIdentity(credentials, schemes=schemes, policy=policy, mutual=mutual)
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Take part in a request of a Client."""
+        request.read()
+        flow = self._flow(request)
+        wanted = next(flow)
+        while True:
+            got = _held(wanted) if isinstance(wanted, _Hold) else (yield wanted)
+            try:
+                wanted = flow.send(got)
+            except StopIteration:
+                return
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Take part in a request."""
-        target = request.url.raw_path.decode("ascii")
-        known = self._identity.known(str(request.url))
-        if known is not None:
-            request.headers["Authorization"] = known.again(request.method, target, request.content)
-        response = yield request
-        here = origin(str(response.request.url)) == origin(str(request.url))
-        if response.status_code != _UNAUTHORIZED or not here:
-            if known is not None and here:
-                known.verify(response.headers.get("Authentication-Info"), response.content)
-            return
-        logon = HttpLogon(
-            self._identity,
-            request.method,
-            str(request.url),
-            target,
-            host=request.url.host,
-            body=request.content,
-            bindings=_bindings(response),
-        )
-        while response.status_code == _UNAUTHORIZED:
-            credentials = logon.answer(response.headers.get_list("WWW-Authenticate"))
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Take part in a request of an AsyncClient."""
+        await request.aread()
+        flow = self._flow(request)
+        wanted = next(flow)
+        while True:
+            got = await _held_async(wanted) if isinstance(wanted, _Hold) else (yield wanted)
+            try:
+                wanted = flow.send(got)
+            except StopIteration:
+                return
+
+    def _flow(self, request: httpx.Request) -> _Flow:
+        here = origin(str(request.url))
+        logon = self._logon(request)
+        if (credentials := logon.begin()) is not None:
+            request = _authorized(request, credentials)
+        while True:
+            response: httpx.Response = yield request
+            sent = response.request
+            # httpx has followed redirects: what is elsewhere gets no credentials, and another URI its own.
+            if origin(str(sent.url)) != here:
+                return
+            if sent is not request:
+                request, logon = sent, self._logon(sent)
+            if response.status_code != _UNAUTHORIZED:
+                break
+            stream: Any = response.extensions.get("network_stream")
+            tls = stream.get_extra_info("ssl_object") if stream is not None else None
+            logon.bindings = None if tls is None else server_end_point(tls)
+            credentials = logon.answer(_values(response, b"www-authenticate"), over=stream)
             if credentials is None:
                 return
-            request.headers["Authorization"] = credentials
-            response = yield request
-        logon.finish(
-            response.headers.get_list("WWW-Authenticate"), response.headers.get("Authentication-Info"), response.content
-        )
-        self._identity.remember(logon)
+            yield _Hold(response, MOST_REFUSAL)
+            request = _authorized(request, credentials, response.cookies)
+        proof = next(iter(_values(response, b"authentication-info")), None)
+        body = (yield _Hold(response, self.max_answer)) if logon.covers_answer and proof is not None else b""
+        logon.finish(_values(response, b"www-authenticate"), proof, body)
+
+    def _logon(self, request: httpx.Request) -> HttpLogon:
+        # What httpx has read stands in memory, and that of a redirect too.
+        body = request.read() if isinstance(request.stream, httpx.ByteStream) else None
+        target = request.url.raw_path.decode("ascii")
+        return HttpLogon(self, request.method, str(request.url), target, body=body)
 
 
-def _bindings(response: httpx.Response) -> ChannelBindings | None:
-    stream: Any = response.extensions.get("network_stream")
-    tls = stream.get_extra_info("ssl_object") if stream is not None else None
-    return None if tls is None else server_end_point(tls)
+class _OneRequest(Mapping[str, str]):
+    """The headers of one request, credentials among them. Copies have none.
+
+    For a redirect httpx copies the headers, and keeps Authorization where the origin is the same, though its uri is
+    then another's, and where http leads to https. The items of a mapping are what it copies.
+    """
+
+    def __init__(self, headers: httpx.Headers, credentials: str) -> None:
+        self._others = httpx.Headers([pair for pair in headers.raw if pair[0].lower() != b"authorization"])
+        self._all = httpx.Headers([*self._others.raw, (b"Authorization", credentials.encode("latin-1"))])
+
+    def __getitem__(self, name: str) -> str:
+        return self._all[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __getattr__(self, name: str) -> Any:  # what httpx.Headers has beside
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._all, name)
+
+    def items(self) -> Any:
+        """Return what a copy gets."""
+        return self._others.items()
+
+
+def _authorized(request: httpx.Request, credentials: str, cookies: httpx.Cookies | None = None) -> httpx.Request:
+    """Return a request as it was, with credentials, and with the cookies of the answer before."""
+    headers = httpx.Headers(request.headers.raw)
+    probe = httpx.Request(request.method, request.url)
+    if cookies is not None:
+        cookies.set_cookie_header(probe)
+    if (new := probe.headers.get("Cookie")) is not None:
+        headers["Cookie"] = with_cookies(headers.get("Cookie", ""), new)
+    again = httpx.Request(
+        request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+    )
+    again.headers = cast(httpx.Headers, _OneRequest(headers, credentials))
+    return again
+
+
+def _values(response: httpx.Response, name: bytes) -> list[str]:
+    """Return a field's values, a character an octet: httpx decodes them as it sees fit."""
+    return [value.decode("latin-1") for field, value in response.headers.raw if field.lower() == name]
+
+
+def _held(hold: _Hold) -> bytes:
+    response = hold.response
+    if response.is_stream_consumed:
+        return response.content
+    held = _Octets(hold)
+    for piece in response.iter_raw():
+        if held.take(piece):
+            response.close()
+            raise held.too_many()
+    return held.given_back()
+
+
+async def _held_async(hold: _Hold) -> bytes:
+    response = hold.response
+    if response.is_stream_consumed:
+        return response.content
+    held = _Octets(hold)
+    async for piece in response.aiter_raw():
+        if held.take(piece):
+            await response.aclose()
+            raise held.too_many()
+    return held.given_back()
+
+
+class _Octets:
+    """Octets of an answer that are read up to a limit, and given back to it."""
+
+    def __init__(self, hold: _Hold) -> None:
+        self._response, self._limit = hold
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def take(self, piece: bytes) -> bool:
+        """Keep a piece; whether it is too much."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return self._size > self._limit
+
+    def too_many(self) -> InvalidToken:
+        return InvalidToken(f"an answer of more than {self._limit} octets, which is more than is held")
+
+    def given_back(self) -> bytes:
+        octets = b"".join(self._pieces)
+        self._response.stream = httpx.ByteStream(octets)
+        self._response.is_stream_consumed = self._response.is_closed = False
+        return octets

@@ -6,134 +6,55 @@ logon have to go over the same one (RFC 4559 section 6, MS-NTHT section 1.3).
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Sequence
-from typing import Final
+import logging
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from saslsspi import sspi
-from saslsspi.adapters.http.challenges import Challenge, challenges
-from saslsspi.adapters.http.digest import EntityHash
+from saslsspi.adapters.http.challenges import Challenge, challenges, octets_of
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
-from saslsspi.adapters.http.spaces import ProtectionSpace
+from saslsspi.adapters.http.identity import SCHEMES, HttpIdentity
+from saslsspi.adapters.http.sessions import DigestSession
+from saslsspi.adapters.http.spaces import ProtectionSpace, host_of
+from saslsspi.adapters.http.tokens import TokenLogon
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Password
-from saslsspi.errors import (
-    ContextMisuse,
-    IncompleteMessage,
-    InvalidParameter,
-    InvalidToken,
-    MutualAuthFailed,
-    SaslError,
-)
-from saslsspi.packages.digest.http.messages import HttpChallenge
-from saslsspi.sspi import (
-    CredentialUse,
-    Environment,
-    IscReq,
-    Policy,
-    SecBuffer,
-    SecBufferDesc,
-    SecBufferFlags,
-    SecBufferType,
-    SecurityStatus,
-)
+from saslsspi.errors import ContextExpired, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
+from saslsspi.packages.digest.http.client import permitted_algorithms
+from saslsspi.packages.digest.http.messages import HttpChallenge, UnknownAlgorithm
 
-__all__ = ["DEFAULT_SCHEMES", "HttpIdentity", "HttpLogon"]
+__all__ = ["HttpLogon"]
 
-DEFAULT_SCHEMES: Final = ("Negotiate", "Kerberos", "NTLM", "Digest")
-"""What is used unasked, the strongest first. CredSSP hands the password over, so it has to be named."""
-
-_PACKAGES: Final = {
-    "negotiate": ("Negotiate", "Negotiate"),
-    "kerberos": ("Kerberos", "Kerberos"),
-    "ntlm": ("NTLM", "NTLM"),
-    "credssp": ("CREDSSP", "CredSSP"),
-    "digest": ("WDigest", "Digest"),
-}
-_TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
-_PARAMETER: Final = SecBufferType.SECBUFFER_PKG_PARAMS
-_MOST_LEGS: Final = 32
-_MOST_SPACES: Final = 64
+_LOG: Final = logging.getLogger("saslsspi.http")
+_DIGEST: Final = "digest"
+_CREDSSP: Final = "credssp"
+_MOST_TOKENS: Final = 32
 
 
-class HttpIdentity:
-    """Who logs on over HTTP, and how. One serves any number of requests and threads.
+class _Read(NamedTuple):
+    """A challenge of Digest as it was read, and as it came."""
 
-    Args:
-        credentials: None logs on with the Kerberos tickets that are there.
-        schemes: Names of HTTP's schemes in order of preference: Negotiate, Kerberos, NTLM, Digest, CredSSP.
-        policy: What is acceptable; for CredSSP it says where the password may go.
-        mutual: Whether a server that does not prove who it is is an error.
-
-    Raises:
-        InvalidParameter: a scheme is not known.
-    """
-
-    def __init__(
-        self,
-        credentials: Password | None,
-        *,
-        schemes: Sequence[str] = DEFAULT_SCHEMES,
-        policy: Policy | None = None,
-        mutual: bool = False,
-    ) -> None:
-        unknown = [scheme for scheme in schemes if scheme.lower() not in _PACKAGES]
-        if unknown or not schemes:
-            raise InvalidParameter(f"schemes are some of {', '.join(name for _, name in _PACKAGES.values())}")
-        self.schemes = tuple(scheme.lower() for scheme in schemes)
-        self.mutual = mutual
-        self._credentials = credentials
-        self._environment = Environment(policy=policy or Policy())
-        self._handles: dict[str, sspi.CredHandle] = {}
-        self._digests: list[HttpLogon] = []  # the last one first
-        self._lock = threading.Lock()
-
-    def handle(self, scheme: str) -> sspi.CredHandle:
-        """Return the credential for a scheme.
-
-        Raises:
-            SaslError: its package is not there, or cannot use the credentials.
-        """
-        with self._lock:
-            if scheme not in self._handles:
-                given = self._credentials
-                identity = None
-                if given is not None:
-                    identity = sspi.WinNTAuthIdentity(given.username, given.realm, given.password)
-                self._handles[scheme] = sspi.acquire_credentials_handle(
-                    None, _PACKAGES[scheme][0], CredentialUse.SECPKG_CRED_OUTBOUND, auth_data=identity,
-                    environment=self._environment,
-                ).credential  # fmt: skip
-            return self._handles[scheme]
-
-    def remember(self, logon: HttpLogon) -> None:
-        """Keep a Digest logon that succeeded; the last one of a space counts, and the oldest spaces go."""
-        if logon.space is not None:
-            with self._lock:
-                others = [other for other in self._digests if other.space != logon.space]
-                self._digests = [logon, *others][:_MOST_SPACES]
-
-    def known(self, url: str) -> HttpLogon | None:
-        """Return the Digest logon whose space a URL is in, if there is one."""
-        with self._lock:
-            return next((logon for logon in self._digests if logon.space and logon.space.covers(url)), None)
+    challenge: HttpChallenge
+    text: bytes
 
 
 class HttpLogon:
-    """The logon of one request, over as many responses as it takes.
+    """The logon of one request, over as many responses as it takes. It belongs to that request alone.
+
+    Call `begin` before the request goes out, `answer` for each 401, and `finish` for the answer that is none.
 
     Args:
         identity: Who logs on.
         method: The request's.
         url: The request's, absolute.
         target: What stands in the request line: path and query, or the URL at a proxy.
+        host: The server's name where it is not that of the URL.
         body: The request's body, where all of it is known; Digest may have to cover it.
         bindings: Of the TLS connection.
         proxy: Whether it is a proxy that asks.
 
     Attributes:
-        space: Where Digest's credentials may be sent again unasked; None without Digest.
-        scheme: What was chosen, "" before.
+        bindings: See above; may be set until `answer` is called, as before the first response nobody knows them.
+        scheme: What was chosen, in lower case; "" before.
     """
 
     def __init__(
@@ -143,43 +64,75 @@ class HttpLogon:
         url: str,
         target: str,
         *,
-        host: str,
+        host: str = "",
         body: bytes | None = b"",
         bindings: ChannelBindings | None = None,
         proxy: bool = False,
     ) -> None:
         self.fields = PROXY if proxy else ORIGIN
-        self.space: ProtectionSpace | None = None
+        self.bindings = bindings
         self.scheme = ""
-        self.context = sspi.CtxtHandle()
         self._identity = identity
-        self._method, self._url, self._target, self._host = method, url, target, host
-        self._body, self._bindings, self._proxy = body, bindings, proxy
-        self._rest = b""
-        self._legs = 0
-        self._done = False
-        self._algorithm = ""
-        self._covers_body = False
+        self._method, self._url, self._target, self._host = method, url, target, host or host_of(url)
+        self._body, self._proxy = body, proxy
+        self._session: DigestSession | None = None
+        self._tokens: TokenLogon | None = None
+        self._sent = b""  # of Digest
+        self._unasked = False
+        self._answers = 0
+        self._refused: set[str] = set()
+        self._over: object = None
 
-    def answer(self, offered: Iterable[str]) -> str | None:
+    @property
+    def context(self) -> sspi.CtxtHandle:
+        """The context of the scheme that was chosen; a new one before."""
+        chosen = self._session or self._tokens
+        return sspi.CtxtHandle() if chosen is None else chosen.context
+
+    @property
+    def covers_answer(self) -> bool:
+        """Whether `finish` needs the answer's body to verify a proof: under Digest's auth-int alone."""
+        return self._session is not None and self._session.covers_bodies
+
+    def begin(self) -> str | None:
+        """Return credentials to send unasked, where a Digest session covers the URL, or None."""
+        session = None if self._proxy or _DIGEST not in self._identity.schemes else self._identity.known(self._url)
+        if session is None:
+            return None
+        try:
+            self._sent = session.go_on(self._method, self._target, self._body)
+        except ContextExpired:  # the nonce has been used as often as it can be
+            self._identity.forget(session)
+            return None
+        self._session, self.scheme, self._unasked = session, _DIGEST, True
+        return _digest(self._sent)
+
+    def answer(self, offered: Iterable[str], *, over: object = None) -> str | None:
         """Return the credentials for the next request, or None where the server has said its last word.
 
         Args:
             offered: The values of WWW-Authenticate (Proxy-Authenticate) in a response of 401 (407).
+            over: Any object that stands for the connection that it came over, None where nobody knows. A logon whose
+                requests went over several connections is begun anew.
 
         Raises:
+            LogonDenied: the server broke CredSSP off; the text says after which step, and what servers mean by it.
             SaslError: the server breaks its protocol, or no scheme can be used.
         """
         listed = challenges(offered)
-        self._legs += 1
-        if self._legs > _MOST_LEGS:
-            raise InvalidToken(f"the server asks for more than {_MOST_LEGS} tokens")
-        if self.scheme == "digest":
-            stale = [challenge for challenge in listed if challenge.scheme == "digest" and _is_stale(challenge.text)]
-            return self._digest(stale) if stale and self._legs <= 2 else None
-        if self.scheme:
-            token = next((found.text for found in listed if found.scheme == self.scheme and found.text), "")
-            return self._continue(token) if token and not self._done else None
+        self._answers += 1
+        if self._answers > _MOST_TOKENS:
+            raise InvalidToken(f"the server asks for more than {_MOST_TOKENS} tokens")
+        moved = over is not None and self._over is not None and over is not self._over
+        self._over = over
+        if self._unasked:  # it has forgotten the session, or the nonce
+            assert self._session is not None
+            self._identity.forget(self._session)
+            self._unasked, self._session, self.scheme = False, None, ""
+        if self._session is not None:
+            return self._once_more(listed)
+        if self._tokens is not None:
+            return self._continue(self._tokens, listed, moved=moved)
         return self._choose(listed)
 
     def finish(self, offered: Iterable[str], proof: str | None, body: bytes = b"") -> None:
@@ -188,117 +141,137 @@ class HttpLogon:
         Args:
             offered: The values of WWW-Authenticate in it: a scheme's last token.
             proof: The value of Authentication-Info, None without.
-            body: The answer's body; needed where the server signs it (auth-int).
+            body: The answer's body as it came, content codings included; counts where `covers_answer`.
 
         Raises:
             MutualAuthFailed: a server that has to prove who it is did not.
             SaslError: what it proves is wrong.
         """
-        if self.scheme == "digest":
-            self.verify(proof, body)
-        elif self.scheme and not self._done:
-            token = next((found.text for found in challenges(offered) if found.scheme == self.scheme), "")
-            if token:
-                self._step(blob_of(token))
-        if self.scheme and not self._done and self._identity.mutual:
-            raise MutualAuthFailed(f"the server took {_PACKAGES[self.scheme][1]} and did not prove who it is")
-
-    def again(self, method: str, target: str, body: bytes | None = b"") -> str:
-        """Return Digest's credentials for a further request of this space, unasked."""
-        if self.scheme != "digest":
-            raise ContextMisuse("only Digest has credentials for further requests")
-        buffers = [SecBuffer(None, _TOKEN), SecBuffer(method.encode(), _PARAMETER)]
-        buffers += [SecBuffer(target.encode(), _PARAMETER), SecBuffer(self._entity(body), _PARAMETER)]
-        sspi.make_signature(self.context, 0, SecBufferDesc(buffers), 0)
-        return "Digest " + buffers[0].data.decode("latin-1")
-
-    def verify(self, proof: str | None, body: bytes = b"") -> None:
-        """Verify Authentication-Info, where there is one."""
-        self._done = False
-        if proof is None:
-            if self._identity.mutual:
+        if self._session is not None:
+            if proof is not None:
+                self._session.verify(self._sent, octets_of(proof), body)
+            elif self._identity.mutual:
                 raise MutualAuthFailed(
                     "the server answered without Authentication-Info", requirement="RFC2617-3.2.3-06"
                 )
-            return
-        token = SecBuffer(proof.encode("latin-1", "replace"), _TOKEN)
-        sspi.verify_signature(self.context, SecBufferDesc([token, SecBuffer(self._entity(body), _PARAMETER)]), 0)
-        self._done = True
+            if not self._unasked and not self._proxy:
+                self._identity.remember(self._session)
+        elif self._tokens is not None:
+            token = "" if self._tokens.done else _token(challenges(offered), self.scheme)
+            if token:
+                self._tokens.step(blob_of(token))
+            if not self._tokens.done and self._identity.mutual:
+                raise MutualAuthFailed(f"the server took {SCHEMES[self.scheme].name} and did not prove who it is")
 
     def _choose(self, listed: list[Challenge]) -> str | None:
         """Begin with the first of our schemes that is offered and works; why the others do not is told at the end."""
         problems: list[SaslError] = []
         for scheme in self._identity.schemes:
             fitting = [challenge for challenge in listed if challenge.scheme == scheme]
-            if not fitting:
+            if not fitting or scheme in self._refused:
                 continue
-            self.scheme = scheme
             try:
-                return self._digest(fitting) if scheme == "digest" else self._continue("")
+                credentials = self._digest(fitting) if scheme == _DIGEST else self._begin(scheme)
             except SaslError as error:
                 problems.append(error)
-                self.scheme, self.context, self._rest = "", sspi.CtxtHandle(), b""
+            else:
+                self.scheme = scheme
+                return credentials
         if problems:
             raise problems[0]
         return None
 
-    def _continue(self, text: str) -> str:
-        return written(_PACKAGES[self.scheme][1], self._step(blob_of(text)))
+    def _begin(self, scheme: str) -> str:
+        tokens = TokenLogon(
+            scheme, self._identity.handle(scheme), self._host, mutual=self._identity.mutual, bindings=self.bindings
+        )
+        credentials = written(SCHEMES[scheme].name, tokens.step(b""))
+        self._tokens = tokens
+        return credentials
 
-    def _step(self, token: bytes) -> bytes:
-        inputs = SecBufferDesc([SecBuffer(bytearray(self._rest + token), _TOKEN), SecBuffer(None, 0), *self._bound()])
-        output = SecBuffer(None, _TOKEN)
-        flags = IscReq.ISC_REQ_CONFIDENTIALITY | IscReq.ISC_REQ_INTEGRITY if self.scheme != "credssp" else 0
-        flags |= IscReq.ISC_REQ_MUTUAL_AUTH if self._identity.mutual else 0
-        flags |= IscReq.ISC_REQ_DELEGATE if self.scheme == "credssp" else 0
-        first = not token and not self._rest
-        try:
-            result = sspi.initialize_security_context(
-                self._identity.handle(self.scheme), self.context, f"HTTP/{self._host}", flags, 0,
-                SecBufferDesc(self._bound()) if first else inputs, SecBufferDesc([output]),
-            )  # fmt: skip
-        except IncompleteMessage:
-            self._rest += token
-            return b""
-        self._rest = inputs[1].data if inputs[1].buffer_type == SecBufferType.SECBUFFER_EXTRA else b""
-        self._done = result.status == SecurityStatus.SEC_E_OK
-        return output.data
+    def _continue(self, tokens: TokenLogon, listed: list[Challenge], *, moved: bool) -> str | None:
+        """Go on with a scheme of tokens, or see what it means that the server does not."""
+        token = _token(listed, self.scheme)
+        if token and not tokens.done:
+            return written(SCHEMES[self.scheme].name, tokens.step(blob_of(token)))
+        if moved:
+            _LOG.info("the requests of one logon went over several connections; it begins anew")
+            return self._begin(self.scheme)
+        name, broken_off = SCHEMES[self.scheme].name, tokens.broken_off()
+        if not tokens.proved:
+            # Nobody's secret was at stake, so this counts as no failed logon, and another scheme may be.
+            self._refused.add(self.scheme)
+            self._tokens, self.scheme = None, ""
+            try:
+                credentials = self._choose(listed)
+            except SaslError as error:
+                _LOG.info("no other scheme can be used: %s", error)
+                credentials = None
+            if credentials is not None:
+                _LOG.info("the server refused %s %s; %s is tried", name, broken_off, SCHEMES[self.scheme].name)
+                return credentials
+        _LOG.warning("the server refused %s %s", name, broken_off)
+        if name == SCHEMES[_CREDSSP].name:
+            raise LogonDenied(f"the server broke CredSSP off {broken_off}")
+        return None
+
+    def _once_more(self, listed: list[Challenge]) -> str | None:
+        """Answer a challenge that is new because the nonce was old."""
+        stale = [found for found in _read(listed) if found.challenge.stale]
+        return self._answered(stale) if stale and self._answers <= 2 else None
 
     def _digest(self, fitting: list[Challenge]) -> str:
-        first = HttpChallenge.from_bytes(fitting[0].text.encode("latin-1", "replace"), int(sspi.Tolerances.DEFAULT))
-        self._algorithm = first.algorithm.name.decode()
-        self._covers_body = bool(first.qop) and b"auth" not in first.qop
-        self.space = ProtectionSpace.of(fitting[0].text, self._url, proxy=self._proxy)
-        token = "\n".join(challenge.text for challenge in fitting).encode("latin-1", "replace")
-        buffers = [SecBuffer(token, _TOKEN), SecBuffer(self._method.encode(), _PARAMETER)]
-        buffers += [SecBuffer(self._entity(self._body), _PARAMETER), *self._bound()]
-        output = SecBuffer(None, _TOKEN)
-        self.context = sspi.CtxtHandle()
-        sspi.initialize_security_context(
-            self._identity.handle("digest"), self.context, self._target,
-            IscReq.ISC_REQ_HTTP | (IscReq.ISC_REQ_INTEGRITY if self._covers_body else 0), 0,
-            SecBufferDesc(buffers), SecBufferDesc([output]),
-        )  # fmt: skip
-        return "Digest " + output.data.decode("latin-1")
+        return self._answered(_read(fitting, strict=True))
 
-    def _entity(self, body: bytes | None) -> bytes:
-        if not self._covers_body:
-            return b""
-        if body is None:
-            raise ContextMisuse("the server wants the body covered (auth-int): give it as octets")
-        digest = EntityHash(self._algorithm)
-        digest.update(body)
-        return digest.hexdigest()
-
-    def _bound(self) -> list[SecBuffer]:
-        if self._bindings is None:
-            return []
-        kind = SecBufferType.SECBUFFER_CHANNEL_BINDINGS
-        return [SecBuffer(self._bindings.to_bytes(), kind, SecBufferFlags.SECBUFFER_READONLY)]
+    def _answered(self, found: list[_Read]) -> str:
+        """Answer the first challenge that policy and credentials allow an answer to."""
+        permitted = permitted_algorithms(self._identity.policy.http_digest)
+        problems: list[SaslError] = []
+        for challenge, text in found:
+            if challenge.algorithm not in permitted:
+                continue
+            space = ProtectionSpace.read(challenge, self._url, proxy=self._proxy, others=self._identity.origins)
+            session = DigestSession(self._identity.handle(_DIGEST), challenge, text, space, self.bindings)
+            try:
+                self._sent = session.begin(self._method, self._target, self._body)
+            except SaslError as error:
+                problems.append(error)
+            else:
+                self._session = session
+                return _digest(self._sent)
+        raise problems[0] if problems else _unknown()
 
 
-def _is_stale(text: str) -> bool:
-    try:
-        return HttpChallenge.from_bytes(text.encode("latin-1", "replace"), int(sspi.Tolerances.DEFAULT)).stale
-    except InvalidToken:
-        return False
+def _unknown() -> SaslError:
+    return UnknownAlgorithm("no challenge has an algorithm that is permitted here", requirement="RFC2617-3.2.1-11")
+
+
+def _read(listed: list[Challenge], *, strict: bool = False) -> list[_Read]:
+    """Read the challenges of Digest, in their order, without those that are of no use.
+
+    "If the algorithm is not understood, the challenge should be ignored" (RFC 7616 section 3.3).
+
+    Raises:
+        InvalidToken: strict, and none is of use but one is malformed.
+    """
+    found: list[_Read] = []
+    problem: InvalidToken | None = None
+    for challenge in listed:
+        if challenge.scheme != _DIGEST:
+            continue
+        text = octets_of(challenge.text)
+        try:
+            found.append(_Read(HttpChallenge.from_bytes(text, int(sspi.Tolerances.DEFAULT)), text))
+        except InvalidToken as error:
+            problem = problem or error
+    if strict and not found and problem is not None:
+        raise problem
+    return found
+
+
+def _token(listed: list[Challenge], scheme: str) -> str:
+    return next((found.text for found in listed if found.scheme == scheme and found.text), "")
+
+
+def _digest(credentials: bytes) -> str:
+    return "Digest " + credentials.decode("latin-1")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.http.digest import EntityHash
 from saslsspi.channel_bindings import ChannelBindings
 
@@ -77,7 +77,7 @@ class WsgiAuthentication:
             digest.update(body)
             entity = digest.hexdigest()
         secure = environ["wsgi.url_scheme"] == "https"
-        verdict = self._acceptor.judge(
+        decision = self._acceptor.judge(
             HttpRequest(
                 method=environ["REQUEST_METHOD"],
                 targets=_targets(environ),
@@ -87,16 +87,16 @@ class WsgiAuthentication:
                 entity=entity,
             )
         )
-        if verdict.user is None:
-            return _answered(verdict.status, verdict.headers, start_response)
-        environ["REMOTE_USER"] = verdict.user.username
-        environ["AUTH_TYPE"] = verdict.user.scheme
-        environ["saslsspi.user"] = verdict.user
-        if verdict.signs is not None:
-            return self._signed(environ, start_response, verdict, verdict.signs)
+        if decision.user is None:
+            return _answered(decision.status, decision.headers, start_response)
+        environ["REMOTE_USER"] = decision.user.username
+        environ["AUTH_TYPE"] = decision.user.scheme
+        environ["saslsspi.user"] = decision.user
+        if decision.signs is not None:
+            return self._signed(environ, start_response, decision, decision.signs)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            return start_response(status, headers + verdict.headers, *error)
+            return start_response(status, headers + decision.headers, *error)
 
         return self._application(environ, start)
 
@@ -112,7 +112,7 @@ class WsgiAuthentication:
         return body if len(body) <= self._max_body else None
 
     def _signed(
-        self, environ: WSGIEnvironment, start_response: StartResponse, verdict: Verdict, algorithm: str
+        self, environ: WSGIEnvironment, start_response: StartResponse, decision: HttpDecision, algorithm: str
     ) -> Iterable[bytes]:
         """Hold the answer until its body is known: WSGI has no trailers."""
         begun: list[Any] = []
@@ -132,7 +132,7 @@ class WsgiAuthentication:
         for part in parts:
             digest.update(part)
         status, headers, *error = begun
-        start_response(status, headers + verdict.headers + verdict.sign(digest.hexdigest()), *error)
+        start_response(status, headers + decision.headers + decision.sign(digest.hexdigest()), *error)
         return parts
 
 

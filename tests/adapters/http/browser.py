@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from saslsspi import MemoryAuthority, Policy, sspi
-from saslsspi.adapters.http import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.sspi import CredentialUse, Environment, HttpDigestPolicy, IscReq, SecBuffer, SecBufferDesc, SecBufferType
 
 USER: Final = "alice"
@@ -27,7 +27,7 @@ def request(credentials: str = "", target: str = "/tea", method: str = "GET", **
     return HttpRequest(method=method, targets=(target,), credentials=credentials, **more)
 
 
-def offered(verdict: Verdict, scheme: str = "Digest") -> list[str]:
+def offered(verdict: HttpDecision, scheme: str = "Digest") -> list[str]:
     """Return what an answer's challenges of a scheme hold."""
     values = [value for name, value in verdict.headers if name in ("WWW-Authenticate", "Proxy-Authenticate")]
     return [value.removeprefix(scheme).strip() for value in values if value.split(" ")[0] == scheme]

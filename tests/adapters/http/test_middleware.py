@@ -9,7 +9,7 @@ import pytest
 
 from adapters.http.browser import USER, DigestClient, TokenClient, acceptor
 from saslsspi.adapters.asgi import AsgiAuthentication
-from saslsspi.adapters.http import HttpAcceptor, HttpRequest, Verdict
+from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import MutualAuthFailed
@@ -179,7 +179,7 @@ def test_asgi_hands_the_lifespan_on() -> None:
 class Recorder(HttpAcceptor):
     """An acceptor that notes what it is asked."""
 
-    def judge(self, request: HttpRequest) -> Verdict:
+    def judge(self, request: HttpRequest) -> HttpDecision:
         self.request = request
         return super().judge(request)
 

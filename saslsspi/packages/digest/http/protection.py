@@ -109,14 +109,21 @@ class ClientRequests(_Requests):
         return message
 
     def verify_request(self, parameters: tuple[bytes, ...], signature: bytes) -> None:
-        """Verify Authentication-Info; the parameter is H(entity-body) of the response."""
+        """Verify Authentication-Info.
+
+        The parameters are H(entity-body) of the response, and the Authorization value that it answers; without one it
+        is the last. Whoever has several requests on their way at once gives it, as their answers come in any order.
+        """
         info = AuthenticationInfo.from_bytes(signature, self._tolerances)
-        entity = entity_hash(self._algorithm, parameter(parameters, 0)) if self._sent.qop == AUTH_INT else b""
-        if not compare_digest(proof_of(self._algorithm, self._ha1, self._sent, entity), info.rspauth):
+        answered = parameter(parameters, 1)
+        sent = HttpResponse.from_bytes(answered, self._tolerances) if answered else self._sent
+        entity = entity_hash(self._algorithm, parameter(parameters, 0)) if sent.qop == AUTH_INT else b""
+        if not compare_digest(proof_of(self._algorithm, self._ha1, sent, entity), info.rspauth):
             raise MutualAuthFailed("the server's rspauth is wrong or missing", requirement="RFC2617-3.2.3-06")
-        if info.cnonce != self._sent.cnonce or info.nc.lower() != self._sent.nc:
+        if info.cnonce != sent.cnonce or info.nc.lower() != sent.nc:
             raise MutualAuthFailed("Authentication-Info is about another request", requirement="RFC2617-3.2.3-04")
-        if info.nextnonce:
+        # Answers that overtake one another may name the same nonce: its uses are counted once.
+        if info.nextnonce and info.nextnonce != self._sent.nonce:
             # "the client SHOULD use it in the next request", with nc=00000001.
             self._sent = self._sent._replace(nonce=info.nextnonce)
             self._count = 0
