@@ -8,8 +8,8 @@ from typing import Final
 
 from saslsspi import sspi
 from saslsspi.adapters.http.sessions import DigestSession
-from saslsspi.errors import InvalidParameter
 from saslsspi.credentials import Password
+from saslsspi.errors import InvalidParameter
 from saslsspi.sspi import CredentialUse, Environment, Policy
 
 __all__ = ["DEFAULT_SCHEMES", "SCHEMES", "HttpIdentity", "Scheme"]
