@@ -50,35 +50,45 @@ class State(enum.Enum):
 
     NEW = enum.auto()
     NEGOTIATING = enum.auto()
+    ANSWERING = enum.auto()  # a question about an account is open
+    ASKING_CREDENTIALS = enum.auto()  # the peer wants a credential: the next call may bring another one
     COMPLETING = enum.auto()
     ESTABLISHED = enum.auto()
+    CONTROLLED = enum.auto()  # established, and the next call's token tells the peer what we were told
     REAUTHENTICATING = enum.auto()
+    REANSWERING = enum.auto()  # as ANSWERING, while the old keys are in force
     FAILED = enum.auto()
     DELETED = enum.auto()
 
     __hash__ = object.__hash__  # as for package.Side
 
 
+_END: Final = {Event.REJECT: State.FAILED, Event.DELETE: State.DELETED}
 _OPEN: Final = {
+    Event.QUESTION: State.ANSWERING,
     Event.CONTINUE: State.NEGOTIATING,
     Event.ASK_COMPLETION: State.COMPLETING,
     Event.ASK_COMPLETION_AND_CONTINUE: State.COMPLETING,
-    Event.ASK_CREDENTIALS: State.NEGOTIATING,
+    Event.ASK_CREDENTIALS: State.ASKING_CREDENTIALS,
     Event.COMPLETE: State.ESTABLISHED,
-    Event.REJECT: State.FAILED,
-    Event.DELETE: State.DELETED,
+    **_END,
 }
 
 TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
-    State.NEW: _OPEN,
-    State.NEGOTIATING: _OPEN,
-    State.COMPLETING: _OPEN,
-    State.ESTABLISHED: {
-        Event.REAUTHENTICATE: State.REAUTHENTICATING,
-        Event.REJECT: State.FAILED,
-        Event.DELETE: State.DELETED,
+    State.NEW: {Event.TOKEN: State.NEGOTIATING, **_END},
+    State.NEGOTIATING: {Event.TOKEN: State.NEGOTIATING, **_OPEN},
+    State.ANSWERING: {Event.ANSWER: State.NEGOTIATING, **_END},
+    State.ASKING_CREDENTIALS: {Event.TOKEN: State.ASKING_CREDENTIALS, **_OPEN},
+    State.COMPLETING: {Event.TOKEN: State.COMPLETING, **_OPEN},
+    State.ESTABLISHED: {Event.TOKEN: State.REAUTHENTICATING, Event.CONTROL: State.CONTROLLED, **_END},
+    State.CONTROLLED: {Event.TOKEN: State.ESTABLISHED, Event.CONTROL: State.CONTROLLED, **_END},
+    State.REAUTHENTICATING: {
+        **_OPEN,
+        Event.TOKEN: State.REAUTHENTICATING,
+        Event.QUESTION: State.REANSWERING,
+        Event.CONTINUE: State.REAUTHENTICATING,
     },
-    State.REAUTHENTICATING: {**_OPEN, Event.CONTINUE: State.REAUTHENTICATING},
+    State.REANSWERING: {Event.ANSWER: State.REAUTHENTICATING, **_END},
     State.FAILED: {Event.DELETE: State.DELETED},
     State.DELETED: {},
 }
@@ -103,15 +113,14 @@ def next_state(state: State, event: Event) -> State:
 class SecurityContext:
     """A security context, initiating or accepting.
 
+    One thread at a time; once it is established, one may seal while another unseals.
+
     Attributes:
         state: Where it stands.
         outcome: What the exchange ended in; None before it has completed and after delete.
     """
 
     __slots__ = (
-        "_asks_credential",
-        "_awaited",
-        "_controlled",
         "_credential",
         "_environment",
         "_exchange",
@@ -129,8 +138,6 @@ class SecurityContext:
         self.outcome: Outcome | None = None
         self._credential: Credential | None = credential
         self._environment = environment
-        self._awaited: Question | None = None
-        self._asks_credential = self._controlled = False
         self._requested = 0
         self._exchange: Exchange | None = None  # the first call's request says what it is to be
 
@@ -141,8 +148,7 @@ class SecurityContext:
         context.package, context.side, context.state = package, side, State.ESTABLISHED
         context.outcome, context._exchange = exchange.outcome, exchange
         context._credential, context._environment = None, DEFAULT_ENVIRONMENT
-        context._awaited, context._requested = None, requested
-        context._asks_credential = context._controlled = False
+        context._requested = requested
         return context
 
     def _made(self, request: Request) -> Exchange:
@@ -164,18 +170,18 @@ class SecurityContext:
 
     def begin(self, token: bytes, request: Request) -> StepResult | Question:
         """Like advance, but hand a question of the package to the caller, who answers it with resume."""
-        state = self.state
-        if state is State.ESTABLISHED:
-            if self._controlled and self._exchange is not None:
-                self._controlled = False
-                return StepResult(Event.COMPLETE, self._exchange.controlled())
+        before = self.state
+        after = TRANSITIONS[before].get(Event.TOKEN)
+        if after is None:
+            raise ContextMisuse(f"a context in state {before.name} takes no token now")
+        if before is State.ESTABLISHED:
             self.package.reauthenticate(self.side)
-            begun = self._made(request)
-            self.state = next_state(state, Event.REAUTHENTICATE)
-            self._exchange = begun
+            self._exchange = self._made(request)
+        self.state = after
         exchange = self._exchange
-        if self._awaited is not None or (exchange is None and state is not State.NEW):
-            raise ContextMisuse(f"a context in state {self.state.name} takes no token now")
+        if before is State.CONTROLLED:
+            assert exchange is not None, "an established context has its exchange"
+            return StepResult(Event.COMPLETE, exchange.controlled())
         self._requested = request.requested
         try:
             if exchange is None:
@@ -189,9 +195,11 @@ class SecurityContext:
     def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with the answer to the question that begin or resume handed out."""
         exchange = self._exchange
-        if exchange is None or self._awaited is None:
+        state = TRANSITIONS[self.state].get(Event.ANSWER)
+        if state is None:
             raise ContextMisuse("no question is open")
-        self._awaited = None
+        self.state = state
+        assert exchange is not None, "who asks is an exchange"
         try:
             reply = exchange.resume(account)
         except Exception as error:
@@ -212,11 +220,10 @@ class SecurityContext:
     def _follow(self, reply: StepResult | Question) -> StepResult | Question:
         """Move to the state where a step leads."""
         if isinstance(reply, Question):
-            self._awaited = reply
+            self.state = TRANSITIONS[self.state][Event.QUESTION]
             return reply
         event = reply.event
         self.state = next_state(self.state, event)
-        self._asks_credential = event is Event.ASK_CREDENTIALS
         if event is Event.COMPLETE:
             assert self._exchange is not None
             self.outcome = self._exchange.outcome
@@ -260,16 +267,17 @@ class SecurityContext:
 
     def renew(self, credential: Credential) -> None:
         """Go on with another credential where the last step asked for one; anywhere else nothing happens."""
-        if self._asks_credential and self._exchange is not None and credential is not self._credential:
+        if self.state is State.ASKING_CREDENTIALS and self._exchange is not None and credential is not self._credential:
             self._credential = credential
             self._exchange.renew_credential(credential)
 
     def control(self, token: bytes) -> None:
         """ApplyControlToken: tell an established context something; the next step's token tells the peer."""
-        if self.state is not State.ESTABLISHED or self._exchange is None:
+        state = TRANSITIONS[self.state].get(Event.CONTROL)
+        if state is None or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no control token")
         self._exchange.control(token)
-        self._controlled = True
+        self.state = state
 
     def protection(self) -> Protection:
         """Return what protects messages.

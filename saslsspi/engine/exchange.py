@@ -30,12 +30,15 @@ class Side(enum.Enum):
 class Event(enum.Enum):
     """What the engine learns from a package's step, or is told by its caller."""
 
+    TOKEN = enum.auto()  # the peer's token has come, or the first call
+    QUESTION = enum.auto()
+    ANSWER = enum.auto()
     CONTINUE = enum.auto()
     ASK_COMPLETION = enum.auto()
     ASK_COMPLETION_AND_CONTINUE = enum.auto()
     ASK_CREDENTIALS = enum.auto()
     COMPLETE = enum.auto()
-    REAUTHENTICATE = enum.auto()
+    CONTROL = enum.auto()
     REJECT = enum.auto()
     DELETE = enum.auto()
 
