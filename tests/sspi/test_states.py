@@ -21,7 +21,10 @@ def documented(heading: str) -> dict[tuple[str, str], str]:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     events = rows[0][1:]
     return {
-        (row[0], event): after for row in rows[2:] for event, after in zip(events, row[1:], strict=True) if after != "–"
+        (row[0], event): after
+        for row in rows[2:]
+        for event, after in zip(events, row[1:], strict=True)
+        if len(after) > 1
     }
 
 
