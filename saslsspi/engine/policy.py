@@ -92,6 +92,8 @@ class NtlmPolicy:
         extended_session_security: Whether a layer must have it; without it there is a CRC-32 for a signature.
         min_key_bits: Least strength of a layer's key: 128, 56 or 40.
         require_mic: Accepting: whether the three messages must be protected by a MIC.
+        require_timestamp: Accepting: whether an NTLMv2 answer without a MIC must repeat the timestamp of our challenge.
+            One that does not comes from a very old client, or answers a challenge that was changed on its way.
         max_lifetime: Accepting: how far a client's time may be from ours, in seconds.
         zero_bindings: Initiating: whether the absence of channel bindings is said with 16 zeros, as section
             3.1.5.1.2 has it; acceptors take that for knowing about bindings and refuse it where they check.
@@ -103,6 +105,7 @@ class NtlmPolicy:
     extended_session_security: bool = True
     min_key_bits: int = 128
     require_mic: bool = False
+    require_timestamp: bool = True
     max_lifetime: float = 36 * 3600.0
     zero_bindings: bool = False
     computer_name: str = ""

@@ -70,6 +70,7 @@ class Protection(ABC):
         signs_readonly: Whether the signature covers READONLY buffers too.
         stream: Whether protected messages are records of a byte stream: open_record works then, and seal_apart
             serves EncryptMessage with STREAM_HEADER and STREAM_TRAILER buffers.
+        signs_mech_list: Whether Negotiate's list can be protected though the context's flags grant no integrity.
         wants_mech_list_mic: Whether Negotiate must protect its list, as the exchange was (MS-SPNG section 6 note 8).
     """
 
@@ -77,6 +78,7 @@ class Protection(ABC):
     detached: bool = False
     signs_readonly: bool = False
     stream: bool = False
+    signs_mech_list: bool = False
     wants_mech_list_mic: bool = False
     seal: Callable[[Octets], tuple[Octets, ...]]
     unseal: Callable[[Octets], bytes]

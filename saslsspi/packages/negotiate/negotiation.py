@@ -15,6 +15,7 @@ from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Side
 from saslsspi.engine.flags import AscRet, IscRet, NegotiationState
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import ContextMisuse, UnsupportedFunction
 from saslsspi.packages.negotiate.assembly import Assembly
 from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
@@ -64,29 +65,35 @@ class Negotiation(Exchange):
 
     def _settle(self) -> None:
         """See what the established context says about MICs."""
+        protection = self._signing()
+        if protection is None:
+            self._mic_needed = False
+        elif protection.wants_mech_list_mic:
+            self._mic_needed = True
+
+    def _signing(self) -> Protection | None:
+        """Return what protects the list; None where the context has no integrity."""
         outcome = self._established()
         assert outcome is not None
-        if not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
-            self._mic_needed = False
-        elif outcome.protection.wants_mech_list_mic:
-            self._mic_needed = True
+        protection = outcome.protection
+        if protection is None or not (outcome.flags & _INTEGRITY[self._side] or protection.signs_mech_list):
+            return None
+        return protection
 
     def _sign(self) -> bytes | None:
         """Return our MIC of the list; None where the context has no integrity."""
-        outcome = self._established()
-        assert outcome is not None
-        if not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
+        protection = self._signing()
+        if protection is None:
             return None
         self._mic_sent = True
-        return outcome.protection.sign_mech_list(self._mech_list)
+        return protection.sign_mech_list(self._mech_list)
 
     def _verify(self, mic: bytes | None) -> None:
         """Verify the peer's MIC where there is one; where the context has no integrity it says nothing."""
-        outcome = self._established()
-        assert outcome is not None
-        if mic is None or not outcome.flags & _INTEGRITY[self._side] or outcome.protection is None:
+        protection = self._signing()
+        if mic is None or protection is None:
             return
-        outcome.protection.verify_mech_list(self._mech_list, mic)
+        protection.verify_mech_list(self._mech_list, mic)
         self._mic_received = True
 
     def _finish(self) -> None:

@@ -39,6 +39,7 @@ _V2: Final = int(NtlmResponses.V2)
 _MIC: Final = int(AvFlag.MIC)
 _UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
+_OWN: Final = (int(AvId.FLAGS), int(AvId.SINGLE_HOST), int(AvId.TARGET_NAME), int(AvId.CHANNEL_BINDINGS))
 _EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
 
 
@@ -92,7 +93,7 @@ class NtlmClient(Exchange):
         environment, credential = self._environment, self._credential
         policy = environment.policy
         challenge = Challenge.from_bytes(token)
-        flags = agree(self._offered, challenge.flags)
+        flags = agree(self._offered, challenge.flags, self._required)
         if request.requested & _NULL_SESSION or not credential.username:
             return self._as_nobody(flags)
         check_strength(flags, self._required, policy)
@@ -154,10 +155,13 @@ class NtlmClient(Exchange):
             time = int.from_bytes(timestamp, "little")
         else:
             time = int(self._environment.clock() * 10_000_000) + _EPOCH
+        # What a client says of itself is never taken from the challenge: whoever sits in between writes there what he
+        # wants to be signed. Section 3.1.5.1.2 sets bit 0x4 "if UnverifiedTargetName is TRUE", and by nobody else.
+        for kind in _OWN:
+            pairs.pop(kind, None)
         bound = self._bind(pairs, request, policy)
         if pairs:
-            av_flags = _FLAGS.unpack(pairs.get(AvId.FLAGS, bytes(4)))[0]
-            av_flags |= (_MIC if mic else 0) | (_UNTRUSTED_SPN if request.requested & _UNVERIFIED else 0)
+            av_flags = (_MIC if mic else 0) | (_UNTRUSTED_SPN if request.requested & _UNVERIFIED else 0)
             if av_flags:
                 pairs[AvId.FLAGS] = _FLAGS.pack(av_flags)
             pairs[AvId.TARGET_NAME] = request.target.encode("utf-16-le")
@@ -165,7 +169,6 @@ class NtlmClient(Exchange):
 
     def _bind(self, pairs: dict[int, bytes], request: Request, policy: Policy) -> str:
         """Put channel bindings among the pairs and return their type, "" for none."""
-        pairs.pop(AvId.CHANNEL_BINDINGS, None)
         rule, bindings = policy.channel_binding, request.bindings
         if bindings is not None and rule is not ChannelBindingPolicy.NONE and pairs:
             pairs[AvId.CHANNEL_BINDINGS] = bindings.gss_hash()

@@ -8,8 +8,8 @@ from saslsspi.accounts.account import Account
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.exchange import Outcome, Qop, Side
 from saslsspi.engine.policy import Policy
-from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits
-from saslsspi.packages.ntlm.protection import dummy_protection, protect
+from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits, permitted
+from saslsspi.packages.ntlm.protection import dummy_protection, protect, withheld_protection
 
 __all__ = ["Names", "established", "qualified_name"]
 
@@ -44,13 +44,16 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
         session_key: ExportedSessionKey.
         names: Who and what it was about.
         mic: Whether the exchange was protected by a MIC.
-        policy: How large buffers may be.
+        policy: How large buffers may be, and whether there is to be a layer at all.
     """
     username, domain, service, target, bound, account = names
+    wire, flags = flags, permitted(flags, policy)
     if not flags & _LAYER:
         return Outcome(
             flags=granted(side, flags),
-            protection=dummy_protection(session_key),
+            protection=withheld_protection(wire, session_key, side, mic=mic)
+            if wire & _LAYER
+            else dummy_protection(session_key),
             username=username,
             realm=domain,
             target=target,

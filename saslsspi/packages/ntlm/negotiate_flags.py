@@ -10,7 +10,7 @@ from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.engine.policy import NtlmResponses, Policy
 from saslsspi.errors import InvalidToken, SecurityQosFailed, UnsupportedFunction
 
-__all__ = ["NtlmFlag", "agree", "asked", "check_strength", "granted", "key_bits", "offer", "select"]
+__all__ = ["NtlmFlag", "agree", "asked", "check_strength", "granted", "key_bits", "offer", "permitted", "select"]
 
 
 class NtlmFlag(enum.IntFlag):
@@ -96,14 +96,14 @@ def asked(side: Side, context_flags: int, policy: Policy) -> int:
         flags |= _DATAGRAM
     if context_flags & _IDENTIFYING[side]:
         flags |= _IDENTIFY
-    return flags & ~_forbidden(policy)
+    return permitted(flags, policy)
 
 
-def _forbidden(policy: Policy) -> int:
-    """Return the layer's flags that a policy rules out."""
+def permitted(flags: int, policy: Policy) -> int:
+    """Return flags without those of a layer that a policy rules out."""
     if policy.max_ssf == 0:
-        return _LAYER | _KEY_EXCH
-    return _SEAL if policy.max_ssf == 1 else 0
+        return flags & ~(_LAYER | _KEY_EXCH)
+    return flags & ~_SEAL if policy.max_ssf == 1 else flags
 
 
 def offer(flags: int, policy: Policy) -> int:
@@ -126,8 +126,17 @@ def offer(flags: int, policy: Policy) -> int:
 
 
 def select(offered: int, policy: Policy, in_domain: bool) -> int:
-    """Return the NegotiateFlags of a server's CHALLENGE_MESSAGE (section 3.2.5.1.1)."""
-    flags = offered & _SUPPORTED & ~_forbidden(policy) | _SERVER
+    """Return the NegotiateFlags of a server's CHALLENGE_MESSAGE (section 3.2.5.1.1).
+
+    A server that wants no layer returns SIGN all the same: "If the client sends NTLMSSP_NEGOTIATE_SIGN to the server in
+    the NEGOTIATE_MESSAGE, the server MUST return" it (section 2.2.2.5), and there are clients that end the exchange
+    where it does not. SEAL is left out where encryption is forbidden: whoever gets it back seals.
+    """
+    flags = offered & _SUPPORTED | _SERVER
+    if policy.max_ssf <= 1:
+        flags &= ~_SEAL
+    if policy.max_ssf == 0 and not flags & _DATAGRAM:
+        flags &= ~_KEY_EXCH
     flags |= _OF_DOMAIN if in_domain else _OF_MACHINE
     flags |= _UNICODE if offered & _UNICODE else _OEM
     if not flags & _ESS and int(policy.ntlm.responses) & _LM:
@@ -137,13 +146,18 @@ def select(offered: int, policy: Policy, in_domain: bool) -> int:
     return flags
 
 
-def agree(offered: int, selected: int) -> int:
+def agree(offered: int, selected: int, required: int) -> int:
     """Return what a client takes of a server's selection (section 3.1.5.1.2).
+
+    SIGN that comes back alone, where KEY_EXCH was offered with it, is the courtesy of a server that wants no layer (see
+    select): a client that can do without one takes it for that.
 
     Raises:
         InvalidToken: the server selected no character set.
     """
     flags = selected & (offered | _OF_SERVER)
+    if offered & _KEY_EXCH and not flags & (_SEAL | _KEY_EXCH) and not required & _LAYER:
+        flags &= ~_SIGN
     if flags & _UNICODE:
         return flags & ~_OEM
     if not flags & _OEM:

@@ -7,6 +7,7 @@ from hmac import compare_digest
 from typing import Final, NoReturn
 
 from saslsspi.engine.attributes import SecPkgContextSizes
+from saslsspi.engine.exchange import Side
 from saslsspi.engine.protection import Numbering, Octets, Part, Protection
 from saslsspi.errors import MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, Datagrams, Receiver, Sender
@@ -15,7 +16,7 @@ from saslsspi.packages.ntlm.messages import MAX_TOKEN
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, key_bits
 from saslsspi.packages.ntlm.plain import PlainLayer
 
-__all__ = ["NtlmProtection", "dummy_protection", "protect"]
+__all__ = ["NtlmProtection", "dummy_protection", "protect", "withheld_protection"]
 
 _ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
 _DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
@@ -220,6 +221,33 @@ class _Dummy(NtlmProtection):
         _no_layer(b"")
 
 
+class _Withheld(_Dummy):
+    """A layer that was negotiated and that this side's policy forbids: it protects Negotiate's list and no message."""
+
+    signs_mech_list = True
+
+    def __init__(self, session_key: bytes, negotiated: NtlmProtection) -> None:
+        super().__init__(session_key)
+        self._negotiated = negotiated
+        self.seal = self.unseal = _forbidden
+
+    def sign(self, message: bytes, sequence: int) -> bytes:
+        """Refuse: the peer would take a dummy for a wrong signature."""
+        _forbidden(b"")
+
+    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
+        """Refuse."""
+        _forbidden(b"")
+
+    def sign_mech_list(self, mech_list: bytes) -> bytes:
+        """See Protection.sign_mech_list."""
+        return self._negotiated.sign_mech_list(mech_list)
+
+    def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
+        """See Protection.verify_mech_list."""
+        self._negotiated.verify_mech_list(mech_list, signature)
+
+
 def protect(flags: int, session_key: bytes, *, client: bool, seal_always: bool) -> NtlmProtection:
     """Return the protection of a context with SIGN or SEAL.
 
@@ -246,12 +274,30 @@ def dummy_protection(session_key: bytes) -> NtlmProtection:
     return _Dummy(session_key)
 
 
+def withheld_protection(flags: int, session_key: bytes, side: Side, *, mic: bool) -> NtlmProtection:
+    """Return the protection of a context whose layer was negotiated, as peers want it, and is forbidden here.
+
+    Args:
+        flags: Negotiated.
+        session_key: ExportedSessionKey.
+        side: Whose context it is.
+        mic: Whether the exchange was protected by a MIC.
+    """
+    made = _Withheld(session_key, protect(flags, session_key, client=side is Side.INITIATE, seal_always=False))
+    made.wants_mech_list_mic = mic
+    return made
+
+
 def _permitted(parts: Sequence[Part], seals: bool) -> Sequence[Part]:
     return parts if seals else [Part(part.octets, False) for part in parts]
 
 
 def _needs_number(message: Octets) -> NoReturn:
     raise UnsupportedFunction("a datagram context needs a number for each message: use encrypt_message")
+
+
+def _forbidden(message: Octets) -> NoReturn:
+    raise QopNotSupported("the policy's max_ssf of 0 forbids a layer")
 
 
 def _no_layer(message: Octets) -> NoReturn:

@@ -22,7 +22,7 @@ __all__ = ["Response", "received_response"]
 
 _ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
 _TAKES_V2: Final = int(NtlmResponses.V2)
-_UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
+_NOT_MEANT: Final = int(AvFlag.UNTRUSTED_SPN | AvFlag.MIC)
 _V1_SIZE: Final = 24
 _V2_PAIRS: Final = 44  # NTProofStr 16, versions and zeros 8, time 8, challenge 8, zeros 4
 _LM_NOWHERE: Final = bytes(16)
@@ -36,15 +36,17 @@ class Response(ABC):
         bindings: MsvAvChannelBindings, b"" without.
         target: MsvAvTargetName, "" without one that can be trusted.
         time: The client's FILETIME, None where the response has none.
+        timestamp: MsvAvTimestamp as the client repeats it, b"" without; None where the response holds no AV_PAIRs.
     """
 
-    __slots__ = ("av_flags", "bindings", "target", "time")
+    __slots__ = ("av_flags", "bindings", "target", "time", "timestamp")
 
     def __init__(self) -> None:
         self.av_flags = 0
         self.bindings = b""
         self.target = ""
         self.time: int | None = None
+        self.timestamp: bytes | None = None
 
     @abstractmethod
     def verify(
@@ -68,8 +70,13 @@ class _V2(Response):
         self.time = int.from_bytes(octets[24:32], "little")
         self.av_flags = int.from_bytes(pairs.get(AvId.FLAGS, b""), "little")
         self.bindings = pairs.get(AvId.CHANNEL_BINDINGS, b"")
+        self.timestamp = pairs.get(AvId.TIMESTAMP, b"")
         name = pairs.get(AvId.TARGET_NAME, b"")
-        if name and not self.av_flags & _UNTRUSTED_SPN:
+        # Section 3.2.5.1.2: "If MsvAvFlags bit 0x00000004 is set, the server MUST set ClientSuppliedTargetName
+        # (section 3.1.1.2) to NULL."
+        # Without a MIC the bit may have been put into the challenge by whoever relays it, for the client to repeat: a
+        # client that sets it itself has a MIC.
+        if name and self.av_flags & _NOT_MEANT != _NOT_MEANT:
             try:
                 self.target = name.decode("utf-16-le")
             except UnicodeDecodeError:

@@ -33,7 +33,7 @@ from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import rc4_once
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
-from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, select
+from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, permitted, select
 from saslsspi.packages.ntlm.responses import received_response
 
 __all__ = ["NtlmServer"]
@@ -70,7 +70,7 @@ class NtlmServer(Exchange):
 
     __slots__ = (
         "_audit", "_challenge", "_credential", "_environment", "_flags", "_greeting", "_message", "_names", "_position",
-        "_request", "_response", "_selected", "_server_challenge", "_token", "outcome",
+        "_request", "_response", "_selected", "_server_challenge", "_timestamp", "_token", "outcome",
     )  # fmt: skip
 
     def __init__(self, credential: NtlmCredential, environment: Environment) -> None:
@@ -108,15 +108,15 @@ class NtlmServer(Exchange):
         selected = select(offered, policy, names.in_domain)
         # Section 3.2.5.1.1: "If the security features selected by the client are not strong enough for the server
         # security policy, the server MUST return an error to the calling application."
-        check_strength(selected, required, policy)
+        check_strength(permitted(selected, policy), required, policy)
         self._server_challenge = environment.random(8)
-        time = int(environment.clock() * 10_000_000) + _EPOCH
+        self._timestamp = (int(environment.clock() * 10_000_000) + _EPOCH).to_bytes(8, "little")
         target = names.target if selected & _UNICODE else names.target.decode("utf-16-le").encode("cp1252", "replace")
         self._challenge = Challenge(
             selected,
             self._server_challenge,
             target,
-            names.pairs + pair(_TIMESTAMP, time.to_bytes(8, "little")) + b"\0\0\0\0",
+            names.pairs + pair(_TIMESTAMP, self._timestamp) + b"\0\0\0\0",
             VERSION if selected & _VERSION_FLAG else bytes(8),
         ).to_bytes()
         self._greeting = token
@@ -135,7 +135,7 @@ class NtlmServer(Exchange):
         domain = _decode(message.domain, flags)
         if not username and not message.nt_response and message.lm_response in (b"", b"\0"):
             return self._let_in_nobody(flags, required)
-        check_strength(flags, required, policy)
+        check_strength(permitted(flags, policy), required, policy)
         # "If NTLMSSP_NEGOTIATE_KEY_EXCH is set, the server MUST check if client supplied a valid
         # EncryptedRandomSessionKey; otherwise, the server MUST return SEC_E_INVALID_TOKEN."
         if flags & _KEY_EXCH and flags & _LAYER and len(message.session_key) != 16:
@@ -143,6 +143,7 @@ class NtlmServer(Exchange):
         self._flags = flags
         self._response = received_response(message, flags, policy.ntlm.responses)
         self._check_target()
+        self._check_timestamp()
         self._names = [(username, domain)]
         user, at, suffix = username.rpartition("@")
         if at and not domain:
@@ -239,6 +240,28 @@ class NtlmServer(Exchange):
         right, target = self._credential.principals, self._response.target
         if right and target and service_of(target) not in right:
             raise WrongPrincipal(f"the client meant another service than {', '.join(right)}")
+
+    def _check_timestamp(self) -> None:
+        """See that the client answered the challenge that was sent.
+
+        A client that sees MsvAvTimestamp protects the three messages with a MIC (section 3.1.5.1.2), and section
+        2.2.2.1 has every server send it. So whoever relays the challenge takes it out: then nothing is protected, and
+        the other pairs can be changed.
+        """
+        response, policy = self._response, self._environment.policy.ntlm
+        if (
+            response.timestamp is None
+            or response.av_flags & _MIC
+            or response.timestamp == self._timestamp
+            or not policy.require_timestamp
+            or policy.require_mic  # which says so once the proof is verified
+        ):
+            return
+        raise MessageAltered(
+            "the answer has neither a MIC nor the timestamp of our challenge: somebody may have changed the challenge "
+            "(NtlmPolicy.require_timestamp=False takes it)",
+            requirement="MSNLMP-2.2.2.1-06",
+        )
 
     def _let_in_nobody(self, flags: int, required: int) -> StepResult:
         """The anonymous user: no proof, no session security (section 3.2.5.1.2)."""

@@ -12,6 +12,7 @@ from packages.ntlm.tokens import (
 )
 from saslsspi import (
     ChannelBindings,
+    NtlmPolicy,
     Policy,
     SaslError,
     sspi,
@@ -28,10 +29,14 @@ from sspi_context import (
     server_credential,
 )
 
-__all__ = ["BOUND", "ELSEWHERE", "client", "server", "status", "tampered"]
+__all__ = ["BOUND", "ELSEWHERE", "TIMELESS", "client", "server", "status", "tampered"]
 
 
 BOUND = ChannelBindings.tls_unique(b"the channel")
+
+
+TIMELESS = Policy(ntlm=NtlmPolicy(require_timestamp=False))
+"""Takes answers that repeat no timestamp and have no MIC."""
 
 
 ELSEWHERE = ChannelBindings.tls_unique(b"another channel")

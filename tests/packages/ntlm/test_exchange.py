@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from packages.ntlm.ends import client, server, status, tampered
+from packages.ntlm.ends import TIMELESS, client, server, status, tampered
 from packages.ntlm.tokens import (
     AUTHENTICATE,
     CHALLENGE,
@@ -70,7 +70,11 @@ def test_version_and_workstation_go_together() -> None:
     greeting = Negotiate.from_bytes(tokens[NEGOTIATE])
     assert greeting.version == message.version
     assert (greeting.domain, greeting.workstation) == (b"", b"")
-    old = run(client(), server(), changed(CHALLENGE, lambda t: without_timestamp(flags_at(20, NtlmFlag.VERSION)(t))))
+    old = run(
+        client(),
+        server(policy=TIMELESS),
+        changed(CHALLENGE, lambda t: without_timestamp(flags_at(20, NtlmFlag.VERSION)(t))),
+    )
     assert Authenticate.from_bytes(old[AUTHENTICATE]).version == bytes(8)
 
 
@@ -145,7 +149,7 @@ def test_a_layer_needs_both_netbios_names(missing: int) -> None:
 
 def test_without_target_information_the_proof_alone_counts() -> None:
     bare = changed(CHALLENGE, lambda token: Challenge.from_bytes(token)._replace(target_info=b"").to_bytes())
-    theirs = server()
+    theirs = server(policy=TIMELESS)
     tokens = run(client(0), theirs, bare)
     assert theirs.complete
     assert len(Authenticate.from_bytes(tokens[AUTHENTICATE]).lm_response) == 24
@@ -153,7 +157,7 @@ def test_without_target_information_the_proof_alone_counts() -> None:
 
 def test_names_may_travel_in_the_oem_character_set() -> None:
     old = changed(NEGOTIATE, flags_at(12, clear=NtlmFlag.UNICODE))
-    theirs = server()
+    theirs = server(policy=TIMELESS)
     tokens = run(client(0, domain="DÖM"), theirs, lambda n, t: without_timestamp(old(n, t)) if n == 1 else old(n, t))
     assert Authenticate.from_bytes(tokens[AUTHENTICATE]).domain == "DÖM".encode("cp1252")
     assert theirs.complete
@@ -194,7 +198,7 @@ def test_pairs_may_come_in_any_order_and_at_odd_offsets() -> None:
         pairs.clear()
         pairs.update(items)
 
-    ours, theirs = client(0), server()
+    ours, theirs = client(0), server(policy=TIMELESS)
     tokens = run(ours, theirs, changed(CHALLENGE, lambda t: without_timestamp(target_info(shuffle)(t))))
     assert theirs.complete
     assert answer_pairs(tokens[AUTHENTICATE])[200] == b"odd"

@@ -36,7 +36,7 @@ from sspi_context import (
 )
 
 DATAGRAM = int(IscReq.ISC_REQ_DATAGRAM)
-CRC = Policy(ntlm=NtlmPolicy(extended_session_security=False))
+CRC = Policy(ntlm=NtlmPolicy(extended_session_security=False, require_timestamp=False))
 BASE = int(NtlmFlag.SIGN | NtlmFlag.SEAL | NtlmFlag.KEY_128 | NtlmFlag.KEY_56)
 ESS = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
 EXCHANGED = int(NtlmFlag.KEY_EXCH)

@@ -151,7 +151,7 @@ def test_the_printed_authenticate_message_is_accepted() -> None:
         clock=lambda: -11644473600.0,  # FILETIME 0, the time in the sample
         random=lambda size: SERVER_CHALLENGE[:size],
         authority=MemoryAuthority({COMMON["user"]: COMMON["password"]}),
-        policy=Policy(ntlm=NtlmPolicy(computer_name="SERVER", domain_name="Domain")),
+        policy=Policy(ntlm=NtlmPolicy(computer_name="SERVER", domain_name="Domain", require_timestamp=False)),
     )
     server = Context(server_credential(environment=environment), ACCEPT_SEAL)
     challenge = server.step(b"NTLMSSP\0\x01\0\0\0" + bytes.fromhex("338288e2") + bytes(16))
