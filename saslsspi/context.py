@@ -23,7 +23,7 @@ from saslsspi.engine.flags import ExportFlags
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy
-from saslsspi.engine.protection import Octets, Part, Protection
+from saslsspi.engine.protection import Detached, Numbering, Octets, Part, Protection, Records, Signing
 from saslsspi.engine.registry import find_package
 from saslsspi.engine.security import Security, check_outcome, flags_for, security_of
 from saslsspi.errors import (
@@ -34,6 +34,7 @@ from saslsspi.errors import (
     MessageAltered,
     SaslError,
     UnknownCredentials,
+    UnsupportedFunction,
 )
 
 __all__ = ["Context"]
@@ -52,14 +53,13 @@ class Context:
     One thread may wrap while another unwraps; of everything else one call at a time.
     """
 
-    __slots__ = ("_closed", "_context", "_largest", "_policy", "_request", "_seal", "_untaken")
+    __slots__ = ("_context", "_largest", "_policy", "_request", "_seal", "_untaken")
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy) -> None:
         self._context = context
         self._request = request
         self._policy = policy
         self._untaken = bytearray()  # of a stream
-        self._closed = False
         self._seal: Callable[[Octets], tuple[Octets, ...]]
         self._largest: int
         self._protect()
@@ -221,19 +221,24 @@ class Context:
         """
         protection = self._context.protection()
         try:
-            if protection.stream:
-                return self._open_records(protection, message)
-            plain, qop = protection.unseal_with_qop(message)
+            if not isinstance(protection, Records):
+                return protection.unseal(message)
+            self._untaken += message
+            text, _, closed = protection.open_whole(self._untaken)
         except MessageAltered:
             self._lose(protection)
             raise
-        if qop and protection.encrypts:
-            raise MessageAltered("a message came in clear, and every message of this context is encrypted")
-        return plain
+        if closed and not text:
+            raise ContextExpired("the peer has closed its direction")
+        return text
 
     def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message, which travels beside it."""
-        return self._context.protection().sign(message, 0)
+        """Return the signature of a message, which travels beside it.
+
+        Raises:
+            UnsupportedFunction: the package (Schannel) makes no signatures apart from its messages.
+        """
+        return self._signing().sign(message, 0)
 
     def verify(self, message: bytes, signature: bytes) -> None:
         """Verify the peer's signature of a message.
@@ -241,7 +246,7 @@ class Context:
         Raises:
             MessageAltered, OutOfSequence: the message is discarded and the context lives.
         """
-        self._context.protection().verify(message, signature, 0)
+        self._signing().verify(message, signature, 0)
 
     def wrap_parts(self, parts: Sequence[Part]) -> tuple[bytes, list[bytes]]:
         """Protect a message of several parts under one signature; return it, and each part's octets for the wire.
@@ -250,11 +255,12 @@ class Context:
             UnsupportedFunction: the package protects whole messages only; nothing was consumed.
             InvalidParameter: together they are longer than the peer takes at once; nothing was consumed.
         """
-        protection = self._context.protection()
+        protection = self._detached()
         size = sum(len(part.octets) for part in parts)
         if size > self._largest:
             raise InvalidParameter(f"{size} octets are more than the peer takes at once ({self._largest})")
-        return protection.seal_parts(parts, 0)
+        before, octets, after = protection.seal_parts(parts, 0)
+        return before + after, octets
 
     def unwrap_parts(self, parts: Sequence[Part], signature: bytes) -> list[bytes]:
         """Open what wrap_parts returned on the other side; each part says whether it was sealed or signed only.
@@ -263,9 +269,9 @@ class Context:
             OutOfSequence, MessageAltered: as unwrap.
             UnsupportedFunction: the package protects whole messages only.
         """
-        protection = self._context.protection()
+        protection = self._detached()
         try:
-            plain, sealed = protection.unseal_parts(parts, signature, 0)
+            plain, sealed = protection.unseal_parts(parts, *protection.split(signature, parts), 0)
         except MessageAltered:
             self._lose(protection)
             raise
@@ -299,6 +305,18 @@ class Context:
     def __repr__(self) -> str:
         context = self._context
         return f"<{type(self).__name__} {context.package.info.name} {context.side.value}: {context.state.name.lower()}>"
+
+    def _signing(self) -> Signing:
+        protection = self._context.protection()
+        if isinstance(protection, Signing) and protection.numbering is not Numbering.CALLER:
+            return protection
+        raise UnsupportedFunction(f"{self._context.package.info.name} makes no signatures apart from its messages")
+
+    def _detached(self) -> Detached:
+        protection = self._context.protection()
+        if isinstance(protection, Detached) and protection.numbering is not Numbering.CALLER:
+            return protection
+        raise UnsupportedFunction(f"{self._context.package.info.name} protects whole messages only")
 
     @property
     def _streams(self) -> bool:
@@ -362,24 +380,6 @@ class Context:
         if not protection.recovers:
             self._context.fail()
             self._protect()
-
-    def _open_records(self, protection: Protection, octets: bytes) -> bytes:
-        """Open every whole record; the rest stays."""
-        untaken, texts, at = self._untaken, list[bytes](), 0
-        untaken += octets
-        try:
-            with memoryview(untaken) as view:
-                while at < len(view) and not self._closed:
-                    text, used, self._closed = protection.open_record(view[at:])
-                    at += used
-                    texts.append(text)
-        except IncompleteMessage:
-            pass
-        finally:
-            del untaken[:at]
-        if self._closed and not any(texts):
-            raise ContextExpired("the peer has closed its direction")
-        return b"".join(texts)
 
 
 def _identity(package: Package, credentials: Credentials | AuthIdentity | None) -> AuthIdentity | None:

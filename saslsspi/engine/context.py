@@ -29,7 +29,7 @@ from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.package import Package
-from saslsspi.engine.protection import Protection
+from saslsspi.engine.protection import Protection, Records
 from saslsspi.errors import (
     ContextMisuse,
     IncompleteMessage,
@@ -334,7 +334,7 @@ def _sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextSizes:
 
 
 def _stream_sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextStreamSizes | None:
-    return None if outcome.protection is None else outcome.protection.stream_sizes()
+    return outcome.protection.stream_sizes() if isinstance(outcome.protection, Records) else None
 
 
 def _key_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextKeyInfo:

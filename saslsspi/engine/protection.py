@@ -1,4 +1,14 @@
-"""The contract of what protects messages once a context is established."""
+"""The contract of what protects messages once a context is established: a core, and what some packages can beside it.
+
+    Protection           seal and unseal whole messages
+    Signing              signatures that travel beside their messages
+    Detached             several buffers under one signature, each sealed or signed only
+    Records              a byte stream of records
+    SignsMechList        a signature of SPNEGO's list that leaves the cipher where it stood
+    RequestProtection    signatures of requests in place of messages
+
+Who uses a protection asks with isinstance what it can.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +18,21 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.engine.flags import QopFlags
-from saslsspi.errors import QopNotSupported, UnsupportedFunction
+from saslsspi.errors import IncompleteMessage
 
-__all__ = ["Numbering", "Octets", "Opened", "Part", "Protection", "RequestProtection"]
+__all__ = [
+    "Detached",
+    "Numbering",
+    "Octets",
+    "Opened",
+    "Part",
+    "Protection",
+    "Records",
+    "RequestProtection",
+    "SealedParts",
+    "Signing",
+    "SignsMechList",
+]
 
 Octets: TypeAlias = bytes | memoryview
 
@@ -24,62 +45,27 @@ class Numbering(enum.Enum):
     CALLER = enum.auto()  # it is the message's number: the context is datagram-oriented
 
 
-class Opened(NamedTuple):
-    """What came out of the first record of a stream.
-
-    Attributes:
-        text: The plain text; empty for a record that is about the stream itself.
-        used: How many octets the record had.
-        closed: Whether the peer has closed its direction (close_notify).
-    """
-
-    text: bytes
-    used: int
-    closed: bool = False
-
-
-class Part(NamedTuple):
-    """One DATA buffer of a message; all parts are signed.
-
-    Attributes:
-        sealed: Whether it is encrypted as well.
-    """
-
-    octets: bytes
-    sealed: bool
-
-
 class Protection(ABC):
-    """Signs, seals and opens the messages of an established context.
+    """Seals and opens the messages of an established context.
 
-    The two hot operations are bound functions, made once for a context and called once a message:
+    The two hot operations are bound functions, made once for a context and called once a message. A call that is
+    refused has consumed nothing: no sequence number, and nothing of a key stream.
 
     Attributes:
         seal: Takes a message, returns the octets of the protected one in pieces to be joined.
         unseal: Takes a protected message, returns the plain one. Raises OutOfSequence, before anything is
-            consumed, or MessageAltered.
+            consumed, or MessageAltered: it does not verify, or came in clear where every message is hidden.
         encrypts: Whether seal hides the message or only signs it.
         recovers: Whether the context can go on after a message that did not verify; a cipher that runs on cannot.
-        header_size: How many of the first octets of a protected message precede the message.
+        header_size: How many octets of a protected message precede the message at most.
         sizes: What the message functions need.
         max_payload: Largest message whose protected form the peer takes, in octets.
         max_receive: Largest protected message that we take, in octets.
         session_key: The key under it all, or None.
         numbering: What the caller's seq_no means.
-        detached: Whether the signature stands apart from the message: seal_parts and unseal_parts work then.
-        signs_readonly: Whether the signature covers READONLY buffers too.
-        stream: Whether protected messages are records of a byte stream: open_record works then, and seal_apart
-            serves EncryptMessage with STREAM_HEADER and STREAM_TRAILER buffers.
-        signs_mech_list: Whether Negotiate's list can be protected though the context's flags grant no integrity.
-        wants_mech_list_mic: Whether Negotiate must protect its list, as the exchange was (MS-SPNG section 6 note 8).
     """
 
     numbering: Numbering = Numbering.ZERO
-    detached: bool = False
-    signs_readonly: bool = False
-    stream: bool = False
-    signs_mech_list: bool = False
-    wants_mech_list_mic: bool = False
     seal: Callable[[Octets], tuple[Octets, ...]]
     unseal: Callable[[Octets], bytes]
     encrypts: bool
@@ -97,36 +83,9 @@ class Protection(ABC):
     def overhead(self, size: int) -> int:
         """Return how many octets seal adds to a message of size octets."""
 
-    def seal_apart(self, message: bytes, *, signed_only: bool) -> tuple[bytes, bytes, bytes]:
-        """Protect a message and return what precedes it on the wire, its own octets, and what follows them.
 
-        Args:
-            message: The plain message.
-            signed_only: Sign it and leave it clear, even where seal would hide it (SECQOP_WRAP_NO_ENCRYPT).
-
-        Raises:
-            QopNotSupported: this context cannot leave a message clear.
-        """
-        if signed_only and self.encrypts:
-            raise QopNotSupported("this context encrypts every message; pass 0 as quality of protection")
-        wire, body = b"".join(self.seal(message)), self.header_size
-        return wire[:body], wire[body : body + len(message)], wire[body + len(message) :]
-
-    def open_record(self, octets: Octets) -> Opened:
-        """Open the first record of a stream.
-
-        Raises:
-            IncompleteMessage: it is not whole yet; nothing was consumed.
-        """
-        raise UnsupportedFunction("this protection has no stream")
-
-    def stream_sizes(self) -> SecPkgContextStreamSizes | None:
-        """Return what EncryptMessage needs of a stream, or None without one."""
-        return None
-
-    def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
-        """Like unseal; also return the QopFlags of DecryptMessage, 0 for an encrypted message."""
-        return self.unseal(protected), 0 if self.encrypts else int(QopFlags.SIGN_ONLY)
+class Signing(Protection):
+    """Signs messages that stay as they are."""
 
     @abstractmethod
     def sign(self, message: bytes, sequence: int) -> bytes:
@@ -136,25 +95,154 @@ class Protection(ABC):
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """Raise MessageAltered or OutOfSequence unless the signature is right; nothing is consumed then."""
 
-    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
-        """Protect a message of several buffers; return the signature and each part's octets for the wire."""
-        raise UnsupportedFunction("this protection takes one buffer a message")
 
-    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
-        """Open a message of several buffers; return the plain parts, and whether the sealed ones were sealed.
+class Part(NamedTuple):
+    """One part of a message; all parts are under one signature.
+
+    Attributes:
+        sealed: Whether it is encrypted as well, where the context encrypts.
+    """
+
+    octets: bytes
+    sealed: bool
+
+
+class SealedParts(NamedTuple):
+    """A protected message of several parts.
+
+    Attributes:
+        before: The signature: what precedes the parts on the wire.
+        octets: The parts, each as long as it was.
+        after: What follows the parts: a cipher's padding.
+    """
+
+    before: bytes
+    octets: list[bytes]
+    after: bytes = b""
+
+
+class Detached(Signing):
+    """Protects messages of several parts, whose signature stands apart from them.
+
+    Attributes:
+        signs_readonly: Whether the signature covers READONLY buffers too.
+        trailer_size: Largest size of what follows the parts, in octets; header_size is that of the signature.
+    """
+
+    signs_readonly: bool = False
+    trailer_size: int = 0
+
+    @abstractmethod
+    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
+        """Protect a message of several parts.
+
+        Args:
+            parts: What it consists of, in order.
+            sequence: Its number, where the context is datagram-oriented.
+            encrypt: Whether sealed parts are hidden; if not, all of it is signed only (SECQOP_WRAP_NO_ENCRYPT).
 
         Raises:
-            MessageAltered, OutOfSequence: see unseal.
+            UnsupportedFunction: not so many parts, or none that is signed only; nothing was consumed.
         """
-        raise UnsupportedFunction("this protection takes one buffer a message")
 
+    @abstractmethod
+    def unseal_parts(
+        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
+    ) -> tuple[list[bytes], bool]:
+        """Open a message of several parts; return the plain ones, and whether those to be sealed were sealed.
+
+        Args:
+            parts: What came, and which are to be sealed.
+            before: The signature.
+            after: What follows the parts.
+            sequence: The message's number, where the context is datagram-oriented.
+
+        Raises:
+            MessageAltered, OutOfSequence: see Protection.
+            UnsupportedFunction: as for seal_parts.
+        """
+
+    def unseal_joined(self, wire: bytes, sequence: int) -> tuple[bytes, bool]:
+        """Open a message of one part with all its octets in a row; return it, and whether it was sealed."""
+        head = self.header_size
+        (plain,), hidden = self.unseal_parts((Part(wire[head:], True),), wire[:head], b"", sequence)
+        return plain, hidden
+
+    def split(self, signature: bytes, parts: Sequence[Part]) -> tuple[bytes, bytes]:
+        """Cut what precedes and what follows the parts, joined by whoever carries them, apart again."""
+        return signature, b""
+
+
+class Opened(NamedTuple):
+    """What came out of the first record of a stream.
+
+    Attributes:
+        text: The plain text; empty for a record that is about the stream itself.
+        used: How many octets the record had.
+        closed: Whether the peer has closed its direction (close_notify).
+    """
+
+    text: bytes
+    used: int
+    closed: bool = False
+
+
+class Records(Protection):
+    """Protected messages are records of a byte stream."""
+
+    @abstractmethod
+    def open_record(self, octets: Octets) -> Opened:
+        """Open the first record of a stream.
+
+        Raises:
+            IncompleteMessage: it is not whole yet; nothing was consumed.
+        """
+
+    @abstractmethod
+    def record_size(self, octets: Octets) -> int:
+        """Return the size of the first record; raise IncompleteMessage where it is not whole."""
+
+    def open_whole(self, stream: bytearray) -> Opened:
+        """Open every whole record at the front of a stream and take it off; an unfinished one stays.
+
+        What has come behind the peer's close_notify stays too, and is never opened.
+        """
+        texts, used, closed = list[bytes](), 0, False
+        try:
+            with memoryview(stream) as view:
+                while used < len(view) and not closed:
+                    text, size, closed = self.open_record(view[used:])
+                    texts.append(text)
+                    used += 0 if closed else size
+        except IncompleteMessage:
+            pass
+        finally:
+            del stream[:used]
+        return Opened(b"".join(texts), used, closed)
+
+    @abstractmethod
+    def stream_sizes(self) -> SecPkgContextStreamSizes:
+        """Return what EncryptMessage needs of the stream."""
+
+
+class SignsMechList(Protection):
+    """Signs SPNEGO's list of mechanisms in a way of its own.
+
+    Attributes:
+        must_sign_list: Whether Negotiate must protect its list, as the exchange was (MS-SPNG section 6 note 8).
+        signs_list_alone: Whether the list can be protected though the context's flags grant no integrity.
+    """
+
+    must_sign_list: bool = False
+    signs_list_alone: bool = False
+
+    @abstractmethod
     def sign_mech_list(self, mech_list: bytes) -> bytes:
         """Return mechListMIC (RFC 4178 section 5); a stream cipher stands afterwards where it stood."""
-        return self.sign(mech_list, 0)
 
+    @abstractmethod
     def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
         """Verify mechListMIC; a stream cipher stands afterwards where it stood."""
-        self.verify(mech_list, signature, 0)
 
 
 class RequestProtection(Protection):

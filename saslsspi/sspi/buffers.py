@@ -17,6 +17,12 @@ __all__ = ["SECBUFFER_VERSION", "SecBuffer", "SecBufferDesc", "SecChannelBinding
 
 SECBUFFER_VERSION: Final = 0
 _ATTRIBUTES: Final = 0xF0000000
+_ADDED: Final = (
+    SecBufferType.SECBUFFER_STREAM_HEADER,
+    SecBufferType.SECBUFFER_TOKEN,
+    SecBufferType.SECBUFFER_PADDING,
+    SecBufferType.SECBUFFER_STREAM_TRAILER,
+)
 _TYPES: Final = {int(member): member for member in SecBufferType}
 
 
@@ -90,25 +96,32 @@ class SecBuffer:
         """Replace the contents and set count, in the caller's memory if there is some.
 
         Raises:
-            BufferTooSmall: the caller's memory does not hold the octets; nothing was written.
+            BufferTooSmall, InvalidParameter: see require; nothing was written.
         """
         if self._view is None:
             self._view = memoryview(bytearray(octets))
             return
         size = len(octets)
         self.require(size)
-        if self._view.readonly:
-            raise InvalidParameter(f"{self._type.name} needs writable memory, such as a bytearray")
         self._view[:size] = octets
         self._view = self._view[:size]
 
     def require(self, size: int) -> None:
-        """Raise BufferTooSmall unless size octets fit."""
-        if self._view is not None and size > len(self._view):
+        """Raise unless size octets can be written.
+
+        Raises:
+            BufferTooSmall: the caller's memory does not hold them.
+            InvalidParameter: it cannot be written to.
+        """
+        if self._view is None:
+            return
+        if size > len(self._view):
             raise BufferTooSmall(
                 f"{self._type.name} is {len(self._view)} octets and {size} are needed; "
                 "give a larger buffer, or None to have it allocated"
             )
+        if self._view.readonly:
+            raise InvalidParameter(f"{self._type.name} needs writable memory, such as a bytearray")
 
     def point_at(self, view: memoryview) -> None:
         """Let the buffer show a part of another buffer's memory, as SECBUFFER_STREAM decryption does."""
@@ -154,6 +167,24 @@ class SecBufferDesc:
             if buffer.buffer_type in kinds:
                 return buffer
         return None
+
+    def writable(self, *kinds: SecBufferType) -> SecBuffer | None:
+        """The first buffer of one of these types that is not READONLY; None without one."""
+        for buffer in self._buffers:
+            if buffer.buffer_type in kinds and not buffer.readonly:
+                return buffer
+        return None
+
+    def plain(self) -> list[SecBuffer]:
+        """Every DATA buffer that is not READONLY, in order."""
+        kind = SecBufferType.SECBUFFER_DATA
+        return [buffer for buffer in self._buffers if buffer.buffer_type is kind and not buffer.readonly]
+
+    def empty_unused(self, *used: SecBuffer | None) -> None:
+        """Leave nothing in buffers for added octets that were not needed, since callers send each by its count."""
+        for buffer in self._buffers:
+            if buffer.buffer_type in _ADDED and not buffer.readonly and buffer not in used:
+                buffer.point_at(buffer.dangerous_get_view()[:0])
 
     def all(self, kind: SecBufferType) -> list[SecBuffer]:
         """Every buffer of a type, in order."""

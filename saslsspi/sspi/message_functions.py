@@ -1,14 +1,29 @@
 """The SSPI functions over messages: EncryptMessage, DecryptMessage, MakeSignature, VerifySignature.
 
 They sort the caller's buffers by type, hand the octets to the context's protection and put the results back in
-place. Buffer types are compared by equality, READONLY buffers are left alone.
+place. Of the DATA buffers of a message
+
+    without an attribute            are sealed and signed
+    with READONLY_WITH_CHECKSUM     are signed and left as they are
+    with READONLY                   are left alone; the package says whether its signature covers them
+
+A package that protects whole messages only takes one DATA buffer. Whatever a call cannot do is refused before anything
+is touched or consumed: no octet of the caller's memory, no sequence number, no key stream, no record.
 """
 
 from __future__ import annotations
 
+from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.flags import QopFlags, SecBufferType
-from saslsspi.engine.protection import Numbering, Part, Protection, RequestProtection
-from saslsspi.errors import BufferTooSmall, InvalidParameter, InvalidToken, MessageAltered, QopNotSupported
+from saslsspi.engine.protection import Detached, Numbering, Part, Protection, Records, RequestProtection, Signing
+from saslsspi.errors import (
+    BufferTooSmall,
+    InvalidParameter,
+    InvalidToken,
+    MessageAltered,
+    QopNotSupported,
+    UnsupportedFunction,
+)
 from saslsspi.sspi import stream_buffers
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.sspi.handles import CtxtHandle
@@ -16,17 +31,12 @@ from saslsspi.sspi.handles import CtxtHandle
 __all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
 
 _DATA = SecBufferType.SECBUFFER_DATA
+_HEADER = SecBufferType.SECBUFFER_STREAM_HEADER
 _TOKEN = SecBufferType.SECBUFFER_TOKEN
 _STREAM = SecBufferType.SECBUFFER_STREAM
 _NO_ENCRYPT = int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
 _TRAILERS = (SecBufferType.SECBUFFER_PADDING, SecBufferType.SECBUFFER_STREAM_TRAILER)
-_MESSAGE_PARTS = (
-    SecBufferType.SECBUFFER_STREAM_HEADER,
-    _TOKEN,
-    _DATA,
-    SecBufferType.SECBUFFER_PADDING,
-    SecBufferType.SECBUFFER_STREAM_TRAILER,
-)
+_MESSAGE_PARTS = (_HEADER, _TOKEN, _DATA, *_TRAILERS)
 
 
 def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
@@ -34,47 +44,29 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
 
     With SECQOP_WRAP_NO_ENCRYPT it is only signed all the same, where the package can.
 
-    The DATA buffer is overwritten. What stands before the message on the wire goes into the TOKEN buffer, what
-    stands behind it into PADDING, STREAM_TRAILER, a second DATA buffer or TOKEN, whichever is found first. A TOKEN or
-    STREAM_HEADER for which there is nothing ends empty. Send the buffers in the order of their octets on the wire,
-    each by its count.
+    What stands before the message on the wire goes into the TOKEN buffer, what stands behind it into PADDING or
+    STREAM_TRAILER; a package without a header (Digest) takes a second DATA buffer or TOKEN for that, where there is no
+    other. A TOKEN, STREAM_HEADER, PADDING or STREAM_TRAILER for which there is nothing ends empty. Send the buffers in
+    the order of their octets on the wire, each by its count.
 
     Raises:
-        BufferTooSmall: a buffer for the added octets is too small; nothing was consumed.
+        BufferTooSmall: a buffer for the added octets is too small.
         InvalidToken: there is no DATA buffer, or none for the added octets.
-        QopNotSupported: neither integrity nor confidentiality was negotiated.
+        InvalidParameter: the message is longer than the peer takes, or a buffer's memory cannot be written to.
+        QopNotSupported: neither integrity nor confidentiality was negotiated, or the package cannot only sign.
+        UnsupportedFunction: the package protects whole messages, and the DATA buffers are several, or one is to be
+            signed and left.
     """
     protection = context._opened().protection()
     _check_call(protection, qop, seq_no)
-    if protection.stream:
+    if isinstance(protection, Records):
+        _check_encrypts(protection, qop)
         stream_buffers.encrypt(protection, message)
-        return
-    if protection.detached:
-        _encrypt_parts(protection, not qop, message, seq_no)
-        return
-    data = _plain_buffers(message)
-    if not data:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
-    size = data[0].count
-    if size > protection.max_payload:
-        raise InvalidParameter(f"{size} octets are more than the peer takes at once ({protection.max_payload})")
-    header, trailer = _added_buffers(message, data, protection)
-    if header is not None:
-        header.require(protection.header_size)
-    trailer_size = protection.overhead(size) - protection.header_size
-    if trailer is not None:
-        trailer.require(trailer_size)
-    elif trailer_size:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
-    before, body, after = protection.seal_apart(data[0].data, signed_only=int(qop) == _NO_ENCRYPT)
-    data[0].fill(body)
-    if header is not None:
-        header.fill(before)
-    if trailer is not None:
-        trailer.fill(after)
-    for unused in (message.first(_TOKEN), message.first(SecBufferType.SECBUFFER_STREAM_HEADER)):
-        if unused is not None and unused is not header and unused is not trailer:
-            unused.point_at(unused.dangerous_get_view()[:0])
+    elif isinstance(protection, Detached):
+        _encrypt_parts(protection, message, seq_no, encrypt=not qop)
+    else:
+        _check_encrypts(protection, qop)
+        _encrypt_whole(protection, message)
 
 
 def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
@@ -85,65 +77,56 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
 
     Returns:
         0 when the message was encrypted; SEC_I_CONTEXT_EXPIRED when the peer of a stream has closed its direction;
-        when it was only signed, QopFlags.SIGN_ONLY, and with Kerberos
+        when it was only signed, QopFlags.SIGN_ONLY, and with packages that can send either
         QopFlags.SECQOP_WRAP_NO_ENCRYPT.
 
     Raises:
         OutOfSequence: not the next message; it is discarded and the context lives.
         MessageAltered: it does not verify. The context is dead where its cipher cannot go on.
+        InvalidToken, BufferTooSmall, InvalidParameter, UnsupportedFunction: as encrypt_message.
     """
     opened = context._opened()
     protection = opened.protection()
     _check_call(protection, 0, seq_no)
-    if protection.stream:
-        try:
-            return stream_buffers.decrypt(protection, message)
-        except MessageAltered:
-            opened.fail()
-            raise
-    stream = message.first(_STREAM)
-    target = message.first(_DATA)
-    if stream is None and target is None:
-        raise InvalidToken("DecryptMessage needs a SECBUFFER_STREAM or a SECBUFFER_DATA buffer")
-    if protection.detached:
-        try:
-            return _decrypt_parts(protection, message, stream, seq_no)
-        except MessageAltered:
-            if not protection.recovers:
-                opened.fail()
-            raise
-    if stream is not None:
-        wire = stream.data
-    else:
-        wire = b"".join(b.data for b in message if b.buffer_type in _MESSAGE_PARTS and not b.readonly)
     try:
-        plain, qop = protection.unseal_with_qop(wire)
+        if isinstance(protection, Records):
+            return stream_buffers.decrypt(protection, message)
+        stream = message.first(_STREAM)
+        if isinstance(protection, Detached):
+            if stream is None:
+                return _decrypt_parts(protection, message, seq_no)
+            target = _target(message)
+            plain, sealed = protection.unseal_joined(stream.data, seq_no)
+            _show(plain, stream, target, min(protection.header_size, stream.count - len(plain)))
+            return 0 if sealed else _NO_ENCRYPT
+        return _decrypt_whole(protection, message, stream)
     except MessageAltered:
-        if not protection.recovers:
-            opened.fail()
+        _lose(opened, protection)
         raise
-    if stream is not None:
-        _show(plain, stream, target, min(protection.header_size, len(wire) - len(plain)))
-    elif target is not None:
-        target.fill(plain)
-    return qop
 
 
 def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
     """Sign the DATA buffers together and put the signature into the TOKEN buffer (MakeSignature).
 
     Digest for HTTP signs a request in place of a message: see docs/http.md for its SECBUFFER_PKG_PARAMS.
+
+    Raises:
+        BufferTooSmall: the TOKEN is smaller than SecPkgContextSizes says.
+        InvalidToken: there is no TOKEN.
+        InvalidParameter: the TOKEN's memory cannot be written to.
+        UnsupportedFunction: the package (Schannel) has no signatures apart from its messages.
     """
     protection = context._opened().protection()
     _check_call(protection, qop, seq_no)
-    token = message.first(_TOKEN)
+    token = message.writable(_TOKEN)
     if token is None:
         raise InvalidToken("MakeSignature needs a SECBUFFER_TOKEN for the signature")
     if isinstance(protection, RequestProtection):
         token.fill(protection.sign_request(_parameters(message), token.require))
         return
-    token.require(protection.sizes.max_signature)
-    token.fill(protection.sign(_joined(message, protection), seq_no))
+    signing = _signing(protection)
+    token.require(signing.sizes.max_signature)
+    token.fill(signing.sign(_joined(message, signing), seq_no))
 
 
 def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -> int:
@@ -155,6 +138,8 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
     Raises:
         MessageAltered: it does not verify; the message is discarded and the context lives.
         OutOfSequence: it is not the next message; the same holds.
+        InvalidToken: there is no TOKEN.
+        UnsupportedFunction: as make_signature.
     """
     protection = context._opened().protection()
     _check_call(protection, 0, seq_no)
@@ -164,7 +149,8 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
     if isinstance(protection, RequestProtection):
         protection.verify_request(_parameters(message), token.data)
         return 0
-    protection.verify(_joined(message, protection), token.data, seq_no)
+    signing = _signing(protection)
+    signing.verify(_joined(message, signing), token.data, seq_no)
     return 0
 
 
@@ -172,81 +158,167 @@ def _check_call(protection: Protection, qop: int, seq_no: int) -> None:
     if int(qop) not in (0, QopFlags.SIGN_ONLY, _NO_ENCRYPT):
         raise QopNotSupported(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
     if seq_no and protection.numbering is Numbering.ZERO:
-        raise InvalidParameter("seq_no must be 0: the context counts its messages itself")
+        raise InvalidParameter(f"seq_no must be 0, not {seq_no}: the context counts its messages itself")
+
+
+def _check_encrypts(protection: Protection, qop: int) -> None:
+    if qop and protection.encrypts:
+        raise QopNotSupported("this context encrypts every message; pass 0 as quality of protection")
+
+
+def _check_messages(protection: Protection) -> None:
+    if isinstance(protection, RequestProtection):
+        raise QopNotSupported("Digest for HTTP protects requests, not messages: use MakeSignature")
+
+
+def _signing(protection: Protection) -> Signing:
+    if not isinstance(protection, Signing):
+        raise UnsupportedFunction("this package makes no signatures apart from its messages")
+    return protection
 
 
 def _parameters(message: SecBufferDesc) -> tuple[bytes, ...]:
     return tuple(buffer.data for buffer in message.all(SecBufferType.SECBUFFER_PKG_PARAMS))
 
 
-def _plain_buffers(message: SecBufferDesc) -> list[SecBuffer]:
-    return [buffer for buffer in message.all(_DATA) if not buffer.readonly]
+def _joined(message: SecBufferDesc, protection: Signing) -> bytes:
+    return b"".join(buffer.data for buffer in _signed_buffers(message, protection))
 
 
-def _joined(message: SecBufferDesc, protection: Protection) -> bytes:
-    return b"".join(buffer.data for buffer in message.all(_DATA) if protection.signs_readonly or not buffer.readonly)
+def _signed_buffers(message: SecBufferDesc, protection: Signing) -> list[SecBuffer]:
+    readonly = isinstance(protection, Detached) and protection.signs_readonly
+    return [buffer for buffer in message.all(_DATA) if readonly or not buffer.readonly]
 
 
-def _encrypt_parts(protection: Protection, encrypt: bool, message: SecBufferDesc, seq_no: int) -> None:
-    """Seal the DATA buffers in place; the signature goes into TOKEN, and PADDING and the like are emptied."""
-    token = message.first(_TOKEN)
-    buffers, parts = _parts(protection, message, encrypt)
-    if token is None or not any(not buffer.readonly for buffer in buffers):
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature and a SECBUFFER_DATA")
+def _check_size(size: int, protection: Protection) -> None:
+    if size > protection.max_payload:
+        raise InvalidParameter(f"{size} octets are more than the peer takes at once ({protection.max_payload})")
+
+
+def _encrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int, *, encrypt: bool) -> None:
+    token = message.writable(_TOKEN)
+    buffers, parts = _parts(protection, message)
+    if token is None:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
+    if all(buffer.readonly for buffer in buffers):
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+    _check_size(sum(len(part.octets) for part in parts), protection)
     token.require(protection.sizes.security_trailer)
-    signature, octets = protection.seal_parts(parts, seq_no)
-    token.fill(signature)
-    for buffer, part, sealed in zip(buffers, parts, octets, strict=True):
+    trailer = message.writable(*_TRAILERS)
+    if protection.trailer_size:
+        if trailer is None:
+            raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING for the cipher's padding")
+        trailer.require(protection.trailer_size)
+    _check_written(buffers, parts)
+    sealed = protection.seal_parts(parts, seq_no, encrypt=encrypt)
+    token.fill(sealed.before)
+    for buffer, part, octets in zip(buffers, parts, sealed.octets, strict=True):
         if part.sealed:
-            buffer.fill(sealed)
-    for kind in _TRAILERS:
-        for buffer in message.all(kind):
-            buffer.fill(b"")
+            buffer.fill(octets)
+    if sealed.after and trailer is not None:
+        trailer.fill(sealed.after)
+    message.empty_unused(token, trailer if sealed.after else None)
 
 
-def _decrypt_parts(protection: Protection, message: SecBufferDesc, stream: SecBuffer | None, seq_no: int) -> int:
-    """Open a sealed message in place and return the quality of protection that it had."""
-    if stream is not None:
-        wire = stream.data
-        head = protection.header_size
-        (plain,), sealed = protection.unseal_parts((Part(wire[head:], True),), wire[:head], seq_no)
-        _show(plain, stream, message.first(_DATA), head)
-    else:
-        token = message.first(_TOKEN)
-        buffers, parts = _parts(protection, message, True)
-        if token is None:
-            raise InvalidToken("DecryptMessage needs the signature in a SECBUFFER_TOKEN")
-        octets, sealed = protection.unseal_parts(parts, token.data, seq_no)
-        for buffer, part, opened in zip(buffers, parts, octets, strict=True):
-            if part.sealed:
-                buffer.fill(opened)
-    return 0 if sealed else int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
-
-
-def _parts(protection: Protection, message: SecBufferDesc, encrypt: bool) -> tuple[list[SecBuffer], list[Part]]:
-    buffers = [buffer for buffer in message.all(_DATA) if protection.signs_readonly or not buffer.readonly]
-    return buffers, [
-        Part(buffer.data, encrypt and not buffer.readonly and not buffer.signed_only) for buffer in buffers
-    ]
-
-
-def _added_buffers(
-    message: SecBufferDesc, data: list[SecBuffer], protection: Protection
-) -> tuple[SecBuffer | None, SecBuffer | None]:
-    """Find the buffers for what is added before and behind the message."""
+def _decrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int) -> int:
     token, trailer = message.first(_TOKEN), message.first(*_TRAILERS)
-    if protection.header_size:
-        if token is None:
-            raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
-        return token, trailer
-    second = data[1] if len(data) > 1 else None
-    return None, trailer or second or token
+    buffers, parts = _parts(protection, message)
+    if token is None or not buffers:
+        raise InvalidToken(
+            "DecryptMessage needs a SECBUFFER_STREAM, or a SECBUFFER_TOKEN with the signature and its DATA"
+        )
+    _check_written(buffers, parts)
+    after = b"" if trailer is None else trailer.data
+    octets, sealed = protection.unseal_parts(parts, token.data, after, seq_no)
+    for buffer, part, plain in zip(buffers, parts, octets, strict=True):
+        if part.sealed:
+            buffer.fill(plain)
+    return 0 if sealed else _NO_ENCRYPT
 
 
-def _show(plain: bytes, stream: SecBuffer, target: SecBuffer | None, offset: int) -> None:
-    """Leave the plain message inside the stream's memory and let DATA point at it, as SSPI does."""
-    if target is None:
+def _parts(protection: Detached, message: SecBufferDesc) -> tuple[list[SecBuffer], list[Part]]:
+    buffers = _signed_buffers(message, protection)
+    return buffers, [Part(buffer.data, not buffer.readonly and not buffer.signed_only) for buffer in buffers]
+
+
+def _check_written(buffers: list[SecBuffer], parts: list[Part]) -> None:
+    for buffer, part in zip(buffers, parts, strict=True):
+        if part.sealed:
+            buffer.require(buffer.count)
+
+
+def _whole(message: SecBufferDesc) -> tuple[SecBuffer, SecBuffer | None]:
+    """Return the one DATA buffer of a package that protects whole messages, and the buffer for what it adds.
+
+    EncryptMessage (General): "When using the Digest SSP, there must be a second buffer of type SECBUFFER_PADDING or
+    SEC_BUFFER_DATA".
+    """
+    data = message.plain()
+    if not data:
+        raise InvalidToken("the message needs a SECBUFFER_DATA buffer")
+    added = message.writable(*_TRAILERS) or message.writable(_TOKEN)
+    if added is None and len(data) == 2:
+        added = data.pop()
+    if len(data) > 1 or any(buffer.signed_only for buffer in data):
+        raise UnsupportedFunction(
+            "this package protects whole messages: give one SECBUFFER_DATA, and none with READONLY_WITH_CHECKSUM"
+        )
+    return data[0], added
+
+
+def _encrypt_whole(protection: Protection, message: SecBufferDesc) -> None:
+    _check_messages(protection)
+    data, added = _whole(message)
+    size, head = data.count, protection.header_size
+    _check_size(size, protection)
+    header = message.writable(_TOKEN) if head else None
+    trailer = message.writable(*_TRAILERS) if head else added
+    if head and header is None:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
+    behind = protection.overhead(size) - head
+    if behind and trailer is None:
+        raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
+    for buffer, needed in ((header, head), (trailer, behind), (data, size)):
+        if buffer is not None:
+            buffer.require(needed)
+    wire = b"".join(protection.seal(data.data))
+    data.fill(wire[head : head + size])
+    if header is not None:
+        header.fill(wire[:head])
+    if trailer is not None:
+        trailer.fill(wire[head + size :])
+    message.empty_unused(header, trailer)
+
+
+def _decrypt_whole(protection: Protection, message: SecBufferDesc, stream: SecBuffer | None) -> int:
+    _check_messages(protection)
+    qop = 0 if protection.encrypts else int(QopFlags.SIGN_ONLY)
+    if stream is not None:
+        target = _target(message)
+        plain = protection.unseal(stream.data)
+        _show(plain, stream, target, min(protection.header_size, stream.count - len(plain)))
+        return qop
+    data, _ = _whole(message)
+    data.require(data.count)
+    wire = b"".join(buffer.data for buffer in message if buffer.buffer_type in _MESSAGE_PARTS and not buffer.readonly)
+    plain = protection.unseal(wire)
+    if len(plain) > data.count:  # the sender cut its octets in another way; there is memory for it only in ours
+        data.release()
+    data.fill(plain)
+    return qop
+
+
+def _target(message: SecBufferDesc) -> SecBuffer:
+    data = message.plain()
+    if not data:
         raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
+    if len(data) > 1 or data[0].signed_only:
+        raise UnsupportedFunction("a SECBUFFER_STREAM is one message: give its parts, or one SECBUFFER_DATA")
+    return data[0]
+
+
+def _show(plain: bytes, stream: SecBuffer, target: SecBuffer, offset: int) -> None:
+    """Leave the plain message inside the stream's memory and let DATA point at it, as SSPI does."""
     memory = stream.dangerous_get_view()
     if memory.readonly:
         target.release()
@@ -254,3 +326,9 @@ def _show(plain: bytes, stream: SecBuffer, target: SecBuffer | None, offset: int
         return
     memory[offset : offset + len(plain)] = plain
     target.point_at(memory[offset : offset + len(plain)])
+
+
+def _lose(context: SecurityContext, protection: Protection) -> None:
+    """End a context that cannot go on after a message that did not verify."""
+    if not protection.recovers:
+        context.fail()

@@ -11,8 +11,15 @@ from typing import Final
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Request, Side, StepResult
 from saslsspi.engine.flags import SecBufferType
-from saslsspi.engine.protection import Protection
-from saslsspi.errors import BufferTooSmall, IncompleteMessage, InvalidParameter, InvalidToken, SaslError
+from saslsspi.engine.protection import Records
+from saslsspi.errors import (
+    BufferTooSmall,
+    IncompleteMessage,
+    InvalidParameter,
+    InvalidToken,
+    SaslError,
+    UnsupportedFunction,
+)
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.status import SecurityStatus
 
@@ -24,6 +31,7 @@ _EMPTY: Final = SecBufferType.SECBUFFER_EMPTY
 _EXTRA: Final = SecBufferType.SECBUFFER_EXTRA
 _HEADER: Final = SecBufferType.SECBUFFER_STREAM_HEADER
 _MISSING: Final = SecBufferType.SECBUFFER_MISSING
+_PADDING: Final = SecBufferType.SECBUFFER_PADDING
 _STREAM: Final = SecBufferType.SECBUFFER_STREAM
 _TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
 _TRAILER: Final = SecBufferType.SECBUFFER_STREAM_TRAILER
@@ -79,35 +87,39 @@ def _inputs(side: Side, inputs: SecBufferDesc | None, first: bool) -> tuple[SecB
     return token, empty
 
 
-def encrypt(protection: Protection, message: SecBufferDesc) -> None:
+def encrypt(protection: Records, message: SecBufferDesc) -> None:
     """EncryptMessage on a stream: STREAM_HEADER, DATA and STREAM_TRAILER become one record.
 
     Raises:
         InvalidToken: a buffer is missing.
         InvalidParameter: there is more than one record holds.
         BufferTooSmall: header or trailer is smaller than stream_sizes says; nothing was consumed.
+        UnsupportedFunction: there is more than one DATA buffer, or one that is to be signed and left.
     """
-    data = next((buffer for buffer in message.all(_DATA) if not buffer.readonly), None)
-    header, trailer = message.first(_HEADER, _TOKEN), message.first(_TRAILER, SecBufferType.SECBUFFER_PADDING)
+    data = message.plain()
+    header, trailer = message.writable(_HEADER, _TOKEN), message.writable(_TRAILER, _PADDING)
     sizes = protection.stream_sizes()
-    assert sizes is not None
-    if data is None:
+    if not data:
         raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+    if len(data) > 1 or data[0].signed_only:
+        raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
     if header is None or trailer is None:
         raise InvalidToken("EncryptMessage needs SECBUFFER_STREAM_HEADER and SECBUFFER_STREAM_TRAILER")
-    size = data.count
+    text = data[0]
+    size = text.count
     if size > sizes.maximum_message:
         raise InvalidParameter(f"{size} octets are more than one record holds ({sizes.maximum_message})")
-    header.require(sizes.header)
-    trailer.require(sizes.trailer)
-    wire = b"".join(protection.seal(data.data))
+    for buffer, needed in ((header, sizes.header), (trailer, sizes.trailer), (text, size)):
+        buffer.require(needed)
+    wire = b"".join(protection.seal(text.data))
     # A record of the stream itself may precede, an answer to KeyUpdate say; the trailer is what is left over.
     header.fill(wire[: sizes.header])
-    data.fill(wire[sizes.header : sizes.header + size])
+    text.fill(wire[sizes.header : sizes.header + size])
     trailer.fill(wire[sizes.header + size :])
+    message.empty_unused(header, trailer)
 
 
-def decrypt(protection: Protection, message: SecBufferDesc) -> int:
+def decrypt(protection: Records, message: SecBufferDesc) -> int:
     """DecryptMessage on a stream: open the first record in place.
 
     A DATA buffer with the octets and three EMPTY ones become STREAM_HEADER, DATA, STREAM_TRAILER and, where octets
@@ -119,48 +131,47 @@ def decrypt(protection: Protection, message: SecBufferDesc) -> int:
 
     Raises:
         IncompleteMessage: the record is not whole; an EMPTY buffer has become MISSING.
+        BufferTooSmall: a buffer is missing for what comes out; nothing was consumed.
+        UnsupportedFunction: there are several DATA buffers, or one that is to be verified and left.
     """
-    source = message.first(_STREAM) or message.first(_DATA)
+    data, stream = message.plain(), message.first(_STREAM)
+    source = stream or (data[0] if data else None)
     if source is None:
         raise InvalidToken("DecryptMessage needs a SECBUFFER_DATA with the octets")
+    if len(data) > 1 or any(buffer.signed_only for buffer in data):
+        raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
+    if not data:
+        raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
     empties = message.all(_EMPTY)
     octets = source.data
     try:
-        opened = protection.open_record(octets)
+        left = protection.record_size(octets) < len(octets)
     except IncompleteMessage as error:
         if empties:
             empties[0].announce(_MISSING, error.missing)
         raise
-    if opened.used < len(octets) and not empties:
-        raise BufferTooSmall("DecryptMessage needs a SECBUFFER_EMPTY for the octets behind the record")
-    sizes = protection.stream_sizes()
-    assert sizes is not None
+    needed = left if stream is not None else 1 + 2 * left  # DATA; STREAM_TRAILER and EXTRA
+    if len(empties) < needed:
+        raise BufferTooSmall(f"DecryptMessage needs {needed} SECBUFFER_EMPTY for what comes out of these octets")
+    text, used, closed = protection.open_record(octets)
+    header = protection.stream_sizes().header
     view = source.dangerous_get_view()
-    start, size = min(sizes.header, opened.used - len(opened.text)), len(opened.text)
+    start, size = min(header, used - len(text)), len(text)
     if not view.readonly:
-        view[start : start + size] = opened.text
+        view[start : start + size] = text
         plain = view[start : start + size]
     else:
-        plain = memoryview(opened.text)
-    if source.buffer_type is _STREAM:
-        _show(message, plain)
+        plain = memoryview(text)
+    if stream is not None:
+        data[0].point_at(plain)
     else:
         source.point_at(view[:start])
         source.retype(_HEADER)
-        if not empties:
-            raise BufferTooSmall("DecryptMessage needs three SECBUFFER_EMPTY beside SECBUFFER_DATA")
         _become(empties, _DATA, plain)
-        _become(empties, _TRAILER, view[start + size : opened.used])
-    if opened.used < len(octets):
-        _become(empties, _EXTRA, view[opened.used :])
-    return int(SecurityStatus.SEC_I_CONTEXT_EXPIRED) if opened.closed else 0
-
-
-def _show(message: SecBufferDesc, plain: memoryview) -> None:
-    target = message.first(_DATA)
-    if target is None:
-        raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
-    target.point_at(plain)
+        _become(empties, _TRAILER, view[start + size : used])
+    if left:
+        _become(empties, _EXTRA, view[used:])
+    return int(SecurityStatus.SEC_I_CONTEXT_EXPIRED) if closed else 0
 
 
 def _become(empties: list[SecBuffer], kind: SecBufferType, view: memoryview) -> None:

@@ -30,7 +30,7 @@ from saslsspi.engine.channel_attributes import (
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Qop, Request, Side, StepResult
-from saslsspi.engine.protection import Protection
+from saslsspi.engine.protection import Protection, Records, Signing
 from saslsspi.errors import (
     ContextExpired,
     ContextMisuse,
@@ -180,10 +180,10 @@ class CredsspExchange(Exchange):
             self._replies.extend(cast("tuple[bytes, ...]", self._channel.seal(message.to_bytes())))
 
     @property
-    def _channel(self) -> Protection:
+    def _channel(self) -> Records:
         assert self._tls.outcome is not None
         assert self._tls.outcome.protection is not None
-        return self._tls.outcome.protection
+        return self._tls.outcome.protection  # type: ignore[return-value]  # Schannel's protections are all records
 
     def _check_version(self, message: TSRequest) -> None:
         if self._peer_version is None:
@@ -230,7 +230,7 @@ class CredsspExchange(Exchange):
     def _finish(self, flags: int, **changes: object) -> None:
         inner = self._established()
         assert inner is not None
-        assert inner.protection is not None
+        assert isinstance(inner.protection, Signing), "what encrypts signs as well"
         tls = self._channel
         self.outcome = inner._replace(
             flags=flags,

@@ -6,7 +6,7 @@ from struct import Struct
 from typing import Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.engine.protection import Numbering, Octets, Opened, Protection
+from saslsspi.engine.protection import Numbering, Octets, Opened, Records, Signing
 from saslsspi.errors import InvalidToken, QopNotSupported
 
 __all__ = ["ConfidentialLayer", "CredsspProtection", "SigningLayer"]
@@ -15,8 +15,8 @@ _RECORD: Final = 16384
 _SIGNATURE_SIZE: Final = Struct(">H")
 
 
-class CredsspProtection(Protection):
-    """EncryptMessage and DecryptMessage are TLS's, MakeSignature and VerifySignature those of the context inside.
+class _InsideTls(Signing):
+    """Signatures are those of the context inside.
 
     Args:
         tls: The connection's protection.
@@ -25,13 +25,12 @@ class CredsspProtection(Protection):
     """
 
     numbering = Numbering.OWN
-    stream = True
     encrypts = True
     recovers = False
     header_size = 0
     session_key = None
 
-    def __init__(self, tls: Protection, inner: Protection, max_token: int) -> None:
+    def __init__(self, tls: Records, inner: Signing, max_token: int) -> None:
         self.tls = tls
         self.inner = inner
         self.seal = tls.seal
@@ -49,14 +48,6 @@ class CredsspProtection(Protection):
         """See Protection.overhead."""
         return self.tls.overhead(size)
 
-    def open_record(self, octets: Octets) -> Opened:
-        """See Protection.open_record."""
-        return self.tls.open_record(octets)
-
-    def stream_sizes(self) -> SecPkgContextStreamSizes | None:
-        """See Protection.stream_sizes."""
-        return self.tls.stream_sizes()
-
     def sign(self, message: bytes, sequence: int) -> bytes:
         """Sign with the context inside; its sequence numbers go on from the exchange."""
         return self.inner.sign(message, sequence)
@@ -66,14 +57,30 @@ class CredsspProtection(Protection):
         self.inner.verify(message, signature, sequence)
 
 
-class ConfidentialLayer(CredsspProtection):
+class CredsspProtection(_InsideTls, Records):
+    """EncryptMessage and DecryptMessage are TLS's, MakeSignature and VerifySignature those of the context inside."""
+
+    def open_record(self, octets: Octets) -> Opened:
+        """See Records.open_record."""
+        return self.tls.open_record(octets)
+
+    def record_size(self, octets: Octets) -> int:
+        """See Records.record_size."""
+        return self.tls.record_size(octets)
+
+    def stream_sizes(self) -> SecPkgContextStreamSizes:
+        """See Records.stream_sizes."""
+        return self.tls.stream_sizes()
+
+
+class ConfidentialLayer(_InsideTls):
     """The confidentiality layer of SASL: each buffer is whole records of TLS that can be opened alone.
 
     Raises:
         QopNotSupported: the peer's size leaves no room for a payload.
     """
 
-    def __init__(self, tls: Protection, inner: Protection, *, max_send: int, max_receive: int) -> None:
+    def __init__(self, tls: Records, inner: Signing, *, max_send: int, max_receive: int) -> None:
         super().__init__(tls, inner, 0)
         added = tls.overhead(1)
         full, rest = divmod(max_send, _RECORD + added)
@@ -83,17 +90,16 @@ class ConfidentialLayer(CredsspProtection):
             raise QopNotSupported(f"buffers of {max_send} octets leave no room beside the {added} of a record")
 
 
-class SigningLayer(CredsspProtection):
+class SigningLayer(_InsideTls):
     """The integrity layer of SASL: the size of the signature in 2 octets, the signature, the message.
 
     Raises:
         QopNotSupported: the peer's size leaves no room for a payload.
     """
 
-    stream = False
     encrypts = False
 
-    def __init__(self, tls: Protection, inner: Protection, *, max_send: int, max_receive: int) -> None:
+    def __init__(self, tls: Records, inner: Signing, *, max_send: int, max_receive: int) -> None:
         super().__init__(tls, inner, 0)
         self._added = _SIGNATURE_SIZE.size + inner.sizes.max_signature
         self.max_payload = max_send - self._added

@@ -10,13 +10,12 @@ a sealed message.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes
-from saslsspi.engine.flags import QopFlags
-from saslsspi.engine.protection import Octets, Protection
-from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported
+from saslsspi.engine.protection import Detached, Octets, Part, SealedParts, Signing
+from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.kerberos.enctypes import SessionKey
 from saslsspi.packages.kerberos.failures import message_failure
 from saslsspi.packages.kerberos.gss import library
@@ -29,16 +28,15 @@ MAX_TOKEN: Final = 65535
 LARGEST: Final = 0xFFFFFF
 """Largest protected message where nothing smaller was agreed on, in octets: what RFC 4752 can name."""
 
-_NO_ENCRYPT: Final = int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
 _FRAME_GROWTH: Final = 3  # octets by which an ASN.1 length grows from a short message to one of 2**24 octets
 _LARGEST_SIGNATURE: Final = 64
 
 
-class _GssProtection(Protection):
+class _GssProtection(Signing):
     """What both forms share: signatures, names, the session key.
 
     MIT's gss_unwrap turns and decrypts the token where it lies, even in a bytes object of Python's. So whatever it is
-    given is a copy: `bytes(memoryview(token))` makes one, `bytes(token)` does not.
+    given is a copy: see _copied.
     """
 
     recovers = True
@@ -71,7 +69,7 @@ class _GssProtection(Protection):
             raise message_failure(error, "verifying a signature") from error
 
 
-class KerberosProtection(_GssProtection):
+class KerberosProtection(_GssProtection, Detached):
     """Messages as SSPI's functions handle them.
 
     Args:
@@ -86,7 +84,7 @@ class KerberosProtection(_GssProtection):
         header, padding = _added(context, encrypts)
         if session.enctype.framed and not dce:
             header += _FRAME_GROWTH
-        self.header_size = header
+        self.header_size, self.trailer_size = header, padding
         self.max_payload = LARGEST - header - padding
         self.max_receive = LARGEST
         self.sizes = SecPkgContextSizes(
@@ -95,64 +93,97 @@ class KerberosProtection(_GssProtection):
             block_size=max(padding, 1),
             security_trailer=header,
         )
-        self.seal = self._seal
         self.context, self.by_parts = context, dce and encrypts
-        self.unseal = self._unseal_parts if self.by_parts else self._unseal
+        self.seal, self.unseal = self._seal, self._unseal
 
-    def _seal(self, message: Octets) -> tuple[bytes, bytes, bytes]:
-        return self._apart(bytes(message), self.encrypts)
-
-    def _apart(self, message: bytes, encrypt: bool) -> tuple[bytes, bytes, bytes]:
+    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
+        """See Detached.seal_parts; a GSS_Wrap without encryption is what signs only."""
+        hides = encrypt and self.encrypts and any(part.sealed for part in parts)
         gss = self._gss
         try:
             if not hasattr(gss, "wrap_iov"):
+                message = _only(parts)
                 # Receivers join the parts before they open them, so any cut will do.
-                wire = bytes(gss.wrap(self._context, message, encrypt).message)
+                wire = bytes(gss.wrap(self._context, message, hides).message)
                 body = len(wire) - len(message)
-                return wire[:body], wire[body:], b""
-            parts = gss.IOV(gss.IOVBufferType.header, message, gss.IOVBufferType.padding, std_layout=False)
-            encrypted = gss.wrap_iov(self._context, parts, confidential=encrypt)
+                return SealedParts(wire[:body], [wire[body:]])
+            buffers = self._buffers(parts)
+            hidden = gss.wrap_iov(self._context, buffers, confidential=hides)
         except gss.GSSError as error:
             raise message_failure(error, "sealing") from error
-        if encrypt and not encrypted:
+        if hides and not hidden:
             raise EncryptFailure("the GSS-API library did not encrypt the message")
-        return parts[0].value, parts[1].value, parts[2].value or b""
+        header, *octets, padding = (buffer.value or b"" for buffer in buffers)
+        return SealedParts(header, octets, padding)
+
+    def unseal_parts(
+        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
+    ) -> tuple[list[bytes], bool]:
+        """See Detached.unseal_parts; each message tells itself whether it was encrypted."""
+        gss = self._gss
+        if not hasattr(gss, "unwrap_iov"):
+            plain, hidden = self._open(b"".join((before, _only(parts), after)))
+            return [plain], hidden
+        buffers = self._buffers(parts, before, after)
+        try:
+            result = gss.unwrap_iov(self._context, buffers)
+        except gss.GSSError as error:
+            raise message_failure(error, "opening a message") from error
+        return [bytes(buffer.value or b"") for buffer in list(buffers)[1:-1]], bool(result.encrypted)
+
+    def unseal_joined(self, wire: bytes, sequence: int) -> tuple[bytes, bool]:
+        """See Detached.unseal_joined; the header of a sender that is not SSPI may have another size."""
+        if self.by_parts:
+            if len(wire) < self.header_size:
+                raise InvalidToken(
+                    f"a protected message of {len(wire)} octets has no room for its header of {self.header_size}"
+                )
+            return super().unseal_joined(wire, sequence)
+        return self._open(wire)
+
+    def split(self, signature: bytes, parts: Sequence[Part]) -> tuple[bytes, bytes]:
+        """See Detached.split: what follows the parts is the cipher's padding, whose size the library knows."""
+        if not self.trailer_size:
+            return signature, b""
+        gss, blank = self._gss, [Part(bytes(len(part.octets)), part.sealed) for part in parts]
+        buffers = self._buffers(blank)
+        hides = self.encrypts and any(part.sealed for part in parts)
+        try:
+            gss.wrap_iov_length(self._context, buffers, confidential=hides)
+        except gss.GSSError as error:
+            raise message_failure(error, "asking for message sizes") from error
+        at = len(signature) - len(list(buffers)[-1].value or b"")
+        return signature[:at], signature[at:]
+
+    def _buffers(self, parts: Sequence[Part], before: bytes | None = None, after: bytes = b"") -> Any:
+        """Return the library's buffers: a header, one for each part, padding; without a header they are to be made."""
+        gss, kinds = self._gss, self._gss.IOVBufferType
+        # Where nothing is hidden there is no difference between the two kinds, and a message has some data.
+        signed = kinds.sign_only if any(part.sealed for part in parts) else kinds.data
+        if before is None:
+            header, padding = kinds.header, kinds.padding
+        else:
+            header, padding = (kinds.header, False, _copied(before)), (kinds.padding, False, _copied(after))
+        middle = [(kinds.data if part.sealed else signed, False, _copied(part.octets)) for part in parts]
+        return gss.IOV(header, *middle, padding, std_layout=False)
+
+    def _seal(self, message: Octets) -> tuple[Octets, ...]:
+        before, (octets,), after = self.seal_parts((Part(bytes(message), self.encrypts),), 0)
+        return before, octets, after
 
     def _unseal(self, protected: Octets) -> bytes:
-        return self._open(protected)[0]
+        plain, hidden = self.unseal_joined(bytes(protected), 0)
+        if self.encrypts and not hidden:
+            raise MessageAltered("a message came in clear, and every message of this context is encrypted")
+        return plain
 
-    def _unseal_parts(self, protected: Octets) -> bytes:
-        wire, gss, header = bytes(protected), self._gss, self.header_size
-        if len(wire) < header:
-            raise InvalidToken(f"a protected message of {len(wire)} octets has no room for its header of {header}")
-        kinds = gss.IOVBufferType
-        parts = gss.IOV(
-            (kinds.header, False, wire[:header]), (kinds.data, False, wire[header:]), (kinds.padding, False, b""),
-            std_layout=False,
-        )  # fmt: skip
-        try:
-            gss.unwrap_iov(self._context, parts)
-        except gss.GSSError as error:
-            raise message_failure(error, "opening a message") from error
-        return bytes(parts[1].value)
-
-    def seal_apart(self, message: bytes, *, signed_only: bool) -> tuple[bytes, bytes, bytes]:
-        """See Protection.seal_apart: a GSS_Wrap without encryption is what signed_only means here."""
-        return self._apart(message, self.encrypts and not signed_only)
-
-    def unseal_with_qop(self, protected: bytes) -> tuple[bytes, int]:
-        """See Protection.unseal_with_qop; each message tells itself whether it was encrypted."""
-        if self.by_parts:
-            return self._unseal_parts(protected), 0
-        return self._open(protected)
-
-    def _open(self, protected: Octets) -> tuple[bytes, int]:
+    def _open(self, protected: Octets) -> tuple[bytes, bool]:
         gss = self._gss
         try:
-            result = gss.unwrap(self._context, bytes(memoryview(protected)))
+            result = gss.unwrap(self._context, _copied(protected))
         except gss.GSSError as error:
             raise message_failure(error, "opening a message") from error
-        return bytes(result.message), 0 if result.encrypted else _NO_ENCRYPT
+        return bytes(result.message), bool(result.encrypted)
 
 
 class KerberosLayer(_GssProtection):
@@ -200,7 +231,7 @@ def _unwrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], byte
 
     def unseal(protected: Octets) -> bytes:
         try:
-            result = unwrap(context, bytes(memoryview(protected)))  # a copy: see _GssProtection
+            result = unwrap(context, bytes(memoryview(protected)))  # a copy: see _copied
         except gss.GSSError as error:
             raise message_failure(error, "unwrapping") from error
         # A layer that was agreed to hide everything takes nothing in clear: that is how a weaker sender would show.
@@ -210,6 +241,17 @@ def _unwrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], byte
         return plain
 
     return unseal
+
+
+def _copied(octets: Octets) -> bytes:
+    """Return the octets in an object of their own, which `bytes(octets)` does not do."""
+    return bytes(memoryview(octets))
+
+
+def _only(parts: Sequence[Part]) -> bytes:
+    if len(parts) != 1:
+        raise UnsupportedFunction("this GSS-API library protects whole messages only: it has no gss_wrap_iov")
+    return parts[0].octets
 
 
 def _added(context: Any, encrypt: bool) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Side
 from saslsspi.engine.flags import AscRet, IscRet, NegotiationState
-from saslsspi.engine.protection import Protection
+from saslsspi.engine.protection import Signing, SignsMechList
 from saslsspi.errors import ContextMisuse, UnsupportedFunction
 from saslsspi.packages.negotiate.assembly import Assembly
 from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
@@ -65,36 +65,41 @@ class Negotiation(Exchange):
 
     def _settle(self) -> None:
         """See what the established context says about MICs."""
-        protection = self._signing()
-        if protection is None:
+        signing = self._signing()
+        if signing is None:
             self._mic_needed = False
-        elif protection.wants_mech_list_mic:
+        elif isinstance(signing, SignsMechList) and signing.must_sign_list:
             self._mic_needed = True
-
-    def _signing(self) -> Protection | None:
-        """Return what protects the list; None where the context has no integrity."""
-        outcome = self._established()
-        assert outcome is not None
-        protection = outcome.protection
-        if protection is None or not (outcome.flags & _INTEGRITY[self._side] or protection.signs_mech_list):
-            return None
-        return protection
 
     def _sign(self) -> bytes | None:
         """Return our MIC of the list; None where the context has no integrity."""
-        protection = self._signing()
-        if protection is None:
+        signing = self._signing()
+        if signing is None:
             return None
         self._mic_sent = True
-        return protection.sign_mech_list(self._mech_list)
+        if isinstance(signing, SignsMechList):
+            return signing.sign_mech_list(self._mech_list)
+        return signing.sign(self._mech_list, 0)
 
     def _verify(self, mic: bytes | None) -> None:
         """Verify the peer's MIC where there is one; where the context has no integrity it says nothing."""
-        protection = self._signing()
-        if mic is None or protection is None:
+        signing = self._signing()
+        if mic is None or signing is None:
             return
-        protection.verify_mech_list(self._mech_list, mic)
+        if isinstance(signing, SignsMechList):
+            signing.verify_mech_list(self._mech_list, mic)
+        else:
+            signing.verify(self._mech_list, mic, 0)
         self._mic_received = True
+
+    def _signing(self) -> Signing | SignsMechList | None:
+        """Return what signs the list; None where the context has no integrity."""
+        outcome = self._established()
+        assert outcome is not None
+        protection, integrity = outcome.protection, outcome.flags & _INTEGRITY[self._side]
+        if isinstance(protection, SignsMechList):
+            return protection if integrity or protection.signs_list_alone else None
+        return protection if integrity and isinstance(protection, Signing) else None
 
     def _finish(self) -> None:
         self._state = NegotiationState.COMPLETE

@@ -8,6 +8,7 @@ from saslsspi.accounts.account import Account
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.exchange import Outcome, Qop, Side
 from saslsspi.engine.policy import Policy
+from saslsspi.engine.protection import SignsMechList
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, granted, key_bits, permitted
 from saslsspi.packages.ntlm.protection import dummy_protection, protect, withheld_protection
 
@@ -61,7 +62,8 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
             account=account,
         )
     protection = protect(flags, session_key, client=side is Side.INITIATE, seal_always=service[:5].lower() == "ldap/")
-    protection.wants_mech_list_mic = mic
+    if isinstance(protection, SignsMechList):
+        protection.must_sign_list = mic
     sealed = bool(flags & _SEAL)
     return Outcome(
         flags=granted(side, flags),

@@ -8,7 +8,16 @@ from typing import Final, NoReturn
 
 from saslsspi.engine.attributes import SecPkgContextSizes
 from saslsspi.engine.exchange import Side
-from saslsspi.engine.protection import Numbering, Octets, Part, Protection
+from saslsspi.engine.protection import (
+    Detached,
+    Numbering,
+    Octets,
+    Part,
+    Protection,
+    SealedParts,
+    Signing,
+    SignsMechList,
+)
 from saslsspi.errors import MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, Datagrams, Receiver, Sender
 from saslsspi.packages.ntlm.keys import layer_keys
@@ -31,7 +40,6 @@ class NtlmProtection(Protection):
     """What the modes have in common."""
 
     numbering = Numbering.OWN
-    detached = True
     header_size = SIGNATURE_SIZE
     max_payload = _LARGEST - SIGNATURE_SIZE
     max_receive = _LARGEST
@@ -47,7 +55,6 @@ class NtlmProtection(Protection):
         # A cipher that ran over a forged message does not go back on its own; verify and datagrams do.
         self.recovers = not seals
         self.key_bits = key_bits(flags)
-        self.signs_readonly = bool(flags & _ESS)
 
     def overhead(self, size: int) -> int:
         """Return 16, the size of the signature."""
@@ -61,8 +68,10 @@ class NtlmProtection(Protection):
         """Go to where another one stood."""
 
 
-class _Extended(NtlmProtection):
+class _Extended(NtlmProtection, Detached, SignsMechList):
     """With extended session security, over a connection."""
+
+    signs_readonly = True
 
     def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
         super().__init__(flags, session_key, seals)
@@ -73,20 +82,22 @@ class _Extended(NtlmProtection):
         self.unseal = self._receiver.unseal if seals else self._receiver.clear
 
     def sign(self, message: bytes, sequence: int) -> bytes:
-        """See Protection.sign."""
+        """See Signing.sign."""
         return self._sender.sign(message)
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """See Protection.verify."""
+        """See Signing.verify."""
         self._receiver.verify(message, signature)
 
-    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
-        """See Protection.seal_parts."""
-        return self._sender.seal_parts(_permitted(parts, self.encrypts))
+    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
+        """See Detached.seal_parts."""
+        return SealedParts(*self._sender.seal_parts(_permitted(parts, encrypt and self.encrypts)))
 
-    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
-        """See Protection.unseal_parts."""
-        return self._receiver.unseal_parts(_permitted(parts, self.encrypts), signature)
+    def unseal_parts(
+        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
+    ) -> tuple[list[bytes], bool]:
+        """See Detached.unseal_parts."""
+        return self._receiver.unseal_parts(_permitted(parts, self.encrypts), before)
 
     def places(self) -> tuple[int, ...]:
         """See NtlmProtection.places."""
@@ -99,15 +110,15 @@ class _Extended(NtlmProtection):
             self._receiver.go_to(*places[2:])
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
-        """See Protection.sign_mech_list."""
+        """See SignsMechList.sign_mech_list."""
         return self._sender.sign_mech_list(mech_list)
 
     def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
-        """See Protection.verify_mech_list."""
+        """See SignsMechList.verify_mech_list."""
         self._receiver.verify_mech_list(mech_list, signature)
 
 
-class _Plain(NtlmProtection):
+class _Plain(NtlmProtection, Detached, SignsMechList):
     """Without extended session security."""
 
     signature_algorithm = "CRC-32"
@@ -121,20 +132,22 @@ class _Plain(NtlmProtection):
         self.unseal = self._layer.unseal if seals else self._layer.open_clear
 
     def sign(self, message: bytes, sequence: int) -> bytes:
-        """See Protection.sign."""
+        """See Signing.sign."""
         return self._layer.seal_parts((Part(message, False),), sequence)[0]
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """See Protection.verify."""
+        """See Signing.verify."""
         self._layer.unseal_parts((Part(message, False),), signature, sequence)
 
-    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
-        """See Protection.seal_parts."""
-        return self._layer.seal_parts(_permitted(parts, self.encrypts), sequence)
+    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
+        """See Detached.seal_parts."""
+        return SealedParts(*self._layer.seal_parts(_permitted(parts, encrypt and self.encrypts), sequence))
 
-    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
-        """See Protection.unseal_parts."""
-        return self._layer.unseal_parts(_permitted(parts, self.encrypts), signature, sequence)
+    def unseal_parts(
+        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
+    ) -> tuple[list[bytes], bool]:
+        """See Detached.unseal_parts."""
+        return self._layer.unseal_parts(_permitted(parts, self.encrypts), before, sequence)
 
     def places(self) -> tuple[int, ...]:
         """See NtlmProtection.places."""
@@ -146,23 +159,24 @@ class _Plain(NtlmProtection):
             self._layer.go_to(*places[:2])
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
-        """See Protection.sign_mech_list."""
+        """See SignsMechList.sign_mech_list."""
         position = self._layer.save()
         signature = self.sign(mech_list, 0)
         self._layer.restore(position)
         return signature
 
     def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
-        """See Protection.verify_mech_list."""
+        """See SignsMechList.verify_mech_list."""
         position = self._layer.save()
         self.verify(mech_list, signature, 0)
         self._layer.restore(position)
 
 
-class _Datagram(NtlmProtection):
+class _Datagram(NtlmProtection, Detached):
     """With extended session security, without a connection: messages are numbered by the caller."""
 
     numbering = Numbering.CALLER
+    signs_readonly = True
 
     def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
         super().__init__(flags, session_key, seals)
@@ -176,23 +190,25 @@ class _Datagram(NtlmProtection):
         self.seal = self.unseal = _needs_number
 
     def sign(self, message: bytes, sequence: int) -> bytes:
-        """See Protection.sign."""
+        """See Signing.sign."""
         return self._datagrams.seal_parts((Part(message, False),), sequence)[0]
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """See Protection.verify."""
+        """See Signing.verify."""
         self._datagrams.unseal_parts((Part(message, False),), signature, sequence)
 
-    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
-        """See Protection.seal_parts."""
-        return self._datagrams.seal_parts(_permitted(parts, self.encrypts), sequence)
+    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
+        """See Detached.seal_parts."""
+        return SealedParts(*self._datagrams.seal_parts(_permitted(parts, encrypt and self.encrypts), sequence))
 
-    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
-        """See Protection.unseal_parts."""
-        return self._datagrams.unseal_parts(_permitted(parts, self.encrypts), signature, sequence)
+    def unseal_parts(
+        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
+    ) -> tuple[list[bytes], bool]:
+        """See Detached.unseal_parts."""
+        return self._datagrams.unseal_parts(_permitted(parts, self.encrypts), before, sequence)
 
 
-class _Dummy(NtlmProtection):
+class _Dummy(NtlmProtection, Signing):
     """ALWAYS_SIGN without SIGN (section 3.4.4.3): a signature that says nothing, and no sealing."""
 
     signature_algorithm = ""
@@ -212,19 +228,11 @@ class _Dummy(NtlmProtection):
         if not compare_digest(signature, _DUMMY):
             raise MessageAltered("not the signature of a context without integrity", requirement="MSNLMP-3.4.4.3-01")
 
-    def seal_parts(self, parts: Sequence[Part], sequence: int) -> tuple[bytes, list[bytes]]:
-        """Refuse: there is no layer."""
-        _no_layer(b"")
 
-    def unseal_parts(self, parts: Sequence[Part], signature: bytes, sequence: int) -> tuple[list[bytes], bool]:
-        """Refuse: there is no layer."""
-        _no_layer(b"")
-
-
-class _Withheld(_Dummy):
+class _Withheld(_Dummy, SignsMechList):
     """A layer that was negotiated and that this side's policy forbids: it protects Negotiate's list and no message."""
 
-    signs_mech_list = True
+    signs_list_alone = True
 
     def __init__(self, session_key: bytes, negotiated: NtlmProtection) -> None:
         super().__init__(session_key)
@@ -240,11 +248,13 @@ class _Withheld(_Dummy):
         _forbidden(b"")
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
-        """See Protection.sign_mech_list."""
+        """See SignsMechList.sign_mech_list."""
+        assert isinstance(self._negotiated, SignsMechList), "datagrams are not negotiated"
         return self._negotiated.sign_mech_list(mech_list)
 
     def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
-        """See Protection.verify_mech_list."""
+        """See SignsMechList.verify_mech_list."""
+        assert isinstance(self._negotiated, SignsMechList), "datagrams are not negotiated"
         self._negotiated.verify_mech_list(mech_list, signature)
 
 
@@ -284,7 +294,7 @@ def withheld_protection(flags: int, session_key: bytes, side: Side, *, mic: bool
         mic: Whether the exchange was protected by a MIC.
     """
     made = _Withheld(session_key, protect(flags, session_key, client=side is Side.INITIATE, seal_always=False))
-    made.wants_mech_list_mic = mic
+    made.must_sign_list = mic
     return made
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.engine.protection import Octets, Opened, Protection
-from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken, UnsupportedFunction
+from saslsspi.engine.protection import Octets, Opened, Records
+from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.packages.schannel.records import HEADER_SIZE, MAX_TEXT, record_size, whole_records
 
@@ -21,7 +21,7 @@ _MAX_TOKEN: Final = 1 << 17
 _KEY_UPDATE: Final = HEADER_SIZE + 5 + 17  # RFC 8446 section 4.6.3: a record that may have to precede the next of ours
 
 
-class TlsProtection(Protection):
+class TlsProtection(Records):
     """Seals into records of TLS and opens them. seal and unseal take messages of any size.
 
     Args:
@@ -32,7 +32,6 @@ class TlsProtection(Protection):
             left out where nobody needs it: a connection in a cycle lives until the collector finds it.
     """
 
-    stream = True
     encrypts = True
     recovers = False
     header_size = 0
@@ -66,24 +65,21 @@ class TlsProtection(Protection):
         return max(1, -(-size // MAX_TEXT)) * self._added
 
     def stream_sizes(self) -> SecPkgContextStreamSizes:
-        """See Protection.stream_sizes."""
+        """See Records.stream_sizes."""
         return self._stream
 
-    def sign(self, message: bytes, sequence: int) -> bytes:
-        """Refuse: TLS has no signatures apart from its records."""
-        raise UnsupportedFunction("TLS makes no signatures apart from its records")
-
-    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """Refuse, as sign does."""
-        raise UnsupportedFunction("TLS makes no signatures apart from its records")
-
-    def open_record(self, octets: Octets) -> Opened:
-        """See Protection.open_record."""
+    def record_size(self, octets: Octets) -> int:
+        """See Records.record_size."""
         if len(octets) < HEADER_SIZE:
             raise IncompleteMessage("the header of a record is not whole", missing=HEADER_SIZE - len(octets))
         size = record_size(octets)
         if len(octets) < size:
             raise IncompleteMessage("a record is not whole", missing=size - len(octets))
+        return size
+
+    def open_record(self, octets: Octets) -> Opened:
+        """See Records.open_record."""
+        size = self.record_size(octets)
         with self._lock:
             self._incoming.write(octets[:size] if len(octets) > size else octets)
             try:

@@ -16,6 +16,7 @@ from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Tolerances
+from saslsspi.engine.protection import Records
 from saslsspi.errors import IncompleteMessage, InvalidParameter, InvalidToken, SaslError
 from saslsspi.sasl.drivers.layer_choice import accepted, chosen, established, offered
 from saslsspi.sasl.drivers.layer_messages import LayerChosen, LayerOffer
@@ -94,6 +95,7 @@ class _Stream:
             InvalidToken: octets follow the record.
         """
         protection = context.protection()
+        assert isinstance(protection, Records), "CredSSP's context is a stream"
         while self.untaken:
             try:
                 opened = protection.open_record(self.untaken)

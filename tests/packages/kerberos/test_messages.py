@@ -11,6 +11,8 @@ from interop.people import ALICE
 from packages.kerberos.ours import SEAL, SIGN, logged_on, opened, sealed
 from pair import Contexts
 from saslsspi import SaslError, SecurityStatus, sspi
+from saslsspi.engine.protection import Detached
+from saslsspi.errors import MessageAltered
 from saslsspi.sspi import IscReq, QopFlags, SecBuffer, SecBufferDesc, SecBufferType
 
 pytestmark = pytest.mark.interop
@@ -157,11 +159,19 @@ def test_replayed_and_skipped_messages_are_out_of_sequence_and_the_context_lives
 
 def test_opening_leaves_the_callers_octets_alone(contexts: Contexts) -> None:
     protection = contexts.server._opened().protection()
+    assert isinstance(protection, Detached)
     for qop in (0, NO_ENCRYPT):
         wire = b"".join(sealed(contexts.client, b"a message", qop))
         copy = bytes(bytearray(wire))
-        protection.unseal(wire)
+        assert protection.unseal_joined(wire, 0) == (b"a message", not qop)
         assert wire == copy
+
+
+def test_a_clear_message_where_all_is_encrypted_is_refused_by_those_who_see_no_quality(contexts: Contexts) -> None:
+    protection = contexts.server._opened().protection()
+    with pytest.raises(MessageAltered):
+        protection.unseal(b"".join(sealed(contexts.client, b"a message", NO_ENCRYPT)))
+    assert protection.unseal(b"".join(sealed(contexts.client, b"a message"))) == b"a message"
 
 
 def test_a_wrong_signature_is_refused_and_the_context_lives(contexts: Contexts) -> None:

@@ -18,7 +18,7 @@ from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Reque
 from saslsspi.engine.flags import AscRet, IscReq, IscRet, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.package import Package
-from saslsspi.engine.protection import Octets, Protection
+from saslsspi.engine.protection import Octets, Signing
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidToken, MessageAltered, NoAuthenticatingAuthority, NoCredentials, PackageNotFound
 from saslsspi.packages.negotiate import credential as negotiate_credential
@@ -29,7 +29,7 @@ __all__ = ["StandIn", "kerberos_is"]
 _INFO = SecPkgInfo(SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE, 1, 16, 48000, "Kerberos", "stand-in")
 
 
-class _Protection(Protection):
+class _Protection(Signing):
     encrypts = False
     recovers = True
     header_size = 0

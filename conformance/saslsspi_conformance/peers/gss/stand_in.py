@@ -92,12 +92,6 @@ class _Protection(Protection):
     def _hidden(text: bytes) -> bytes:
         return bytes(octet ^ 0xA5 for octet in text)
 
-    def sign(self, message: bytes, sequence: int) -> bytes:
-        raise QopNotSupported("the stand-in signs no messages apart")
-
-    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        raise QopNotSupported("the stand-in signs no messages apart")
-
 
 class _Exchange(Exchange):
     """What both sides have in common."""

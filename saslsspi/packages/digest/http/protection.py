@@ -58,14 +58,6 @@ class _Requests(RequestProtection):
         """Return 0: there are no protected messages."""
         return 0
 
-    def sign(self, message: bytes, sequence: int) -> bytes:
-        """Refuse: requests are signed."""
-        _no_messages(message)
-
-    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """Refuse: requests are signed."""
-        _no_messages(message)
-
 
 def _no_messages(message: Octets) -> NoReturn:
     raise QopNotSupported("Digest for HTTP protects requests, not messages: use MakeSignature")

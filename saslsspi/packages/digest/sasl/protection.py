@@ -19,7 +19,7 @@ from typing import Final
 
 from saslsspi.crypto.md5 import LONG, HmacMd5
 from saslsspi.engine.attributes import SecPkgContextSizes
-from saslsspi.engine.protection import Octets, Protection
+from saslsspi.engine.protection import Octets, Signing
 from saslsspi.errors import InvalidToken, MessageAltered, OutOfSequence
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.keys import LayerKeys
@@ -42,7 +42,7 @@ Opener = Callable[[Octets], bytes]
 StateOf = Callable[[Probe], tuple[int, bytes]]
 
 
-class DigestProtection(Protection):
+class DigestProtection(Signing):
     """The layer of one established DIGEST-MD5 session with integrity.
 
     Args:
