@@ -1,17 +1,32 @@
-"""Who may log on: implementations of the Authority and NonceStore contracts."""
+"""Who may log on: the contract of an authority, authorities, and what they know of an account."""
 
 from __future__ import annotations
 
+from saslsspi.accounts.account import Account, Question, ScramKeys, Secret, user_hash
+from saslsspi.accounts.authority import AccountLookup, Authority, Delegating
+from saslsspi.accounts.chain import Chain
+from saslsspi.accounts.decoys import DecoyMemory
 from saslsspi.accounts.files import FileAuthority, HtdigestAuthority
 from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.nonces import MemoryNonceStore
-from saslsspi.accounts.scram import ScramDeriver, derive_scram_keys
+from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
 
 __all__ = [
+    "Account",
+    "AccountLookup",
+    "Authority",
+    "Chain",
+    "DecoyMemory",
+    "Delegating",
     "FileAuthority",
     "HtdigestAuthority",
     "MemoryAuthority",
     "MemoryNonceStore",
-    "ScramDeriver",
+    "Question",
+    "ScramKeys",
+    "Secret",
     "derive_scram_keys",
+    "format_scram_keys",
+    "parse_scram_keys",
+    "user_hash",
 ]

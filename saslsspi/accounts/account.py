@@ -2,26 +2,79 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-__all__ = ["Account", "Pending", "Question", "ScramKeys", "Secret"]
+from saslsspi.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from saslsspi.accounts.authority import AccountLookup
+
+__all__ = ["Account", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
+
+_HASH_SIZE: Final = 16
 
 
-class Secret(enum.Enum):
-    """What an acceptor can verify with; an acceptor names what suffices, the weakest first."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Secret:
+    """A kind of secret that an acceptor can verify with. Two kinds are the same only where they are one object.
 
-    HA1 = "H(user:realm:password)"
-    NT_HASH = "MD4 of the UTF-16LE password"
-    SCRAM = "SCRAM stored and server key"
-    PASSWORD = "password"
-    EXISTENCE = "that the account exists"
+    The kinds that the mechanisms of this library verify with are attributes of the class. A mechanism of one's own
+    that verifies with something else makes one more, `OTP = Secret("otp", "the seed of a one-time password")`, asks
+    for it, and finds it in the account: `Account(username="alice", other={OTP: seed})`, `account.secret(OTP)`. Every
+    authority of this library passes it on.
 
-    __hash__ = object.__hash__  # as for package.Side
+    Attributes:
+        name: What a file of accounts calls it.
+        meaning: In words for a person.
+        read: Makes a secret of what stands in a file of accounts; raises ValueError where it is none.
+    """
+
+    name: str
+    meaning: str
+    read: Callable[[object], object] = field(default=lambda value: value, repr=False)
+
+    HA1: ClassVar[Secret]
+    NT_HASH: ClassVar[Secret]
+    SCRAM_SHA_1: ClassVar[Secret]
+    SCRAM_SHA_256: ClassVar[Secret]
+    SCRAM_SHA_512: ClassVar[Secret]
+    PASSWORD: ClassVar[Secret]
+    EXISTENCE: ClassVar[Secret]
+
+
+Secret.HA1 = Secret("ha1", "H(user:realm:password)")
+Secret.NT_HASH = Secret("nt_hash", "MD4 of the UTF-16LE password")
+Secret.SCRAM_SHA_1 = Secret("scram-sha-1", "SCRAM stored and server key, of SHA-1")
+Secret.SCRAM_SHA_256 = Secret("scram-sha-256", "SCRAM stored and server key, of SHA-256")
+Secret.SCRAM_SHA_512 = Secret("scram-sha-512", "SCRAM stored and server key, of SHA-512")
+Secret.PASSWORD = Secret("password", "the password")
+Secret.EXISTENCE = Secret("existence", "that the account exists")
+
+_SCRAM: Final[Mapping[str, Secret]] = {
+    "SHA-1": Secret.SCRAM_SHA_1,
+    "SHA-256": Secret.SCRAM_SHA_256,
+    "SHA-512": Secret.SCRAM_SHA_512,
+}
+
+
+def scram_secret(hash_name: str) -> Secret:
+    """Return the kind of a SCRAM hash: SHA-1, SHA-256 or SHA-512."""
+    return _SCRAM[hash_name]
+
+
+def user_hash(username: str, realm: str, hash_name: str) -> str:
+    """Return H(user:realm) in hex, by which HTTP Digest hides a name (RFC 7616 section 3.4.4).
+
+    An authority that serves userhash stores it beside the name, in a column with an index: see Question.hashed_with.
+
+    Args:
+        hash_name: As hashlib spells it: md5, sha256, sha512_256.
+    """
+    return hashlib.new(hash_name, f"{username}:{realm}".encode()).hexdigest()
 
 
 class Question(NamedTuple):
@@ -29,11 +82,11 @@ class Question(NamedTuple):
 
     Attributes:
         username: The name as the client sent it, decoded.
-        realm: The realm or domain that the client named, "" without one.
-        secrets: Which secrets suffice, the weakest first.
+        realm: The realm or domain that the client named, or that the server has; "" without one.
+        secrets: Which kinds of secrets suffice, the weakest first.
         any_case: Whether names are compared without regard to case, as Windows does.
-        hashed_with: Name of a hash of hashlib: the username is H(user:realm) by it, in hex (RFC 7616 section 3.4.4);
-            "" for a username as it is.
+        hashed_with: Name of a hash of hashlib: username is not a name but user_hash(name, realm, hashed_with); ""
+            for a username as it is.
     """
 
     username: str
@@ -45,15 +98,10 @@ class Question(NamedTuple):
     def means(self, username: str) -> bool:
         """Whether an account of this name is the one that is asked for."""
         if self.hashed_with:
-            digest = hashlib.new(self.hashed_with, f"{username}:{self.realm}".encode()).hexdigest()
-            return hmac.compare_digest(digest, self.username)
+            return hmac.compare_digest(
+                user_hash(username, self.realm, self.hashed_with).encode(), self.username.encode()
+            )
         return self.username == username or (self.any_case and self.username.casefold() == username.casefold())
-
-
-class Pending(NamedTuple):
-    """An acceptor's step that waits for an answer about an account; pass the answer to resume."""
-
-    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +120,18 @@ class Account:
     """What an authority knows of a user. Its repr omits every secret.
 
     Attributes:
+        username: The name as the authority has it.
+        realm: The only realm that the account serves; "" for all.
+        domain: Its Windows domain, "" without one.
         ha1: H(user:realm:password), 16 octets, for the realm that was asked.
         nt_hash: MD4 of the UTF-16LE password, 16 octets.
         scram: SCRAM keys by hash name.
         may_act_as: Authorization identities that this user may assume beside its own.
+        other: Secrets of other kinds.
+        source: The authority that the account came from, where several are asked; a chain sets it.
+
+    Raises:
+        InvalidParameter: a secret is not of its type or size; the text names the user and the field.
     """
 
     username: str
@@ -87,3 +143,33 @@ class Account:
     scram: Mapping[str, ScramKeys] = field(default_factory=dict, repr=False)
     may_act_as: frozenset[str] = frozenset()
     groups: tuple[str, ...] = ()
+    other: Mapping[Secret, object] = field(default_factory=dict, repr=False)
+    source: AccountLookup | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("ha1", self.ha1), ("nt_hash", self.nt_hash)):
+            if value is not None and (not isinstance(value, bytes) or len(value) != _HASH_SIZE):
+                raise InvalidParameter(f"{name} of the account {self.username!r} is not {_HASH_SIZE} octets")
+        if self.password is not None and not isinstance(self.password, str):
+            raise InvalidParameter(f"the password of the account {self.username!r} is not a string")
+
+    def secret(self, kind: Secret) -> object | None:
+        """Return the secret of a kind, or None where the account has none such."""
+        reader = _READERS.get(kind)
+        return self.other.get(kind) if reader is None else reader(self)
+
+    @property
+    def secrets(self) -> frozenset[Secret]:
+        """The kinds of secrets that the account has."""
+        return frozenset(kind for kind in (*_READERS, *self.other) if self.secret(kind) is not None)
+
+
+_READERS: Final[Mapping[Secret, Callable[[Account], object | None]]] = {
+    Secret.HA1: lambda account: account.ha1,
+    Secret.NT_HASH: lambda account: account.nt_hash,
+    Secret.SCRAM_SHA_1: lambda account: account.scram.get("SHA-1"),
+    Secret.SCRAM_SHA_256: lambda account: account.scram.get("SHA-256"),
+    Secret.SCRAM_SHA_512: lambda account: account.scram.get("SHA-512"),
+    Secret.PASSWORD: lambda account: account.password,
+    Secret.EXISTENCE: lambda account: account.username,
+}

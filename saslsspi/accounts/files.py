@@ -11,53 +11,50 @@ import stat
 import tomllib
 import warnings
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
-from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.account import Account, Secret
 from saslsspi.accounts.memory import MemoryAuthority
-from saslsspi.accounts.scram import ScramDeriver, parse_scram_keys
+from saslsspi.accounts.scram import parse_scram_keys
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority
 
 __all__ = ["FileAuthority", "HtdigestAuthority"]
 
-_FIELDS = frozenset({"user", "realm", "domain", "password", "ha1", "nt_hash", "scram", "may_act_as", "groups"})
+_SECRETS: Final = ("password", "ha1", "nt_hash", "scram")
+_FIELDS: Final = frozenset({"user", "realm", "domain", *_SECRETS, "may_act_as", "groups"})
 
 
-class FileAuthority:
+class FileAuthority(MemoryAuthority):
     """Accounts in a TOML file, read once.
 
     Either a table `[accounts]` of `user = "password"`, or entries `[[account]]` with `user`, `realm`, `domain`, and
     one of `password`, `ha1` (32 hex digits, H(user:realm:password)), `nt_hash` (32 hex digits) or `scram` (a list of
     keys, one a hash, as format_scram_keys writes them); `may_act_as` and `groups` are lists.
 
+    Args:
+        kinds: Kinds of secrets of one's own, that entries may have under their names.
+
     Raises:
         NoAuthenticatingAuthority: the file cannot be read.
         InvalidParameter: it is not such a file; the text says which entry.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, kinds: Iterable[Secret] = ()) -> None:
+        own = {kind.name: kind for kind in kinds}
         try:
             table = tomllib.loads(_read(path))
         except tomllib.TOMLDecodeError as error:
             raise InvalidParameter(f"{os.fspath(path)} is not TOML: {error}") from None
         accounts = [_plain(name, password) for name, password in _mapping(table.get("accounts", {})).items()]
-        accounts += [_entry(number, entry) for number, entry in enumerate(table.get("account", ()), 1)]
+        accounts += [_entry(number, entry, own) for number, entry in enumerate(table.get("account", ()), 1)]
         if not accounts:
             raise InvalidParameter(f"{os.fspath(path)} has neither [accounts] nor [[account]]")
-        self._memory = MemoryAuthority(accounts)
-
-    @property
-    def scram_deriver(self) -> ScramDeriver:
-        """What users without stored SCRAM keys are shown."""
-        return self._memory.scram_deriver
-
-    def lookup(self, question: Question) -> Account | None:
-        """See Authority.lookup."""
-        return self._memory.lookup(question)
+        super().__init__(accounts)
 
 
-class HtdigestAuthority:
+class HtdigestAuthority(MemoryAuthority):
     """Accounts in a file of lines `user:realm:H(user:realm:password)`, as htdigest writes it; read once."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -68,11 +65,7 @@ class HtdigestAuthority:
             user, _, rest = line.partition(":")
             realm, _, digits = rest.rpartition(":")
             accounts.append(Account(username=user, realm=realm, ha1=_hash(digits, f"line {number}")))
-        self._memory = MemoryAuthority(accounts)
-
-    def lookup(self, question: Question) -> Account | None:
-        """See Authority.lookup."""
-        return self._memory.lookup(question)
+        super().__init__(accounts)
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -92,14 +85,14 @@ def _plain(name: str, password: object) -> Account:
     return Account(username=name, password=password)
 
 
-def _entry(number: int, entry: object) -> Account:
+def _entry(number: int, entry: object, own: Mapping[str, Secret]) -> Account:
     where = f"[[account]] number {number}"
     fields = _mapping(entry)
-    unknown = set(fields) - _FIELDS
+    unknown = set(fields) - _FIELDS - set(own)
     if unknown or not isinstance(fields.get("user"), str):
-        raise InvalidParameter(f"{where} needs user, and knows {', '.join(sorted(_FIELDS))}; not {sorted(unknown)}")
-    if sum(name in fields for name in ("password", "ha1", "nt_hash", "scram")) != 1:
-        raise InvalidParameter(f"{where} needs exactly one of password, ha1, nt_hash and scram")
+        raise InvalidParameter(f"{where} needs user, and knows {', '.join(sorted({*_FIELDS, *own}))}; not {sorted(unknown)}")
+    if sum(name in fields for name in _SECRETS) != 1 and not set(fields) & set(own):
+        raise InvalidParameter(f"{where} needs exactly one of {', '.join(_SECRETS)}")
     password = fields.get("password")
     if password is not None and not isinstance(password, str):
         raise InvalidParameter(f"the password of {where} is not a string")
@@ -113,7 +106,15 @@ def _entry(number: int, entry: object) -> Account:
         scram={keys.hash_name: keys for keys in map(parse_scram_keys, _strings(fields.get("scram", []), where))},
         may_act_as=frozenset(_strings(fields.get("may_act_as", []), where)),
         groups=tuple(_strings(fields.get("groups", []), where)),
+        other={kind: _own(kind, fields[name], where) for name, kind in own.items() if name in fields},
     )
+
+
+def _own(kind: Secret, value: object, where: str) -> object:
+    try:
+        return kind.read(value)
+    except ValueError:
+        raise InvalidParameter(f"{kind.name} of {where} is not {kind.meaning}") from None
 
 
 def _mapping(value: object) -> Mapping[str, object]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Final
 
-from saslsspi.accounts.account import Account, Question, Secret
-from saslsspi.accounts.scram import ScramDeriver
+from saslsspi.accounts.account import Account, Question, Secret, user_hash
+from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.decoys import Decoys
 
 __all__ = ["MemoryAuthority"]
 
+_MAX_REALMS: Final = 64
 
-class MemoryAuthority:
+
+class MemoryAuthority(Authority):
     """Knows the accounts it is given.
 
     Args:
@@ -25,7 +25,8 @@ class MemoryAuthority:
     """
 
     def __init__(self, accounts: Mapping[str, str] | Iterable[Account], *, salt_key: bytes | None = None) -> None:
-        self._salt_key = salt_key
+        if salt_key is not None:
+            self.decoy_key = salt_key
         if isinstance(accounts, Mapping):
             accounts = [Account(username=name, password=password) for name, password in accounts.items()]
         self._accounts: dict[tuple[str, str], Account] = {}
@@ -35,11 +36,11 @@ class MemoryAuthority:
             user, realm = account.username, account.realm or account.domain
             self._accounts[user, realm] = account
             self._folded.setdefault((user.casefold(), realm.casefold()), account)
+        held = [account.secrets for account in self._accounts.values()]
+        self.secrets = frozenset[Secret]().union(*held) if held else None
 
-    @cached_property
-    def scram_deriver(self) -> ScramDeriver:
-        """What users without stored SCRAM keys are shown: the same as those with an account here."""
-        return ScramDeriver.for_accounts(self._accounts.values(), self._salt_key or os.urandom(32))
+    def _make_decoys(self, key: bytes) -> Decoys:
+        return Decoys.of_accounts(key, self._accounts.values())
 
     def lookup(self, question: Question) -> Account | None:
         """Return the account of a user in a realm, the one of that realm before the one of every realm."""
@@ -58,23 +59,16 @@ class MemoryAuthority:
         known = self._hashes.get((question.hashed_with, question.realm))
         if known is None:
             known = {
-                hashlib.new(question.hashed_with, f"{user}:{question.realm}".encode()).hexdigest(): account
+                user_hash(user, question.realm, question.hashed_with): account
                 for (user, realm), account in self._accounts.items()
                 if realm in (question.realm, "")
             }
+            if len(self._hashes) >= _MAX_REALMS:
+                self._hashes.clear()
             self._hashes[question.hashed_with, question.realm] = known
         account = known.get(question.username)
         return account if account is not None and _serves(account, question.secrets) else None
 
 
 def _serves(account: Account, secrets: tuple[Secret, ...]) -> bool:
-    return any(getattr(account, _FIELDS[secret]) not in (None, {}) for secret in secrets)
-
-
-_FIELDS: Final = {
-    Secret.HA1: "ha1",
-    Secret.NT_HASH: "nt_hash",
-    Secret.SCRAM: "scram",
-    Secret.PASSWORD: "password",
-    Secret.EXISTENCE: "username",
-}
+    return any(account.secret(kind) is not None for kind in secrets)

@@ -1,0 +1,61 @@
+"""Several authorities together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
+from inspect import isawaitable
+
+from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.authority import AccountLookup, Authority, check_answer, decoys_for, may_act_as, secrets_of
+from saslsspi.accounts.decoys import Decoys
+from saslsspi.errors import InvalidParameter
+
+__all__ = ["Chain"]
+
+
+class Chain(Authority):
+    """Asks several authorities; of those that know the user the first one in the chain answers.
+
+    Each of them is asked about every name, so that a name that the first one knows costs the lookups of a name that
+    none does. Unknown users are shown what fits all of them.
+
+    Raises:
+        InvalidParameter: no authority is given.
+    """
+
+    def __init__(self, *authorities: AccountLookup) -> None:
+        if not authorities:
+            raise InvalidParameter("a chain needs an authority")
+        self._authorities = authorities
+
+    @property
+    def secrets(self) -> frozenset[Secret] | None:  # type: ignore[override]  # it is never assigned to
+        """What any of them holds; None where one does not say."""
+        held = [secrets_of(authority) for authority in self._authorities]
+        known = [kinds for kinds in held if kinds is not None]
+        return frozenset[Secret]().union(*known) if len(known) == len(held) else None
+
+    def lookup(self, question: Question) -> Account | None | Awaitable[Account | None]:
+        """Return what the first authority knows that knows the user."""
+        answers = [authority.lookup(question) for authority in self._authorities]
+        if any(isawaitable(answer) for answer in answers):
+            return self._awaited(answers)
+        return self._first(answers)
+
+    async def _awaited(self, answers: Sequence[object]) -> Account | None:
+        return self._first([await answer if isawaitable(answer) else answer for answer in answers])
+
+    def _first(self, answers: Sequence[object]) -> Account | None:
+        """Return the first account, marked with the authority that it came from."""
+        for authority, answer in zip(self._authorities, answers, strict=True):
+            if answer is not None:
+                return replace(check_answer(authority, answer), source=authority)
+        return None
+
+    def may_act_as(self, account: Account, authzid: str) -> bool:
+        """Return what the authority says that the account came from."""
+        return may_act_as(account.source, account, authzid)
+
+    def _make_decoys(self, key: bytes) -> Decoys:
+        return Decoys.joined(key, [decoys_for(authority, key) for authority in self._authorities])
