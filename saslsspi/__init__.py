@@ -10,9 +10,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from saslsspi.accounts import FileAuthority, HtdigestAuthority, MemoryAuthority, MemoryNonceStore
-    from saslsspi.accounts.account import Account, Pending
-    from saslsspi.accounts.authority import Authority
+    from saslsspi.accounts import (
+        Chain,
+        FileAuthority,
+        HtdigestAuthority,
+        MemoryAuthority,
+        MemoryNonceStore,
+        derive_scram_keys,
+        format_scram_keys,
+        parse_scram_keys,
+        user_hash,
+    )
+    from saslsspi.accounts.account import Account, Pending, Question, ScramKeys, Secret
+    from saslsspi.accounts.authority import AccountLookup, Authority
     from saslsspi.accounts.nonces import NonceStore
     from saslsspi.channel_bindings import ChannelBindings
     from saslsspi.context import Context
@@ -43,8 +53,10 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Account": "saslsspi.accounts.account",
+    "AccountLookup": "saslsspi.accounts",
     "Anonymous": "saslsspi.credentials",
     "Authority": "saslsspi.accounts.authority",
+    "Chain": "saslsspi.accounts",
     "ChannelBindingPolicy": "saslsspi.engine.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
     "Choice": "saslsspi.sasl.acceptance",
@@ -68,19 +80,28 @@ _HOMES = {
     "Policy": "saslsspi.engine.policy",
     "Property": "saslsspi.engine.policy",
     "Qop": "saslsspi.engine.exchange",
+    "Question": "saslsspi.accounts.account",
     "SaslError": "saslsspi.errors",
+    "ScramKeys": "saslsspi.accounts.account",
+    "Secret": "saslsspi.accounts.account",
     "Security": "saslsspi.engine.security",
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.server",
     "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
+    "derive_scram_keys": "saslsspi.accounts",
+    "format_scram_keys": "saslsspi.accounts",
     "offer": "saslsspi.sasl.acceptance",
+    "parse_scram_keys": "saslsspi.accounts",
+    "user_hash": "saslsspi.accounts",
 }
 
 __all__ = [
     "Account",
+    "AccountLookup",
     "Anonymous",
     "Authority",
+    "Chain",
     "ChannelBindingPolicy",
     "ChannelBindings",
     "Choice",
@@ -104,13 +125,20 @@ __all__ = [
     "Policy",
     "Property",
     "Qop",
+    "Question",
     "SaslError",
+    "ScramKeys",
+    "Secret",
     "Security",
     "SecurityStatus",
     "Server",
     "Tolerances",
     "choose",
+    "derive_scram_keys",
+    "format_scram_keys",
     "offer",
+    "parse_scram_keys",
+    "user_hash",
 ]
 
 

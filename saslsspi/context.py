@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, Self, TypeVar
 
 from saslsspi.accounts.account import Account, Pending, Question
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials, Password
 from saslsspi.engine.attributes import SecPkgContext
@@ -105,7 +105,7 @@ class Context:
         package: str = "Negotiate",
         *,
         principal: str | None = None,
-        authority: Authority | None = None,
+        authority: AccountLookup | None = None,
         credentials: AuthIdentity | None = None,
         policy: Policy | None = None,
         bindings: ChannelBindings | None = None,

@@ -41,7 +41,7 @@ class MechanismContract:
 
     mechanism: ClassVar[str | Mechanism]
     credentials: ClassVar[Credentials | None] = None
-    authority: ClassVar[saslsspi.Authority | None] = None
+    authority: ClassVar[saslsspi.AccountLookup | None] = None
     service: ClassVar[str] = "ldap"
     host: ClassVar[str] = "server.example"
     realm: ClassVar[str | None] = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Secret
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.in_channel import IN_CHANNEL
@@ -26,4 +27,5 @@ CREDSSP: Final = Mechanism(
     max_ssf=256,
     binding=Binding.NONE,  # it brings its own TLS, and is bound to that
     credentials=(Password, None),
+    secrets=(Secret.NT_HASH, Secret.PASSWORD, Secret.EXISTENCE),
 )

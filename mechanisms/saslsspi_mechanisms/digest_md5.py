@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Secret
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.in_exchange import IN_EXCHANGE
@@ -25,4 +26,5 @@ DIGEST_MD5: Final = Mechanism(
     max_ssf=128,
     binding=Binding.NONE,
     credentials=(Password,),
+    secrets=(Secret.HA1, Secret.PASSWORD),
 )

@@ -70,7 +70,7 @@ class _ExternalServer(ServerExchange):
         self._accept(identity, account)
 
     def _accept(self, identity: str, account: Account | None) -> None:
-        authorize(account, identity, self._authzid)
+        authorize(self._parameters.environment.authority, account, identity, self._authzid)
         self.outcome = Outcome(username=identity, authzid=self._authzid, account=account)
 
 

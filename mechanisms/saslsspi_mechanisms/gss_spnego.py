@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Secret
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
@@ -30,4 +31,5 @@ GSS_SPNEGO: Final = Mechanism(
     max_ssf=256,
     binding=Binding.OPTIONAL,
     credentials=(Password, None),
+    secrets=(Secret.NT_HASH, Secret.PASSWORD, Secret.EXISTENCE),
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Secret
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
@@ -28,4 +29,5 @@ NTLM: Final = Mechanism(
     max_ssf=128,
     binding=Binding.OPTIONAL,
     credentials=(Password,),
+    secrets=(Secret.NT_HASH, Secret.PASSWORD),
 )

@@ -6,14 +6,11 @@ policy says that it may go in clear.
 
 from __future__ import annotations
 
-from hmac import compare_digest
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
-from saslsspi.accounts.scram import deriver_of
 from saslsspi.credentials import Password
-from saslsspi.crypto.scram import client_keys
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
@@ -32,7 +29,7 @@ from saslsspi.sasl.single_message import SingleMessageClient, encode_field
 __all__ = ["PLAIN"]
 
 _MAX_SIZE: Final = 16384  # section 2 asks for 255 octets in each of the three fields
-_SECRETS: Final = (Secret.SCRAM, Secret.PASSWORD)
+_SECRETS: Final = (Secret.SCRAM_SHA_1, Secret.SCRAM_SHA_256, Secret.SCRAM_SHA_512, Secret.PASSWORD)
 
 
 def _client(parameters: ClientParameters) -> ClientExchange:
@@ -85,37 +82,21 @@ class _PlainServer(ServerExchange):
         # "if preparation fails or results in an empty string, verification SHALL fail"
         if not self._username or not self._password:
             raise LogonDenied("nothing is left of the user name or the password", requirement="RFC4616-2-09")
-        realms = self._parameters.realms
-        return Question(self._username, realms[0] if len(realms) == 1 else "", _SECRETS)
+        return Question(self._username, self._parameters.realm, _SECRETS)
 
     def resume(self, account: Account | None) -> None:
-        if not self._verifies(account):
+        parameters = self._parameters
+        right = parameters.environment.decoys().password_holds(account, self._username, self._password.encode())
+        if not right or account is None:
             raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC4616-2-06")
-        authorize(account, self._username, self._authzid)
+        authorize(
+            parameters.environment.authority,
+            account,
+            self._username,
+            self._authzid,
+            realm=parameters.realm or account.realm,
+        )
         self.outcome = Outcome(username=self._username, authzid=self._authzid, account=account)
-
-    def _verifies(self, account: Account | None) -> bool:
-        """Whether the password is right; an unknown user costs what the known ones of this authority cost."""
-        environment = self._parameters.environment
-        given = self._password.encode()
-        deriver = deriver_of(environment.authority, environment.random)
-        if account is not None and account.password is not None:
-            return compare_digest(given, _prepared(account.password))
-        stored = next(iter(account.scram.values()), None) if account is not None else None
-        if stored is not None:
-            keys = client_keys(stored.hash_name, given, stored.salt, stored.iterations)
-            return compare_digest(keys.stored_key, stored.stored_key)
-        if deriver.stored:
-            client_keys("SHA-256", given, deriver.salt(self._username, "SHA-256"), deriver.iterations)
-        return False
-
-
-def _prepared(stored: str) -> bytes:
-    """Return a stored password prepared, or nothing where that fails."""
-    try:
-        return saslprep(stored, stored=True).encode()
-    except InvalidParameter:
-        return b""
 
 
 PLAIN: Final = Mechanism(
@@ -126,4 +107,5 @@ PLAIN: Final = Mechanism(
     server=_PlainServer,
     binding=Binding.NONE,
     credentials=(Password,),
+    secrets=_SECRETS,
 )

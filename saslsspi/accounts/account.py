@@ -13,7 +13,7 @@ from saslsspi.errors import InvalidParameter
 if TYPE_CHECKING:
     from saslsspi.accounts.authority import AccountLookup
 
-__all__ = ["Account", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
+__all__ = ["Account", "Pending", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
 
 _HASH_SIZE: Final = 16
 
@@ -72,6 +72,8 @@ def user_hash(username: str, realm: str, hash_name: str) -> str:
     An authority that serves userhash stores it beside the name, in a column with an index: see Question.hashed_with.
 
     Args:
+        username: The name as the authority has it.
+        realm: The realm of the server.
         hash_name: As hashlib spells it: md5, sha256, sha512_256.
     """
     return hashlib.new(hash_name, f"{username}:{realm}".encode()).hexdigest()
@@ -102,6 +104,12 @@ class Question(NamedTuple):
                 user_hash(username, self.realm, self.hashed_with).encode(), self.username.encode()
             )
         return self.username == username or (self.any_case and self.username.casefold() == username.casefold())
+
+
+class Pending(NamedTuple):
+    """An acceptor's step that waits for an answer about an account; pass the answer to resume."""
+
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ __all__ = [
 class AccountLookup(Protocol):
     """What alone is asked of an authority of one's own; `Authority` is the base class that has the rest."""
 
-    def lookup(self, question: Question) -> Account | None | Awaitable[Account | None]:
+    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """Return what is known of a user, or None for an unknown one.
 
         `async def` works wherever there is an event loop to await it.
@@ -56,7 +56,7 @@ class Authority(ABC):
     decoy_key: bytes | None = None
 
     @abstractmethod
-    def lookup(self, question: Question) -> Account | None | Awaitable[Account | None]:
+    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """Return what is known of a user, or None for an unknown one; it may be an `async def`.
 
         Raises:
@@ -99,7 +99,7 @@ class Delegating(Authority):
         """The kinds of secrets that the other authority holds."""
         return secrets_of(self.authority)
 
-    def lookup(self, question: Question) -> Account | None | Awaitable[Account | None]:
+    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """See Authority.lookup."""
         return self.authority.lookup(question)
 
@@ -107,9 +107,8 @@ class Delegating(Authority):
         """See Authority.may_act_as."""
         return may_act_as(self.authority, account, authzid)
 
-    def decoys(self, random: Callable[[int], bytes]) -> Decoys:
-        """Return those of the other authority, where it has some."""
-        return self.authority.decoys(random) if isinstance(self.authority, Authority) else super().decoys(random)
+    def _make_decoys(self, key: bytes) -> Decoys:
+        return decoys_for(self.authority, key)
 
 
 class SingleAccount(Authority):

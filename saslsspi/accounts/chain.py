@@ -36,7 +36,7 @@ class Chain(Authority):
         known = [kinds for kinds in held if kinds is not None]
         return frozenset[Secret]().union(*known) if len(known) == len(held) else None
 
-    def lookup(self, question: Question) -> Account | None | Awaitable[Account | None]:
+    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """Return what the first authority knows that knows the user."""
         answers = [authority.lookup(question) for authority in self._authorities]
         if any(isawaitable(answer) for answer in answers):

@@ -89,7 +89,9 @@ class Decoys:
         # Which hashes have stored keys: where nobody says, those that derive_scram_keys makes.
         stored = {name for name in HASHES if secrets is not None and scram_secret(name) in secrets}
         self._derives = secrets is None or Secret.PASSWORD in secrets
-        expected: Sequence[int] = iterations or (_STORED_ITERATIONS if secrets is None or stored else _DERIVED_ITERATIONS,)
+        expected: Sequence[int] = iterations or (
+            _STORED_ITERATIONS if secrets is None or stored else _DERIVED_ITERATIONS,
+        )
         self._expected = [_Shape(count, _SALT_SIZE) for count in expected]
         self._shapes: dict[str, Counter[_Shape]] = {}
         # What PLAIN spends on every try: by hash the largest count that an account may have.
@@ -144,6 +146,9 @@ class Decoys:
         """Return what is shown of a user who may have no account.
 
         Args:
+            account: What the authority knows of the user, if anything.
+            username: The name as it was looked up.
+            hash_name: SHA-1, SHA-256 or SHA-512.
             counts: The iteration counts that the policy allows; stored keys with another one are not used.
         """
         self.observe(account)
@@ -160,7 +165,10 @@ class Decoys:
         """Return the keys for which a proof holds; None for a wrong proof, which costs the same for every name.
 
         Args:
-            shown: What show returned.
+            shown: What show returned, for the same account, username and hash_name.
+            account: What the authority knows of the user, if anything.
+            username: The name as it was looked up.
+            hash_name: SHA-1, SHA-256 or SHA-512.
             holds: Whether the client's proof holds for a stored key.
         """
         prepared = self._prepared(account.password if account is not None else None, username, hash_name)

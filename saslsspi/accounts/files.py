@@ -90,7 +90,9 @@ def _entry(number: int, entry: object, own: Mapping[str, Secret]) -> Account:
     fields = _mapping(entry)
     unknown = set(fields) - _FIELDS - set(own)
     if unknown or not isinstance(fields.get("user"), str):
-        raise InvalidParameter(f"{where} needs user, and knows {', '.join(sorted({*_FIELDS, *own}))}; not {sorted(unknown)}")
+        raise InvalidParameter(
+            f"{where} needs user, and knows {', '.join(sorted({*_FIELDS, *own}))}; not {sorted(unknown)}"
+        )
     if sum(name in fields for name in _SECRETS) != 1 and not set(fields) & set(own):
         raise InvalidParameter(f"{where} needs exactly one of {', '.join(_SECRETS)}")
     password = fields.get("password")

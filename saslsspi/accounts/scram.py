@@ -48,9 +48,7 @@ def derive_scram_keys(
     if hash_name not in HASHES:
         raise InvalidParameter(f"SCRAM with hash {hash_name!r} is not known; there are {', '.join(HASHES)}")
     if not _MIN_ITERATIONS <= iterations <= _MAX_ITERATIONS:
-        raise InvalidParameter(
-            f"iterations must lie between {_MIN_ITERATIONS} and {_MAX_ITERATIONS}, not {iterations}"
-        )
+        raise InvalidParameter(f"iterations must lie between {_MIN_ITERATIONS} and {_MAX_ITERATIONS}, not {iterations}")
     prepared = saslprep(password, stored=True)
     if not prepared or salt == b"":
         raise InvalidParameter("SCRAM keys need a password and a salt that are not empty")

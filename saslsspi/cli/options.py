@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from saslsspi.accounts import FileAuthority, MemoryAuthority
-from saslsspi.accounts.account import Account, Question
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts import Chain, FileAuthority, MemoryAuthority
+from saslsspi.accounts.account import Account
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import (
@@ -177,16 +177,16 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--allow-anonymous", action="store_true", help="let in who authenticates as nobody")
 
 
-def authority_from(arguments: argparse.Namespace) -> Authority:
+def authority_from(arguments: argparse.Namespace) -> AccountLookup:
     """Return the authority over the accounts that the options name, those of the command line first."""
-    authorities: list[Authority] = []
+    authorities: list[AccountLookup] = []
     if arguments.account:
         authorities.append(MemoryAuthority(arguments.account))
     if arguments.accounts is not None:
         authorities.append(_file_authority(arguments.accounts))
     if not authorities:
         raise WrongUsage("nobody may log on: give --account USER:PASSWORD or --accounts FILE")
-    return authorities[0] if len(authorities) == 1 else _Either(authorities)
+    return authorities[0] if len(authorities) == 1 else Chain(*authorities)
 
 
 def _account(text: str) -> Account:
@@ -196,7 +196,7 @@ def _account(text: str) -> Account:
     return Account(username=user, password=password)
 
 
-def _file_authority(file: Path) -> Authority:
+def _file_authority(file: Path) -> AccountLookup:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -206,18 +206,3 @@ def _file_authority(file: Path) -> Authority:
     for warning in caught:
         print(f"warning: {warning.message}", file=sys.stderr)
     return authority
-
-
-class _Either:
-    """Asks one authority after the other."""
-
-    def __init__(self, authorities: Sequence[Authority]) -> None:
-        self._authorities = authorities
-
-    def lookup(self, question: Question) -> Account | None:
-        """See Authority.lookup."""
-        for authority in self._authorities:
-            account = authority.lookup(question)
-            if account is not None:
-                return account
-        return None

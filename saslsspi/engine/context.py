@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
 from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.engine.attributes import (
     SecPkgContext,
     SecPkgContextEstablished,
@@ -242,6 +243,11 @@ class SecurityContext:
         self.state = next_state(self.state, Event.REJECT)
         self._exchange = None
         self.outcome = None
+
+    @property
+    def authority(self) -> AccountLookup | None:
+        """Who is asked about accounts; None where the caller answers."""
+        return self._environment.authority
 
     @property
     def flags(self) -> int:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from saslsspi.accounts.account import Account, Question
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup, Authority, Delegating, check_answer
+from saslsspi.accounts.decoys import DecoyMemory, Decoys
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.errors import NoAuthenticatingAuthority, SaslError
 
 __all__ = ["DEFAULT_ENVIRONMENT", "Environment"]
+
+_DECOY_MEMORY: Final = DecoyMemory()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,17 +32,24 @@ class Environment:
         clock: Seconds since the epoch.
         random: Takes a count of octets and returns so many, unpredictable ones.
         authority: Who may log on here; None on a client.
+        decoy_memory: Keeps what unknown users are shown, for authorities that have lookup alone. One for the process
+            unless it is given; an exchange that is to be replayed octet for octet needs its own.
         nonce_store: Where an acceptor keeps nonces for subsequent authentication; None offers none.
     """
 
     clock: Callable[[], float] = time.time
     random: Callable[[int], bytes] = os.urandom
-    authority: Authority | None = None
+    authority: AccountLookup | None = None
     nonce_store: NonceStore | None = None
     policy: Policy = DEFAULT_POLICY
+    decoy_memory: DecoyMemory = _DECOY_MEMORY
 
     def overridden(
-        self, *, policy: Policy | None = None, authority: Authority | None = None, nonce_store: NonceStore | None = None
+        self,
+        *,
+        policy: Policy | None = None,
+        authority: AccountLookup | None = None,
+        nonce_store: NonceStore | None = None,
     ) -> Self:
         """Return this environment with what is given in place of its own; None keeps what there is."""
         changes = {"policy": policy, "authority": authority, "nonce_store": nonce_store}
@@ -52,14 +62,49 @@ class Environment:
         Raises:
             NoAuthenticatingAuthority: there is none, or it cannot answer.
         """
-        if self.authority is None:
-            raise NoAuthenticatingAuthority("there is no authority to ask about accounts; pass one")
+        authority = self._authority()
         try:
-            return self.authority.lookup(question)
+            answer = authority.lookup(question)
         except SaslError:
             raise
         except Exception as error:
-            raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
+            raise _failed(authority, error) from error
+        return None if answer is None else check_answer(authority, answer)
+
+    async def answer(self, question: Question) -> Account | None:
+        """Like ask, but await an authority whose lookup is an `async def`.
+
+        Raises:
+            NoAuthenticatingAuthority: there is none, or it cannot answer.
+        """
+        authority = self._authority()
+        try:
+            answer = authority.lookup(question)
+            if isinstance(answer, Awaitable):
+                answer = await answer
+        except SaslError:
+            raise
+        except Exception as error:
+            raise _failed(authority, error) from error
+        return None if answer is None else check_answer(authority, answer)
+
+    def decoys(self) -> Decoys:
+        """Return what unknown users are shown here; the same object for the same authority."""
+        authority = self.authority
+        while isinstance(authority, Delegating):
+            authority = authority.authority
+        if isinstance(authority, Authority):
+            return authority.decoys(self.random)
+        return self.decoy_memory.of(authority, self.random)
+
+    def _authority(self) -> AccountLookup:
+        if self.authority is None:
+            raise NoAuthenticatingAuthority("there is no authority to ask about accounts; pass one")
+        return self.authority
+
+
+def _failed(authority: AccountLookup, error: Exception) -> NoAuthenticatingAuthority:
+    return NoAuthenticatingAuthority(f"{type(authority).__name__}.lookup failed with {type(error).__name__}")
 
 
 DEFAULT_ENVIRONMENT: Final = Environment()

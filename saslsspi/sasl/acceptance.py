@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from types import EllipsisType
 from typing import Final, NamedTuple
 
+from saslsspi.accounts.account import Secret
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Anonymous, Credentials, Password
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy, Property
@@ -165,11 +166,12 @@ def offer(
     external_ssf: int = 0,
     bindings: ChannelBindings | Sequence[ChannelBindings] | None = None,
     external_identity: str | None = None,
+    secrets: frozenset[Secret] | None = None,
 ) -> Offer:
     """Return what a server lists: all that is installed and permitted, or what is permitted of the given names.
 
-    The arguments are those that Server is going to get. Whether an authority holds the secrets of a mechanism is for
-    the caller to know.
+    The arguments are those that Server is going to get, but secrets: the kinds that the authority holds, as
+    Authority.secrets has them; None for an authority that does not say.
     """
     asked = [name.upper() for name in names]
     reasons: dict[str, str] = {}
@@ -188,12 +190,25 @@ def offer(
             reasons[name] = "the channel has authenticated nobody"
         # RFC 4752 section 3.2: 'A server MUST NOT advertise support for the "GSSAPI" SASL mechanism described in this
         # document unless it has acceptor credential for the Kerberos V GSS-API mechanism'.
-        elif mechanism.package is not None and (problem := package_problem(mechanism.package, inbound=True)):
+        elif (mechanism.package is not None and (problem := package_problem(mechanism.package, inbound=True))) or (
+            problem := _unverifiable(mechanism, secrets)
+        ):
             reasons[name] = problem
         else:
             permitted.append(mechanism)
     permitted.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
     return Offer(tuple(mechanism.name for mechanism in permitted), reasons)
+
+
+def _unverifiable(mechanism: Mechanism, held: frozenset[Secret] | None) -> str | None:
+    """Return why no account of a store can log on by a mechanism, or None."""
+    needed = mechanism.secrets
+    if held is None or not needed or not held.isdisjoint(set(needed) - {Secret.EXISTENCE}):
+        return None
+    if Secret.EXISTENCE in needed and package_problem("Kerberos", inbound=True) is None:
+        return None
+    kinds = " or ".join(kind.meaning for kind in needed if kind is not Secret.EXISTENCE)
+    return f"the accounts do not hold what it verifies with: {kinds}"
 
 
 def _wanted(preferred: Iterable[str], policy: Policy, bindings: ChannelBindings | None) -> dict[str, bool]:

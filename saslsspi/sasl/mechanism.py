@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
@@ -101,6 +101,11 @@ class ServerParameters:
     external_ssf: int = 0
     external_identity: str | None = None
     max_message: int = 0
+
+    @property
+    def realm(self) -> str:
+        """The realm that accounts are looked up in by mechanisms in which a client names none."""
+        return self.realms[0] if len(self.realms) == 1 else ""
 
 
 class ClientExchange(SaslExchange):
@@ -195,6 +200,8 @@ class Mechanism(SaslProfile):
         binding: What it does with channel bindings.
         credentials: The classes of credentials that a client can use it with, None among them where it can do
             without any; empty says nothing.
+        secrets: The kinds of secrets of which a server needs one of each account; empty for a mechanism that needs
+            none, or does not say. Secret.EXISTENCE among them: it suffices where Kerberos vouches for the user.
         hash_bits: Size of the hash that guards the password; it decides between mechanisms that give the same.
     """
 
@@ -209,6 +216,7 @@ class Mechanism(SaslProfile):
     binding: Binding = Binding.OPTIONAL
     credentials: tuple[type[Credentials] | None, ...] = ()
     hash_bits: int = 0
+    secrets: tuple[Secret, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME(self.name):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from saslsspi.accounts.account import Account, Pending, Question
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
@@ -57,7 +57,7 @@ class Server(Session[ServerExchange]):
         *,
         service: str,
         host: str | Sequence[str],
-        authority: Authority | None = None,
+        authority: AccountLookup | None = None,
         realm: str | Sequence[str] | None = None,
         policy: Policy | None = None,
         nonce_store: NonceStore | None = None,

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import gc
-import weakref
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saslsspi import Account, Authority, FileAuthority, MemoryAuthority
-from saslsspi.accounts import ScramDeriver, derive_scram_keys, scram
+from saslsspi import FileAuthority
+from saslsspi.accounts import derive_scram_keys
 from saslsspi.accounts.account import Question, ScramKeys, Secret
-from saslsspi.accounts.authority import SingleAccount
-from saslsspi.accounts.scram import deriver_of, format_scram_keys, parse_scram_keys
+from saslsspi.accounts.scram import format_scram_keys, parse_scram_keys
 from saslsspi.errors import InvalidParameter
 from scripted_scram import SALT, iterated
 
@@ -116,104 +113,9 @@ def test_a_file_of_accounts_holds_stored_keys(tmp_path: Path) -> None:
     path.touch(mode=0o600)
     path.write_text(f'[[account]]\nuser = "u"\nscram = ["{format_scram_keys(one)}", "{format_scram_keys(other)}"]\n')
     authority = FileAuthority(path)
-    account = authority.lookup(Question("u", "", (Secret.SCRAM,)))
+    account = authority.lookup(Question("u", "", (Secret.SCRAM_SHA_1,)))
     assert account is not None
     assert account.scram == {"SHA-256": one, "SHA-1": other}
-    assert (authority.scram_deriver.iterations, authority.scram_deriver.stored) == (5000, True)
     path.write_text('[[account]]\nuser = "u"\nscram = ["nonsense"]\n')
     with pytest.raises(InvalidParameter):
         FileAuthority(path)
-
-
-# What is shown for users without stored keys
-
-
-@pytest.mark.requirement("RFC5802-9-01")
-def test_salts_depend_on_the_name_the_hash_and_the_key_and_on_nothing_else() -> None:
-    deriver = ScramDeriver(bytes(16))
-    salt = deriver.salt("alice", "SHA-1")
-    assert salt == deriver.salt("alice", "SHA-1") == ScramDeriver(bytes(16)).salt("alice", "SHA-1")
-    others = {
-        deriver.salt("bob", "SHA-1"),
-        deriver.salt("alice", "SHA-256"),
-        ScramDeriver(b"\1" * 16).salt("alice", "SHA-1"),
-    }
-    assert len({salt} | others) == 4
-    with pytest.raises(InvalidParameter):
-        ScramDeriver(bytes(15))
-
-
-@pytest.mark.requirement("RFC5802-9-01")
-@pytest.mark.parametrize("password", ["wonderland", None], ids=["known", "unknown"])
-def test_a_known_and_an_unknown_user_cost_the_same_derivations(
-    password: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[str] = []
-    real = scram.client_keys
-
-    def counted(hash_name: str, password: bytes, salt: bytes, iterations: int) -> object:
-        made.append(hash_name)
-        return real(hash_name, password, salt, iterations)
-
-    monkeypatch.setattr(scram, "client_keys", counted)
-    deriver = ScramDeriver(bytes(16))
-    first = deriver.keys("alice", "SHA-256", password, 4096)
-    assert deriver.keys("alice", "SHA-256", password, 4096) == first
-    assert made == ["SHA-256"]
-    deriver.keys("alice", "SHA-256", password, 4097)
-    assert len(made) == 2
-
-
-def test_a_changed_password_is_noticed() -> None:
-    deriver = ScramDeriver(bytes(16))
-    old = deriver.keys("alice", "SHA-256", "old", 4096)
-    assert deriver.keys("alice", "SHA-256", "new", 4096).stored_key != old.stored_key
-
-
-def test_few_results_are_kept() -> None:
-    deriver = ScramDeriver(bytes(16))
-    made = [deriver.keys(str(number), "SHA-1", "x", 1) for number in range(1025)]
-    assert deriver.keys("1024", "SHA-1", "x", 1) is made[1024]
-    assert deriver.keys("0", "SHA-1", "x", 1) is not made[0]
-
-
-def test_a_deriver_looks_like_its_accounts() -> None:
-    keys = derive_scram_keys("x", iterations=9000)
-    accounts = [Account(username="a", scram={"SHA-256": keys}), Account(username="b", password="x")]
-    deriver = MemoryAuthority(accounts).scram_deriver
-    assert (deriver.iterations, deriver.stored) == (9000, True)
-    deriver = MemoryAuthority({"b": "x"}).scram_deriver
-    assert (deriver.iterations, deriver.stored) == (4096, False)
-
-
-def test_servers_behind_one_name_can_share_the_salts() -> None:
-    one, other = (MemoryAuthority({}, salt_key=b"k" * 16).scram_deriver for _ in range(2))
-    assert one.salt("x", "SHA-1") == other.salt("x", "SHA-1")
-
-
-class Plain:
-    """An authority that says nothing of salts."""
-
-    def lookup(self, question: Question) -> Account | None:
-        return None
-
-
-class Unhashable(Plain):
-    __hash__ = None  # type: ignore[assignment]  # that is the point
-
-
-@pytest.mark.parametrize(
-    "authority", [Plain(), Unhashable(), SingleAccount(Account(username="a")), None], ids=lambda a: type(a).__name__
-)
-def test_every_authority_has_one_deriver(authority: Authority | None) -> None:
-    made = deriver_of(authority, lambda size: b"r" * size)
-    assert deriver_of(authority, lambda size: b"s" * size) is made
-
-
-def test_a_deriver_goes_with_its_authority() -> None:
-    authority = Plain()
-    deriver = weakref.ref(deriver_of(authority, bytes))
-    assert deriver() is not None
-    del authority
-    gc.collect()
-    assert deriver() is None

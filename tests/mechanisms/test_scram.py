@@ -8,7 +8,7 @@ import pytest
 
 from pair import To, authenticate, flip, replace, tampered
 from saslsspi import Account, Anonymous, Client, Environment, MemoryAuthority, SaslError
-from saslsspi.accounts import scram
+from saslsspi.accounts import decoys
 from saslsspi.errors import (
     ContextMisuse,
     IncompleteCredentials,
@@ -203,8 +203,8 @@ def test_an_unknown_user_costs_what_a_known_one_costs(
     known: Account, costs: int, username: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[object] = []
-    real = scram.client_keys
-    monkeypatch.setattr(scram, "client_keys", lambda *given: made.append(given) or real(*given))
+    real = decoys.client_keys
+    monkeypatch.setattr(decoys, "client_keys", lambda *given: made.append(given) or real(*given))
     server = new_server(authority=MemoryAuthority([known]))
     peer = ScriptedClient(b"wrong", bare=f"n={username},r=x".encode())
     challenge = server.step(peer.first()) or b""

@@ -25,6 +25,8 @@ OVERHEAD = 10
 class StandIn:
     """A context of two steps whose wrapping shows: "S:" for signed, "E:" for encrypted."""
 
+    authority = None
+
     def __init__(self, *, ssf: int = 256, token: bytes | None = b"AP-REP", account: Account | None = None) -> None:
         self.outcome: Outcome | None = None
         self.given: list[bytes] = []

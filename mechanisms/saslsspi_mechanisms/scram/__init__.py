@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from saslsspi.accounts.account import Secret, scram_secret
 from saslsspi.credentials import Password
 from saslsspi.crypto.scram import size_of
 from saslsspi.engine.policy import Property
@@ -37,6 +38,7 @@ def _mechanism(hash_name: str, *, plus: bool) -> Mechanism:
         server=partial(ScramServer, variant),
         binding=Binding.REQUIRED if plus else Binding.NONE,
         credentials=(Password,),
+        secrets=(scram_secret(hash_name), Secret.PASSWORD),
         hash_bits=8 * size_of(hash_name),
     )
 

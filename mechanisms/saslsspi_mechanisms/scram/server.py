@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Final
 
-from saslsspi.accounts.account import Account, Question, ScramKeys, Secret
+from saslsspi.accounts.account import Account, Question, Secret, scram_secret
 from saslsspi.accounts.authorization import authorize
-from saslsspi.accounts.scram import deriver_of
-from saslsspi.crypto.scram import proof_holds, server_signature, size_of
+from saslsspi.crypto.scram import proof_holds, server_signature
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
@@ -35,7 +34,6 @@ from saslsspi_mechanisms.scram.variant import Variant
 __all__ = ["ScramServer"]
 
 _NONCE_SIZE: Final = 18  # octets of randomness
-_SECRETS: Final = (Secret.SCRAM, Secret.PASSWORD)
 
 
 class _Due(enum.Enum):
@@ -50,7 +48,7 @@ class _Due(enum.Enum):
 class ScramServer(ServerExchange):
     """One server's exchange."""
 
-    __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_due", "_first", "_parameters", "_reply", "_stored",
+    __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_due", "_first", "_parameters", "_reply", "_shown",
                  "_username", "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ServerParameters) -> None:
@@ -82,8 +80,8 @@ class ScramServer(ServerExchange):
         if not self._username:
             raise _refusal(ServerError.INVALID_USERNAME, "nothing is left of the user name", "RFC5802-5.1-07")
         self._due = _Due.ACCOUNT
-        realms = self._parameters.realms
-        return Question(self._username, realms[0] if len(realms) == 1 else "", _SECRETS)
+        secrets = (scram_secret(self._variant.hash_name), Secret.PASSWORD)
+        return Question(self._username, self._parameters.realm, secrets)
 
     def _check_flag(self, flag: BindingFlag, binding_type: str) -> None:
         """Check what the client thinks of channel bindings against the mechanism and the channel (section 6)."""
@@ -121,16 +119,18 @@ class ScramServer(ServerExchange):
             raise ContextMisuse("no account was asked for")
         environment = self._parameters.environment
         policy = environment.policy
-        deriver = deriver_of(environment.authority, environment.random)
-        stored = account.scram.get(self._variant.hash_name) if account is not None else None
-        if stored is not None and not policy.min_iterations <= stored.iterations <= policy.max_iterations:
-            stored = None
-        self._account, self._stored = account, stored
+        self._account = account
+        self._shown = environment.decoys().show(
+            account,
+            self._username,
+            self._variant.hash_name,
+            range(policy.min_iterations, policy.max_iterations + 1),
+        )
         nonce = b2a_base64(environment.random(_NONCE_SIZE), newline=False).decode()
         self._challenge = ServerFirst(
             nonce=self._first.nonce + nonce,
-            salt=deriver.salt(self._username, self._variant.hash_name) if stored is None else stored.salt,
-            iterations=max(deriver.iterations, policy.min_iterations) if stored is None else stored.iterations,
+            salt=self._shown.salt,
+            iterations=self._shown.iterations,
         )
         self._reply = self._challenge.to_bytes()
         self._due = _Due.CLIENT_FINAL
@@ -151,16 +151,28 @@ class ScramServer(ServerExchange):
         if not compare_digest(final.nonce, self._challenge.nonce):
             raise _refusal(ServerError.OTHER, "the nonce is not the one we sent", "RFC5802-5.1-16")
         hash_name = self._variant.hash_name
-        keys = self._keys()
         auth_message = b",".join((self._bare, self._reply, final.without_proof))
-        holds = proof_holds(hash_name, keys.stored_key, auth_message, final.proof)
-        if not holds or self._account is None:
+        keys = self._parameters.environment.decoys().verified(
+            self._shown,
+            self._account,
+            self._username,
+            hash_name,
+            lambda stored_key: proof_holds(hash_name, stored_key, auth_message, final.proof),
+        )
+        if keys is None or self._account is None:
             raise LogonDenied(
                 "the user is unknown or the password is wrong",
                 token=ServerError.INVALID_PROOF.message,
                 requirement="RFC5802-5.1-23",
             )
-        authorize(self._account, self._username, header.authzid, token=ServerError.OTHER.message)
+        authorize(
+            self._parameters.environment.authority,
+            self._account,
+            self._username,
+            header.authzid,
+            realm=self._parameters.realm or self._account.realm,
+            token=ServerError.OTHER.message,
+        )
         self._due = _Due.NOTHING_MORE
         self.outcome = Outcome(
             username=self._username,
@@ -169,21 +181,6 @@ class ScramServer(ServerExchange):
             account=self._account,
         )
         return ServerFinal(server_signature(hash_name, keys.server_key, auth_message)).to_bytes()
-
-    def _keys(self) -> ScramKeys:
-        """Return what to verify with; where there is nothing, keys that no proof fits, for the same work."""
-        if self._stored is not None:
-            return self._stored
-        hash_name, environment = self._variant.hash_name, self._parameters.environment
-        deriver = deriver_of(environment.authority, environment.random)
-        password = self._account.password if self._account is not None else None
-        if password is None and deriver.stored:
-            nothing = environment.random(size_of(hash_name))
-            return ScramKeys(hash_name, self._challenge.salt, self._challenge.iterations, nothing, nothing)
-        try:
-            return deriver.keys(self._username, hash_name, password, self._challenge.iterations)
-        except InvalidParameter:  # the authority's password cannot be prepared, so nobody can type it either
-            return deriver.keys(self._username, hash_name, None, self._challenge.iterations)
 
     def _out_of_turn(self, response: bytes | None) -> bytes:
         raise ContextMisuse("the authority's answer is due, not a message")

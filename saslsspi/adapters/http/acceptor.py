@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from saslsspi import sspi
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.adapters.http.connections import ConnectionMemory
 from saslsspi.adapters.http.digest import DigestHandle, DigestUse, entity_algorithm
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidParameter, InvalidToken, OutOfSequence, SaslError, WrongPrincipal
 from saslsspi.sspi import (
-    Authority,
     CredentialUse,
     Environment,
     NonceStore,
@@ -143,7 +143,7 @@ class HttpAcceptor:
     @classmethod
     def of(
         cls,
-        authority: Authority,
+        authority: AccountLookup,
         schemes: Sequence[str] = ("Digest",),
         *,
         realm: str,

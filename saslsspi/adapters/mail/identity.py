@@ -6,31 +6,24 @@ empty string (unless it was transmitted as the empty string), the server MUST fa
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Self
-
-from saslsspi.accounts.account import Account, Question
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.account import Account
+from saslsspi.accounts.authority import Delegating
 from saslsspi.errors import InvalidParameter
 from saslsspi.prep import saslprep
 
 __all__ = ["MailAuthority"]
 
 
-class _Identities(frozenset[str]):
-    """What an account may act as, its own name included, compared in prepared form."""
+class MailAuthority(Delegating):
+    """Another authority, whose accounts take authorization identities as mail protocols write them."""
 
-    __slots__ = ("_prepared",)
-    _prepared: frozenset[str]
-
-    @classmethod
-    def of(cls, account: Account) -> Self:
-        made = cls(account.may_act_as)
-        made._prepared = frozenset(filter(None, map(_prepare, (account.username, *account.may_act_as))))
-        return made
-
-    def __contains__(self, authzid: object) -> bool:
-        return _prepare(str(authzid)) in self._prepared
+    def may_act_as(self, account: Account, authzid: str) -> bool:
+        """Compare names in prepared form; what fails to be prepared is nobody's."""
+        prepared = _prepare(authzid)
+        if prepared is None:
+            return False
+        own = {_prepare(name) for name in (account.username, *account.may_act_as)}
+        return prepared in own or super().may_act_as(account, prepared)
 
 
 def _prepare(name: str) -> str | None:
@@ -38,18 +31,3 @@ def _prepare(name: str) -> str | None:
         return saslprep(name) or None
     except InvalidParameter:
         return None
-
-
-class MailAuthority:
-    """Another authority, whose accounts take authorization identities as mail protocols write them."""
-
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-
-    def lookup(self, question: Question) -> Account | None:
-        """Return what the other authority knows of a user."""
-        account = self._authority.lookup(question)
-        return None if account is None else replace(account, may_act_as=_Identities.of(account))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._authority, name)

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup, secrets_of
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail.identity import MailAuthority
@@ -144,7 +144,7 @@ class SaslService:
 
     service: str
     host: str | Sequence[str]
-    authority: Authority
+    authority: AccountLookup
     realm: str | Sequence[str] | None = None
     policy: Policy = DEFAULT_POLICY
     mechanisms: Sequence[str] = ()
@@ -152,7 +152,6 @@ class SaslService:
     max_line: int = MAX_LINE
 
     def __post_init__(self) -> None:
-        # Once, not for each exchange: mechanisms keep what they derive for an authority, such as unknown users' salts.
         if not isinstance(self.authority, MailAuthority):
             object.__setattr__(self, "authority", MailAuthority(self.authority))
 
@@ -195,6 +194,7 @@ class _Channel:
             external_ssf=self.external_ssf,
             bindings=self.bindings,
             external_identity=self.external_identity,
+            secrets=secrets_of(service.authority),
         ).names
 
     def server(self, service: SaslService, mechanism: Mechanism) -> Server:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question
+from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy
-from saslsspi.errors import InvalidParameter, InvalidToken, NoImpersonation
+from saslsspi.errors import InvalidParameter, InvalidToken
 from saslsspi.sasl.drivers.layer_choice import accepted, chosen, established, offered
 from saslsspi.sasl.drivers.layer_messages import LARGEST_SIZE, LayerChosen, LayerOffer
 from saslsspi.sasl.mechanism import ClientExchange, Driver, First, ServerExchange
@@ -161,12 +162,15 @@ class _Server(ServerExchange):
     def _authorize(self, authzid: str) -> str:
         """Return the identity to act as. "The server must verify that the src_name is authorized" for it."""
         outcome = established(self._context)
-        own = {"", outcome.username, f"{outcome.username}@{outcome.realm}"}
-        if authzid in own or (outcome.account is not None and authzid in outcome.account.may_act_as):
-            return authzid
-        raise NoImpersonation(
-            "the user may not act as the authorization identity it asks for", requirement="RFC4752-3.2-11"
+        authorize(
+            self._context.authority,
+            outcome.account,
+            outcome.username,
+            authzid,
+            realm=outcome.realm,
+            requirement="RFC4752-3.2-11",
         )
+        return authzid
 
 
 _STEPS: Final[Mapping[_Position, Callable[[_Server, bytes | None], bytes | Question | None]]] = {

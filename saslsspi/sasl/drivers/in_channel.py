@@ -235,8 +235,10 @@ class _Server(ServerExchange):
 
     def _check_identity(self, authzid: str) -> None:
         outcome = established(self._context)
-        if authzid != f"{outcome.username}@{outcome.realm}":
-            authorize(outcome.account, outcome.username, authzid)
+        # The domain that NTLM's client claims is not verified; only the account's own one is.
+        account = outcome.account
+        verified = (account.domain or account.realm) if account is not None else ""
+        authorize(self._context.authority, account, outcome.username, authzid, realm=verified)
 
 
 class _InChannel(Driver):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import Account, Pending, Question
+from saslsspi.accounts.authority import check_answer
 from saslsspi.engine.policy import DEFAULT_POLICY, Property
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
@@ -27,7 +29,7 @@ from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 from saslsspi.sasl.server import Server
-from saslsspi.testbed.ldap.identity import in_ldap_form, read_identity
+from saslsspi.testbed.ldap.identity import read_identity
 from saslsspi.testbed.ldap.messages import SaslBind, SimpleBind, UnknownBind
 from saslsspi.testbed.ldap.responses import Result, ResultCode
 from saslsspi.testbed.ldap.settings import SaslSession, Settings, Surroundings
@@ -201,7 +203,7 @@ class Binder:
         reply = session.begin(token)
         while isinstance(reply, Pending):
             account = await self._ask(reply.question)
-            reply = session.resume(account and in_ldap_form(account, self._settings.directory))
+            reply = session.resume(account)
         return reply
 
     def _succeed(self, running: _Running, data: bytes | None) -> Reply:
@@ -218,11 +220,14 @@ class Binder:
         settings, loop = self._settings, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(settings.limits.authority_timeout):
-                return await loop.run_in_executor(settings.executor, settings.authority.lookup, question)
+                answer = await loop.run_in_executor(settings.executor, settings.authority.lookup, question)
+                if isinstance(answer, Awaitable):
+                    answer = await answer
         except SaslError:
             raise
         except Exception as error:
             raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
+        return None if answer is None else check_answer(settings.authority.authority, answer)
 
 
 def _continues(request: SimpleBind | SaslBind | UnknownBind, running: _Running) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Self
 
 from saslsspi.accounts.account import Account
+from saslsspi.accounts.authority import AccountLookup, Delegating
 from saslsspi.errors import InvalidParameter, InvalidToken, SaslError
 from saslsspi.prep import saslprep
 from saslsspi.testbed.ldap.directory import Directory
 from saslsspi.testbed.ldap.names import parse_name
 
-__all__ = ["in_ldap_form", "read_identity"]
+__all__ = ["LdapAuthority", "read_identity"]
 
 Identity = tuple[str, object]
 """An authorization identity in comparable form: "u" and a prepared name, or "dn" and a Name."""
@@ -36,29 +35,25 @@ def read_identity(authzid: str) -> Identity:
     raise InvalidToken('an authorization identity in LDAP begins with "dn:" or "u:"', requirement="LDAP4513-5.2.1.8-05")
 
 
-class _Identities(frozenset[str]):
-    """What an account may act as, compared as LDAP compares it and not as strings."""
+class LdapAuthority(Delegating):
+    """Another authority, whose accounts take authorization identities as LDAP writes and compares them."""
 
-    __slots__ = ("_allowed",)
-    _allowed: frozenset[Identity]
+    def __init__(self, authority: AccountLookup, directory: Directory) -> None:
+        super().__init__(authority)
+        self._directory = directory
 
-    @classmethod
-    def of(cls, account: Account, directory: Directory) -> Self:
+    def may_act_as(self, account: Account, authzid: str) -> bool:
         """Allow the account's own name in both forms; a listed name without a prefix is a user's, in both forms."""
-        allowed: set[Identity] = set(_both_forms(account.username, directory))
-        for listed in account.may_act_as:
-            allowed.update(
-                [read_identity(listed)] if listed.startswith(("u:", "dn:")) else _both_forms(listed, directory)
-            )
-        made = cls(account.may_act_as)
-        made._allowed = frozenset(allowed)
-        return made
-
-    def __contains__(self, authzid: object) -> bool:
         try:
-            return read_identity(str(authzid)) in self._allowed
+            wanted = read_identity(authzid)
         except SaslError:
             return False
+        allowed: set[Identity] = set(_both_forms(account.username, self._directory))
+        for listed in account.may_act_as:
+            allowed.update(
+                [read_identity(listed)] if listed.startswith(("u:", "dn:")) else _both_forms(listed, self._directory)
+            )
+        return wanted in allowed or super().may_act_as(account, authzid)
 
 
 def _both_forms(user: str, directory: Directory) -> Iterable[Identity]:
@@ -66,8 +61,3 @@ def _both_forms(user: str, directory: Directory) -> Iterable[Identity]:
         return [read_identity(f"u:{user}"), ("dn", directory.person(user))]
     except SaslError:
         return [("dn", directory.person(user))]
-
-
-def in_ldap_form(account: Account, directory: Directory) -> Account:
-    """Return an account whose may_act_as takes authorization identities in LDAP's form."""
-    return replace(account, may_act_as=_Identities.of(account, directory))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Final, Self
 
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy
@@ -20,6 +20,7 @@ from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, Traffic, close_liste
 from saslsspi.testbed.ldap.channel import LdapChannel
 from saslsspi.testbed.ldap.connection import LdapConnection
 from saslsspi.testbed.ldap.directory import generate
+from saslsspi.testbed.ldap.identity import LdapAuthority
 from saslsspi.testbed.ldap.responses import Result, ResultCode, disconnection
 from saslsspi.testbed.ldap.settings import Bound, Limits, SessionFactory, Settings
 
@@ -65,7 +66,7 @@ class LdapServer:
     def __init__(
         self,
         *,
-        authority: Authority,
+        authority: AccountLookup,
         policy: Policy = DEFAULT_POLICY,
         mechanisms: Sequence[str] | None = None,
         hosts: Sequence[str] = ("localhost", "127.0.0.1"),
@@ -87,8 +88,9 @@ class LdapServer:
         self._address = address
         self._wanted = (port, ldaps_port)
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="ldap-authority")
+        made = generate(suffix, entries)
         self._settings = Settings(
-            authority=authority,
+            authority=LdapAuthority(authority, made),
             policy=policy,
             mechanisms=_usable(authority, policy, bindings) if mechanisms is None else tuple(map(_named, mechanisms)),
             hosts=tuple(hosts),
@@ -96,7 +98,7 @@ class LdapServer:
             nonce_store=nonce_store,
             certificate=certificate,
             bindings=tuple(bindings),
-            directory=generate(suffix, entries),
+            directory=made,
             anonymous_search=anonymous_search,
             limits=limits or Limits(),
             make_session=make_session,
@@ -195,7 +197,7 @@ def _named(mechanism: str) -> str:
     return find_mechanism(mechanism).name
 
 
-def _usable(authority: Authority, policy: Policy, bindings: Sequence[ChannelBindings]) -> tuple[str, ...]:
+def _usable(authority: AccountLookup, policy: Policy, bindings: Sequence[ChannelBindings]) -> tuple[str, ...]:
     """Return the installed mechanisms that could begin, if the connection is good enough; GSSAPI needs a keytab."""
     usable = []
     for plugin in MECHANISMS.plugins():

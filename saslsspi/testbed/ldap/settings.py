@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from saslsspi.accounts.account import Account, Pending
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import Policy
@@ -17,6 +17,7 @@ from saslsspi.engine.security import Security
 from saslsspi.sasl.acceptance import Offer, offer
 from saslsspi.sasl.layer import Layer
 from saslsspi.testbed.ldap.directory import Directory
+from saslsspi.testbed.ldap.identity import LdapAuthority
 
 __all__ = ["Bound", "Limits", "SaslSession", "SessionFactory", "Settings", "Surroundings"]
 
@@ -49,7 +50,7 @@ class SessionFactory(Protocol):
         *,
         service: str,
         host: Sequence[str],
-        authority: Authority,
+        authority: AccountLookup,
         realm: Sequence[str],
         policy: Policy,
         nonce_store: NonceStore | None,
@@ -124,7 +125,7 @@ class Settings:
         bindings: Those of the certificate.
     """
 
-    authority: Authority
+    authority: LdapAuthority
     policy: Policy
     mechanisms: tuple[str, ...]
     hosts: tuple[str, ...]
@@ -161,4 +162,5 @@ class Settings:
             external_ssf=around.ssf,
             bindings=self.bindings_on(around),
             external_identity=around.identity,
+            secrets=self.authority.secrets,
         )

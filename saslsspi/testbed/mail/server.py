@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
-from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.server import SaslService, Verdict, server_bindings
 from saslsspi.channel_bindings import ChannelBindings
@@ -108,7 +108,7 @@ class MailServer(ABC):
     def __init__(
         self,
         *,
-        authority: Authority,
+        authority: AccountLookup,
         policy: Policy = DEFAULT_POLICY,
         mechanisms: Sequence[str] = (),
         hosts: Sequence[str] = ("localhost", "127.0.0.1"),

@@ -252,7 +252,7 @@ class DigestServer(Exchange):
         authzid = "" if response.authzid is None else decode(response.authzid, True)  # whatever charset says
         if "\0" in authzid:
             raise InvalidToken("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
-        authorize(account, username, authzid)
+        authorize(self._environment.authority, account, username, authzid, realm=self._verified(account, realm))
         used = response.tolerances | tolerances
         identity = _Identity(
             username,
@@ -317,6 +317,10 @@ class DigestServer(Exchange):
             raise WrongPrincipal(
                 f"the client's digest-uri is none of {', '.join(sorted(right))}", requirement="RFC2831-2.1.2-38"
             )
+
+    def _verified(self, account: Account, realm: str) -> str:
+        """Return the realm in which the user was verified: one that is served, or the account's own."""
+        return realm if self._credential.realms else account.realm or account.domain
 
     def _check_realm(self, response: Response) -> str:
         realm = decode(response.realm or b"", response.utf8)
