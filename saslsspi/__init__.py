@@ -7,55 +7,74 @@ lower floor, SSPI's own functions, is `saslsspi.sspi`. Names are loaded on first
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from saslsspi.accounts import (
-        Chain,
-        FileAuthority,
-        HtdigestAuthority,
-        MemoryAuthority,
-        MemoryNonceStore,
-        derive_scram_keys,
-        format_scram_keys,
-        parse_scram_keys,
-        user_hash,
-    )
-    from saslsspi.accounts.account import Account, Pending, Question, ScramKeys, Secret
-    from saslsspi.accounts.authority import AccountLookup, Authority
-    from saslsspi.accounts.nonces import NonceStore
-    from saslsspi.channel_bindings import ChannelBindings
-    from saslsspi.context import Context
-    from saslsspi.credentials import Anonymous, Password
-    from saslsspi.engine.environment import Environment
-    from saslsspi.engine.exchange import Qop
-    from saslsspi.engine.policy import (
-        ChannelBindingPolicy,
-        CredSspPolicy,
-        NegotiatePolicy,
-        NtlmPolicy,
-        NtlmResponses,
-        Policy,
-        Property,
-        Tolerances,
-    )
-    from saslsspi.engine.protection import Part
-    from saslsspi.engine.security import Security
-    from saslsspi.errors import SaslError
-    from saslsspi.sasl.acceptance import Choice, choose, offer
-    from saslsspi.sasl.client import Client
-    from saslsspi.sasl.layer import Layer
-    from saslsspi.sasl.mechanism import Mechanism
-    from saslsspi.sasl.server import Server
-    from saslsspi.status import SecurityStatus
+if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a test holds the two together
+    from saslsspi.accounts import AccountLookup as AccountLookup
+    from saslsspi.accounts import Chain as Chain
+    from saslsspi.accounts import FileAuthority as FileAuthority
+    from saslsspi.accounts import HtdigestAuthority as HtdigestAuthority
+    from saslsspi.accounts import MemoryAuthority as MemoryAuthority
+    from saslsspi.accounts import MemoryNonceStore as MemoryNonceStore
+    from saslsspi.accounts import derive_scram_keys as derive_scram_keys
+    from saslsspi.accounts import format_scram_keys as format_scram_keys
+    from saslsspi.accounts import parse_scram_keys as parse_scram_keys
+    from saslsspi.accounts import user_hash as user_hash
+    from saslsspi.accounts.account import Account as Account
+    from saslsspi.accounts.account import Pending as Pending
+    from saslsspi.accounts.account import Question as Question
+    from saslsspi.accounts.account import ScramKeys as ScramKeys
+    from saslsspi.accounts.account import Secret as Secret
+    from saslsspi.accounts.authority import Authority as Authority
+    from saslsspi.accounts.nonces import NonceStore as NonceStore
+    from saslsspi.channel_bindings import ChannelBindings as ChannelBindings
+    from saslsspi.context import Context as Context
+    from saslsspi.credentials import Anonymous as Anonymous
+    from saslsspi.credentials import Password as Password
+    from saslsspi.engine.environment import Environment as Environment
+    from saslsspi.engine.exchange import Qop as Qop
+    from saslsspi.engine.policy import ChannelBindingPolicy as ChannelBindingPolicy
+    from saslsspi.engine.policy import CredSspPolicy as CredSspPolicy
+    from saslsspi.engine.policy import NegotiatePolicy as NegotiatePolicy
+    from saslsspi.engine.policy import NtlmPolicy as NtlmPolicy
+    from saslsspi.engine.policy import NtlmResponses as NtlmResponses
+    from saslsspi.engine.policy import Policy as Policy
+    from saslsspi.engine.policy import Property as Property
+    from saslsspi.engine.policy import Tolerances as Tolerances
+    from saslsspi.engine.protection import Part as Part
+    from saslsspi.engine.security import Security as Security
+    from saslsspi.errors import BadBindings as BadBindings
+    from saslsspi.errors import CallerError as CallerError
+    from saslsspi.errors import DowngradeDetected as DowngradeDetected
+    from saslsspi.errors import InvalidParameter as InvalidParameter
+    from saslsspi.errors import InvalidToken as InvalidToken
+    from saslsspi.errors import LocalError as LocalError
+    from saslsspi.errors import LogonDenied as LogonDenied
+    from saslsspi.errors import MessageAltered as MessageAltered
+    from saslsspi.errors import MutualAuthFailed as MutualAuthFailed
+    from saslsspi.errors import NoAuthenticatingAuthority as NoAuthenticatingAuthority
+    from saslsspi.errors import PackageNotFound as PackageNotFound
+    from saslsspi.errors import RemoteError as RemoteError
+    from saslsspi.errors import SaslError as SaslError
+    from saslsspi.errors import TemporarilyUnavailable as TemporarilyUnavailable
+    from saslsspi.sasl.acceptance import Choice as Choice
+    from saslsspi.sasl.acceptance import choose as choose
+    from saslsspi.sasl.acceptance import offer as offer
+    from saslsspi.sasl.client import Client as Client
+    from saslsspi.sasl.layer import Layer as Layer
+    from saslsspi.sasl.mechanism import Mechanism as Mechanism
+    from saslsspi.sasl.server import Server as Server
+    from saslsspi.status import SecurityStatus as SecurityStatus
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_HOMES: Final = {
     "Account": "saslsspi.accounts.account",
     "AccountLookup": "saslsspi.accounts",
     "Anonymous": "saslsspi.credentials",
     "Authority": "saslsspi.accounts.authority",
+    "BadBindings": "saslsspi.errors",
+    "CallerError": "saslsspi.errors",
     "Chain": "saslsspi.accounts",
     "ChannelBindingPolicy": "saslsspi.engine.policy",
     "ChannelBindings": "saslsspi.channel_bindings",
@@ -63,17 +82,26 @@ _HOMES = {
     "Client": "saslsspi.sasl.client",
     "Context": "saslsspi.context",
     "CredSspPolicy": "saslsspi.engine.policy",
+    "DowngradeDetected": "saslsspi.errors",
     "Environment": "saslsspi.engine.environment",
     "FileAuthority": "saslsspi.accounts",
     "HtdigestAuthority": "saslsspi.accounts",
+    "InvalidParameter": "saslsspi.errors",
+    "InvalidToken": "saslsspi.errors",
     "Layer": "saslsspi.sasl.layer",
+    "LocalError": "saslsspi.errors",
+    "LogonDenied": "saslsspi.errors",
     "Mechanism": "saslsspi.sasl.mechanism",
     "MemoryAuthority": "saslsspi.accounts",
     "MemoryNonceStore": "saslsspi.accounts",
+    "MessageAltered": "saslsspi.errors",
+    "MutualAuthFailed": "saslsspi.errors",
     "NegotiatePolicy": "saslsspi.engine.policy",
+    "NoAuthenticatingAuthority": "saslsspi.errors",
     "NonceStore": "saslsspi.accounts.nonces",
     "NtlmPolicy": "saslsspi.engine.policy",
     "NtlmResponses": "saslsspi.engine.policy",
+    "PackageNotFound": "saslsspi.errors",
     "Part": "saslsspi.engine.protection",
     "Password": "saslsspi.credentials",
     "Pending": "saslsspi.accounts.account",
@@ -81,12 +109,14 @@ _HOMES = {
     "Property": "saslsspi.engine.policy",
     "Qop": "saslsspi.engine.exchange",
     "Question": "saslsspi.accounts.account",
+    "RemoteError": "saslsspi.errors",
     "SaslError": "saslsspi.errors",
     "ScramKeys": "saslsspi.accounts.account",
     "Secret": "saslsspi.accounts.account",
     "Security": "saslsspi.engine.security",
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.server",
+    "TemporarilyUnavailable": "saslsspi.errors",
     "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
     "derive_scram_keys": "saslsspi.accounts",
@@ -96,50 +126,7 @@ _HOMES = {
     "user_hash": "saslsspi.accounts",
 }
 
-__all__ = [
-    "Account",
-    "AccountLookup",
-    "Anonymous",
-    "Authority",
-    "Chain",
-    "ChannelBindingPolicy",
-    "ChannelBindings",
-    "Choice",
-    "Client",
-    "Context",
-    "CredSspPolicy",
-    "Environment",
-    "FileAuthority",
-    "HtdigestAuthority",
-    "Layer",
-    "Mechanism",
-    "MemoryAuthority",
-    "MemoryNonceStore",
-    "NegotiatePolicy",
-    "NonceStore",
-    "NtlmPolicy",
-    "NtlmResponses",
-    "Part",
-    "Password",
-    "Pending",
-    "Policy",
-    "Property",
-    "Qop",
-    "Question",
-    "SaslError",
-    "ScramKeys",
-    "Secret",
-    "Security",
-    "SecurityStatus",
-    "Server",
-    "Tolerances",
-    "choose",
-    "derive_scram_keys",
-    "format_scram_keys",
-    "offer",
-    "parse_scram_keys",
-    "user_hash",
-]
+__all__ = sorted(_HOMES)  # the table is the list
 
 
 def __getattr__(name: str) -> object:

@@ -36,7 +36,7 @@ from saslsspi.errors import (
     IncompleteMessage,
     InsufficientMemory,
     InternalError,
-    QopNotSupported,
+    NotProtected,
     SaslError,
     UnsupportedFunction,
 )
@@ -290,12 +290,12 @@ class SecurityContext:
 
         Raises:
             ContextMisuse: the context is not established.
-            QopNotSupported: it was established without signing and sealing.
+            NotProtected: it was established without signing and sealing.
         """
         if self.outcome is None:
             raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
         if self.outcome.protection is None:
-            raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")
+            raise NotProtected("neither integrity nor confidentiality was negotiated; ask for it with context_req")
         return self.outcome.protection
 
     def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:

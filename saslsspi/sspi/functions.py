@@ -32,11 +32,11 @@ from saslsspi.engine.flags import (
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
 from saslsspi.engine.registry import PACKAGES, find_package
 from saslsspi.errors import (
+    BufferMissing,
     BufferTooSmall,
     ContextMisuse,
-    InsufficientMemory,
     InvalidParameter,
-    InvalidToken,
+    NoOutputBuffer,
     UnsupportedFunction,
 )
 from saslsspi.sspi import stream_buffers
@@ -276,7 +276,7 @@ def deliver(handle: CtxtHandle, step: StepResult, output: SecBuffer | None) -> b
     handle._undelivered = step
     if output is None:
         if step.token:
-            raise InsufficientMemory("output_buffers has no SECBUFFER_TOKEN for the token; call again with one")
+            raise NoOutputBuffer("output_buffers has no SECBUFFER_TOKEN for the token; call again with one")
         handle._undelivered = None
         return False
     allocated = output.allocates
@@ -303,7 +303,7 @@ def complete_auth_token(context: CtxtHandle, token: SecBufferDesc) -> None:
     """
     buffer = token.first(SecBufferType.SECBUFFER_TOKEN)
     if buffer is None:
-        raise InvalidToken("there is no SECBUFFER_TOKEN to complete")
+        raise BufferMissing("there is no SECBUFFER_TOKEN to complete")
     buffer.fill(_opened(context).complete(buffer.data))
 
 
@@ -315,7 +315,7 @@ def apply_control_token(context: CtxtHandle, input_buffers: SecBufferDesc) -> No
     """
     buffer = input_buffers.first(SecBufferType.SECBUFFER_TOKEN)
     if buffer is None:
-        raise InvalidToken("there is no SECBUFFER_TOKEN with the control token")
+        raise BufferMissing("there is no SECBUFFER_TOKEN with the control token")
     _opened(context).control(buffer.data)
 
 

@@ -17,11 +17,11 @@ from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.flags import QopFlags, SecBufferType
 from saslsspi.engine.protection import Detached, Numbering, Part, Protection, Records, RequestProtection, Signing
 from saslsspi.errors import (
+    BufferMissing,
     BufferTooSmall,
     InvalidParameter,
-    InvalidToken,
     MessageAltered,
-    QopNotSupported,
+    NotProtected,
     UnsupportedFunction,
 )
 from saslsspi.sspi import stream_buffers
@@ -51,7 +51,7 @@ def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBuffer
 
     Raises:
         BufferTooSmall: a buffer for the added octets is too small.
-        InvalidToken: there is no DATA buffer, or none for the added octets.
+        BufferMissing: there is no DATA buffer, or none for the added octets.
         InvalidParameter: the message is longer than the peer takes, or a buffer's memory cannot be written to.
         QopNotSupported: neither integrity nor confidentiality was negotiated, or the package cannot only sign.
         UnsupportedFunction: the package protects whole messages, and the DATA buffers are several, or one is to be
@@ -83,7 +83,7 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     Raises:
         OutOfSequence: not the next message; it is discarded and the context lives.
         MessageAltered: it does not verify. The context is dead where its cipher cannot go on.
-        InvalidToken, BufferTooSmall, InvalidParameter, UnsupportedFunction: as encrypt_message.
+        BufferMissing, BufferTooSmall, InvalidParameter, UnsupportedFunction: as encrypt_message.
     """
     opened = context._opened()
     protection = opened.protection()
@@ -112,7 +112,7 @@ def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferD
 
     Raises:
         BufferTooSmall: the TOKEN is smaller than SecPkgContextSizes says.
-        InvalidToken: there is no TOKEN.
+        BufferMissing: there is no TOKEN.
         InvalidParameter: the TOKEN's memory cannot be written to.
         UnsupportedFunction: the package (Schannel) has no signatures apart from its messages.
     """
@@ -120,7 +120,7 @@ def make_signature(context: CtxtHandle, qop: QopFlags | int, message: SecBufferD
     _check_call(protection, qop, seq_no)
     token = message.writable(_TOKEN)
     if token is None:
-        raise InvalidToken("MakeSignature needs a SECBUFFER_TOKEN for the signature")
+        raise BufferMissing("MakeSignature needs a SECBUFFER_TOKEN for the signature")
     if isinstance(protection, RequestProtection):
         token.fill(protection.sign_request(_parameters(message), token.require))
         return
@@ -138,14 +138,14 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
     Raises:
         MessageAltered: it does not verify; the message is discarded and the context lives.
         OutOfSequence: it is not the next message; the same holds.
-        InvalidToken: there is no TOKEN.
+        BufferMissing: there is no TOKEN.
         UnsupportedFunction: as make_signature.
     """
     protection = context._opened().protection()
     _check_call(protection, 0, seq_no)
     token = message.first(_TOKEN)
     if token is None:
-        raise InvalidToken("VerifySignature needs the signature in a SECBUFFER_TOKEN")
+        raise BufferMissing("VerifySignature needs the signature in a SECBUFFER_TOKEN")
     if isinstance(protection, RequestProtection):
         protection.verify_request(_parameters(message), token.data)
         return 0
@@ -156,19 +156,19 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
 
 def _check_call(protection: Protection, qop: int, seq_no: int) -> None:
     if int(qop) not in (0, QopFlags.SIGN_ONLY, _NO_ENCRYPT):
-        raise QopNotSupported(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
+        raise NotProtected(f"quality of protection {int(qop):#x} is not one of this context; pass 0")
     if seq_no and protection.numbering is Numbering.ZERO:
         raise InvalidParameter(f"seq_no must be 0, not {seq_no}: the context counts its messages itself")
 
 
 def _check_encrypts(protection: Protection, qop: int) -> None:
     if qop and protection.encrypts:
-        raise QopNotSupported("this context encrypts every message; pass 0 as quality of protection")
+        raise NotProtected("this context encrypts every message; pass 0 as quality of protection")
 
 
 def _check_messages(protection: Protection) -> None:
     if isinstance(protection, RequestProtection):
-        raise QopNotSupported("Digest for HTTP protects requests, not messages: use MakeSignature")
+        raise NotProtected("Digest for HTTP protects requests, not messages: use MakeSignature")
 
 
 def _signing(protection: Protection) -> Signing:
@@ -199,15 +199,15 @@ def _encrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int, *,
     token = message.writable(_TOKEN)
     buffers, parts = _parts(protection, message)
     if token is None:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
+        raise BufferMissing("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
     if all(buffer.readonly for buffer in buffers):
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+        raise BufferMissing("EncryptMessage needs a SECBUFFER_DATA buffer")
     _check_size(sum(len(part.octets) for part in parts), protection)
     token.require(protection.sizes.security_trailer)
     trailer = message.writable(*_TRAILERS)
     if protection.trailer_size:
         if trailer is None:
-            raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING for the cipher's padding")
+            raise BufferMissing("EncryptMessage needs a SECBUFFER_PADDING for the cipher's padding")
         trailer.require(protection.trailer_size)
     _check_written(buffers, parts)
     sealed = protection.seal_parts(parts, seq_no, encrypt=encrypt)
@@ -224,7 +224,7 @@ def _decrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int) ->
     token, trailer = message.first(_TOKEN), message.first(*_TRAILERS)
     buffers, parts = _parts(protection, message)
     if token is None or not buffers:
-        raise InvalidToken(
+        raise BufferMissing(
             "DecryptMessage needs a SECBUFFER_STREAM, or a SECBUFFER_TOKEN with the signature and its DATA"
         )
     _check_written(buffers, parts)
@@ -255,7 +255,7 @@ def _whole(message: SecBufferDesc) -> tuple[SecBuffer, SecBuffer | None]:
     """
     data = message.plain()
     if not data:
-        raise InvalidToken("the message needs a SECBUFFER_DATA buffer")
+        raise BufferMissing("the message needs a SECBUFFER_DATA buffer")
     added = message.writable(*_TRAILERS) or message.writable(_TOKEN)
     if added is None and len(data) == 2:
         added = data.pop()
@@ -274,10 +274,10 @@ def _encrypt_whole(protection: Protection, message: SecBufferDesc) -> None:
     header = message.writable(_TOKEN) if head else None
     trailer = message.writable(*_TRAILERS) if head else added
     if head and header is None:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
+        raise BufferMissing("EncryptMessage needs a SECBUFFER_TOKEN for the signature")
     behind = protection.overhead(size) - head
     if behind and trailer is None:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
+        raise BufferMissing("EncryptMessage needs a SECBUFFER_PADDING or SECBUFFER_TOKEN for the signature")
     for buffer, needed in ((header, head), (trailer, behind), (data, size)):
         if buffer is not None:
             buffer.require(needed)

@@ -33,13 +33,14 @@ from saslsspi.engine.package import Package
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.engine.registry import PACKAGES
 from saslsspi.errors import (
+    BufferMissing,
     ContextMisuse,
     InternalError,
     InvalidParameter,
     InvalidToken,
     NoImpersonation,
+    NotProtected,
     PackageNotFound,
-    QopNotSupported,
     SaslError,
     SecurityQosFailed,
     UnsupportedFunction,
@@ -99,7 +100,7 @@ def sasl_identify_package(input_buffers: SecBufferDesc) -> SecPkgInfo:
     """
     buffer = input_buffers.first(SecBufferType.SECBUFFER_TOKEN)
     if buffer is None:
-        raise InvalidToken("there is no SECBUFFER_TOKEN with the names of mechanisms")
+        raise BufferMissing("there is no SECBUFFER_TOKEN with the names of mechanisms")
     packages = {profile.name.upper().encode(): package for profile, package in _profiles()}
     names = buffer.data[:_LONGEST_LIST].upper().replace(b",", b" ").replace(b"\0", b" ").split()
     for name in islice(names, _MOST_NAMES):
@@ -343,7 +344,7 @@ def _capped(outcome: Outcome, side: Side, size: int | str | None) -> Outcome:
         return outcome
     largest = int(size) - protection.overhead(int(size))
     if largest < 1:
-        raise QopNotSupported(f"a message of {int(size)} octets leaves no room for its text")
+        raise NotProtected(f"a message of {int(size)} octets leaves no room for its text")
     protection.max_payload = min(protection.max_payload, largest)
     return outcome._replace(max_send=min(outcome.max_send or int(size), int(size)))
 

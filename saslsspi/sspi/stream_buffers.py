@@ -13,10 +13,10 @@ from saslsspi.engine.exchange import Request, Side, StepResult
 from saslsspi.engine.flags import SecBufferType
 from saslsspi.engine.protection import Records
 from saslsspi.errors import (
+    BufferMissing,
     BufferTooSmall,
     IncompleteMessage,
     InvalidParameter,
-    InvalidToken,
     SaslError,
     UnsupportedFunction,
 )
@@ -47,7 +47,7 @@ def advance(
     """Take a context through one step, and say in the buffers what was not taken, is missing, or went wrong.
 
     Raises:
-        InvalidToken: the buffers are not those that the pages ask for.
+        BufferMissing: the buffers are not those that the pages ask for.
     """
     token, empty = _inputs(context.side, inputs, first)
     octets = b"" if token is None else token.data
@@ -64,7 +64,7 @@ def advance(
         raise
     if step.extra:
         if empty is None or token is None:
-            raise InvalidToken("a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it")
+            raise BufferMissing("a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it")
         view = token.dangerous_get_view()
         empty.point_at(view[len(view) - step.extra :])
         empty.retype(_EXTRA)
@@ -81,9 +81,9 @@ def _inputs(side: Side, inputs: SecBufferDesc | None, first: bool) -> tuple[SecB
         # SECBUFFER_TOKEN [...] The second buffer has type SECBUFFER_EMPTY; set both the pvBuffer and cbBuffer members
         # to zero."
         if len(inputs) < 2 or inputs[0] is not token or inputs[1] is not empty or empty.count:
-            raise InvalidToken("after the first call the input is a SECBUFFER_TOKEN and then an empty SECBUFFER_EMPTY")
+            raise BufferMissing("after the first call the input is a SECBUFFER_TOKEN and then an empty SECBUFFER_EMPTY")
     elif side is Side.ACCEPT and len(inputs) and inputs[0] is not token:
-        raise InvalidToken("the first input buffer is the SECBUFFER_TOKEN with the client's token")
+        raise BufferMissing("the first input buffer is the SECBUFFER_TOKEN with the client's token")
     return token, empty
 
 
@@ -91,7 +91,7 @@ def encrypt(protection: Records, message: SecBufferDesc) -> None:
     """EncryptMessage on a stream: STREAM_HEADER, DATA and STREAM_TRAILER become one record.
 
     Raises:
-        InvalidToken: a buffer is missing.
+        BufferMissing: a buffer is missing.
         InvalidParameter: there is more than one record holds.
         BufferTooSmall: header or trailer is smaller than stream_sizes says; nothing was consumed.
         UnsupportedFunction: there is more than one DATA buffer, or one that is to be signed and left.
@@ -100,11 +100,11 @@ def encrypt(protection: Records, message: SecBufferDesc) -> None:
     header, trailer = message.writable(_HEADER, _TOKEN), message.writable(_TRAILER, _PADDING)
     sizes = protection.stream_sizes()
     if not data:
-        raise InvalidToken("EncryptMessage needs a SECBUFFER_DATA buffer")
+        raise BufferMissing("EncryptMessage needs a SECBUFFER_DATA buffer")
     if len(data) > 1 or data[0].signed_only:
         raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
     if header is None or trailer is None:
-        raise InvalidToken("EncryptMessage needs SECBUFFER_STREAM_HEADER and SECBUFFER_STREAM_TRAILER")
+        raise BufferMissing("EncryptMessage needs SECBUFFER_STREAM_HEADER and SECBUFFER_STREAM_TRAILER")
     text = data[0]
     size = text.count
     if size > sizes.maximum_message:
@@ -137,7 +137,7 @@ def decrypt(protection: Records, message: SecBufferDesc) -> int:
     data, stream = message.plain(), message.first(_STREAM)
     source = stream or (data[0] if data else None)
     if source is None:
-        raise InvalidToken("DecryptMessage needs a SECBUFFER_DATA with the octets")
+        raise BufferMissing("DecryptMessage needs a SECBUFFER_DATA with the octets")
     if len(data) > 1 or any(buffer.signed_only for buffer in data):
         raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
     if not data:

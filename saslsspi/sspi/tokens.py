@@ -18,7 +18,7 @@ from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Side
 from saslsspi.engine.flags import AscRet
 from saslsspi.engine.identity import Delegated
-from saslsspi.errors import ContextMisuse, NoImpersonation
+from saslsspi.errors import ContextMisuse, NoImpersonation, NotImpersonating
 from saslsspi.sspi.handles import CtxtHandle
 
 __all__ = [
@@ -81,7 +81,7 @@ def query_security_context_token(context: CtxtHandle) -> SecurityToken:
 
 def _token(context: SecurityContext) -> SecurityToken:
     if context.side is not Side.ACCEPT:
-        raise NoImpersonation("only a server's context has a client")
+        raise NotImpersonating("only a server's context has a client")
     outcome = context.outcome
     if outcome is None:
         raise ContextMisuse("the client is known only after the final success")
@@ -110,7 +110,8 @@ def impersonate_security_context(context: CtxtHandle) -> None:
     Tasks that are started meanwhile inherit the identity; another impersonation takes the place of this one.
 
     Raises:
-        NoImpersonation: it is the client's own side, or the client allows no more than to be identified.
+        NotImpersonating: it is the client's own side.
+        NoImpersonation: the client allows no more than to be identified.
     """
     opened = context._opened()
     token = _token(opened)
@@ -123,11 +124,11 @@ def revert_security_context(context: CtxtHandle) -> None:
     """End the impersonation of a context's client (RevertSecurityContext).
 
     Raises:
-        NoImpersonation: this task or thread does not act as that client.
+        NotImpersonating: this task or thread does not act as that client.
     """
     current = _CURRENT.get()
     if current is None or current[0] is not context._context:
-        raise NoImpersonation("this task does not impersonate the context's client")
+        raise NotImpersonating("this task does not impersonate the context's client")
     _CURRENT.set(None)
 
 

@@ -18,6 +18,7 @@ from saslsspi.errors import (
     NoAuthenticatingAuthority,
     NoImpersonation,
     PackageNotFound,
+    RemoteError,
     SaslError,
     SecurityQosFailed,
     UnknownCredentials,
@@ -84,7 +85,7 @@ _CODE_HINTS: Final[Mapping[int, tuple[type[SaslError], str]]] = {
 }
 
 
-class BindRefused(LDAPBindError, SaslError):  # type: ignore[misc]  # ldap3 ships no types
+class BindRefused(LDAPBindError, RemoteError):  # type: ignore[misc]  # ldap3 ships no types
     """The server refused a bind. Also an instance of the error class that fits the cause, such as LogonDenied.
 
     Attributes:
@@ -99,7 +100,7 @@ class BindRefused(LDAPBindError, SaslError):  # type: ignore[misc]  # ldap3 ship
     status = LogonDenied.status
 
     def __init__(self, text: str = "", *, token: bytes | None = None, requirement: str | None = None) -> None:
-        SaslError.__init__(self, text, token=token, requirement=requirement)
+        RemoteError.__init__(self, text, token=token, requirement=requirement)
         self.mechanism = ""
         self.result: dict[str, Any] = {}
         self.code = 0

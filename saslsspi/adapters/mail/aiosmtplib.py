@@ -25,7 +25,7 @@ from saslsspi.adapters.mail.logon import (
 from saslsspi.adapters.mail.smtp import SMTP_PROFILE, SmtpLogonDenied, reply_kind
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported
 from saslsspi.sasl.layer import Layer
 
 __all__ = ["SaslAsyncSMTP"]
@@ -61,7 +61,7 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         if self.is_ehlo_or_helo_needed:
             await self.ehlo()
         if not self.supports_extension("auth"):
-            raise UnsupportedFunction("the server does not offer AUTH")
+            raise PeerUnsupported("the server does not offer AUTH")
         offered = self._offered()
         host = self.hostname or ""
         logon = Logon.over(self.get_transport_info("ssl_object"), mechanism, options, host=host)

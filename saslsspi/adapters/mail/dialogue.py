@@ -21,8 +21,8 @@ from saslsspi.errors import (
     InvalidParameter,
     InvalidToken,
     LogonDenied,
-    NoAuthenticatingAuthority,
     SaslError,
+    TemporarilyUnavailable,
 )
 from saslsspi.sasl.client import Client
 
@@ -125,7 +125,7 @@ class Refused(NamedTuple):
         shown = f"the server refuses {self.mechanism}: {printable(self.reply.text) or 'no reason given'}"
         # RFC 4954 section 6: a temporary failure is not the password's fault; 534 and 504 ask for another mechanism.
         if self.reply.kind is ReplyKind.TEMPORARY:
-            return NoAuthenticatingAuthority(shown)
+            return TemporarilyUnavailable(shown)
         if self.reply.kind is ReplyKind.UNSUITABLE:
             return AlgorithmMismatch(shown)
         return LogonDenied(shown)

@@ -24,7 +24,7 @@ from saslsspi.adapters.mail.logon import (
     log_on,
 )
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported, SaslError
 from saslsspi.sasl.layer import Layer
 
 __all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL", "pop3_reply"]
@@ -101,7 +101,7 @@ class _Sasl(poplib.POP3):
         listed = offered is not None
         if offered is None:
             if not without_capability or not logon.preferred:
-                raise UnsupportedFunction("the server's CAPA does not list SASL")
+                raise PeerUnsupported("the server's CAPA does not list SASL")
             offered = list(logon.preferred)
         # RFC 5034 section 3: on a server without the capability the client "MUST NOT" send an initial response.
         dialogue = log_on(logon, POP3_PROFILE, offered, initial_response=listed)

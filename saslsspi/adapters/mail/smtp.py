@@ -24,7 +24,7 @@ from saslsspi.adapters.mail.logon import (
     log_on,
 )
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported, SaslError
 from saslsspi.sasl.layer import Layer
 
 __all__ = ["SMTP_PROFILE", "SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied", "reply_kind"]
@@ -96,7 +96,7 @@ class _Sasl(smtplib.SMTP):
             raise ContextMisuse("this session is authenticated already (RFC 4954 section 4)")
         self.ehlo_or_helo_if_needed()
         if not self.has_extn("auth"):
-            raise UnsupportedFunction("the server does not offer AUTH")
+            raise PeerUnsupported("the server does not offer AUTH")
         offered = self._offered()
         logon = Logon.over(self.sock, mechanism, options, host=self._server_name)
         dialogue = log_on(logon, SMTP_PROFILE, offered, initial_response=True)

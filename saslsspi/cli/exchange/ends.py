@@ -15,12 +15,7 @@ from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.protection import Protection
 from saslsspi.engine.security import check_outcome
-from saslsspi.errors import (
-    ContextMisuse,
-    InvalidParameter,
-    InvalidToken,
-    QopNotSupported,
-)
+from saslsspi.errors import ContextMisuse, InvalidParameter, InvalidToken, NotProtected
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import ClientExchange, Mechanism, ServerExchange
@@ -101,7 +96,7 @@ class _SaslEnd(End):
     def _layer(self) -> Layer:
         _check_done(self.done)
         if self._session.layer is None:
-            raise QopNotSupported("no security layer was negotiated; ask for one with --min-ssf on either side")
+            raise NotProtected("no security layer was negotiated; ask for one with --min-ssf on either side")
         return self._session.layer
 
 
@@ -189,7 +184,7 @@ class _PackageEnd(End):
         _check_done(self.done)
         assert self._outcome is not None
         if self._outcome.protection is None:
-            raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with --min-ssf")
+            raise NotProtected("neither integrity nor confidentiality was negotiated; ask for it with --min-ssf")
         return self._outcome.protection
 
 

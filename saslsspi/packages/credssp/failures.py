@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi import errors
-from saslsspi.errors import LogonDenied, SaslError
+from saslsspi.errors import LogonDenied, SaslError, told_by_peer
 from saslsspi.status import NTSTATUS, SecurityStatus
 
 __all__ = ["carries_error_code", "error_code_of", "failure_of"]
@@ -21,7 +21,7 @@ _CLASSES: Final[dict[int, type[SaslError]]] = {
     **{
         int(kind.status): kind
         for kind in (getattr(errors, name) for name in errors.__all__)
-        if isinstance(kind, type) and issubclass(kind, SaslError) and kind is not SaslError
+        if isinstance(kind, type) and issubclass(kind, SaslError) and "status" in vars(kind) and kind is not SaslError
     },
     NTSTATUS.STATUS_NO_LOGON_SERVERS: errors.NoAuthenticatingAuthority,
     NTSTATUS.STATUS_NOT_SUPPORTED: errors.UnsupportedFunction,
@@ -46,7 +46,8 @@ def error_code_of(error: SaslError) -> int:
 
 
 def failure_of(code: int) -> SaslError:
-    """Return the error that a server's errorCode stands for."""
-    failure = _CLASSES.get(code, LogonDenied)(f"the server failed with {_NAMES.get(code, 'NTSTATUS')} (0x{code:08X})")
+    """Return the error that a server's errorCode stands for; whatever its status, it is the peer's."""
+    kind = told_by_peer(_CLASSES.get(code, LogonDenied))
+    failure = kind(f"the server failed with {_NAMES.get(code, 'NTSTATUS')} (0x{code:08X})")
     failure.ntstatus = code
     return failure

@@ -13,7 +13,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
 from saslsspi.engine.policy import ChannelBindingPolicy, NtlmResponses, Policy
-from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonFailure, NoCredentials
+from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, NoCredentials, ServerUnnamed
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_pairs
 from saslsspi.packages.ntlm.credential import NtlmCredential
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
@@ -145,7 +145,7 @@ class NtlmClient(Exchange):
         # MsvAvNbDomainName AVPairs and either Integrity is TRUE or Confidentiality is TRUE, then return
         # STATUS_LOGON_FAILURE".
         if flags & _LAYER and (AvId.NB_COMPUTER_NAME not in pairs or AvId.NB_DOMAIN_NAME not in pairs):
-            raise LogonFailure(
+            raise ServerUnnamed(
                 "the server names neither computer nor domain, and a layer is wanted",
                 requirement="MSNLMP-3.1.5.1.2-06",
             )

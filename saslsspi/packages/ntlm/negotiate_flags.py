@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.engine.exchange import Side
 from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.engine.policy import NtlmResponses, Policy
-from saslsspi.errors import InvalidToken, SecurityQosFailed, UnsupportedFunction
+from saslsspi.errors import InvalidToken, PeerUnsupported, SecurityNotAgreed
 
 __all__ = ["NtlmFlag", "agree", "asked", "check_strength", "granted", "key_bits", "offer", "permitted", "select"]
 
@@ -174,25 +174,25 @@ def check_strength(flags: int, required: int, policy: Policy) -> None:
         policy: Its min_ssf and its NTLM part.
 
     Raises:
-        SecurityQosFailed: signing or sealing is missing.
-        UnsupportedFunction: the key is too weak, or there is no extended session security.
+        SecurityNotAgreed: signing or sealing is missing.
+        PeerUnsupported: the key is too weak, or there is no extended session security.
     """
     # Section 3.1.5.1.2: "it MUST determine if the features selected by the server are strong enough for the client
     # authentication policy. If not, the client MUST return an error to the calling application."
     if required & _LAYER & ~flags:
         missing = NtlmFlag(required & _LAYER & ~flags)
-        raise SecurityQosFailed(f"the peer did not agree to {missing!r}", requirement="MSNLMP-3.1.5.1.2-01")
+        raise SecurityNotAgreed(f"the peer did not agree to {missing!r}", requirement="MSNLMP-3.1.5.1.2-01")
     if not flags & (_LAYER | _DATAGRAM):
         return
     # "If ClientRequire128bitEncryption == TRUE, then if 128-bit encryption is not negotiated, then the client MUST
     # return SEC_E_UNSUPPORTED_FUNCTION to the application."
     if key_bits(flags) < policy.ntlm.min_key_bits:
-        raise UnsupportedFunction(
+        raise PeerUnsupported(
             f"the key has {key_bits(flags)} bits, and the policy's min_key_bits is {policy.ntlm.min_key_bits}",
             requirement="MSNLMP-3.1.5.1.2-02",
         )
     if policy.ntlm.extended_session_security and not flags & _ESS:
-        raise UnsupportedFunction("the peer has no extended session security, and the policy wants it for a layer")
+        raise PeerUnsupported("the peer has no extended session security, and the policy wants it for a layer")
 
 
 def key_bits(flags: int) -> int:

@@ -18,7 +18,7 @@ from saslsspi.engine.protection import (
     Signing,
     SignsMechList,
 )
-from saslsspi.errors import MessageAltered, QopNotSupported, UnsupportedFunction
+from saslsspi.errors import MessageAltered, NotProtected, UnsupportedFunction
 from saslsspi.packages.ntlm.extended import SIGNATURE_SIZE, VERSION, Datagrams, Receiver, Sender
 from saslsspi.packages.ntlm.keys import layer_keys
 from saslsspi.packages.ntlm.messages import MAX_TOKEN
@@ -307,8 +307,8 @@ def _needs_number(message: Octets) -> NoReturn:
 
 
 def _forbidden(message: Octets) -> NoReturn:
-    raise QopNotSupported("the policy's max_ssf of 0 forbids a layer")
+    raise NotProtected("the policy's max_ssf of 0 forbids a layer")
 
 
 def _no_layer(message: Octets) -> NoReturn:
-    raise QopNotSupported("neither integrity nor confidentiality was negotiated; ask for it with context_req")
+    raise NotProtected("neither integrity nor confidentiality was negotiated; ask for it with context_req")

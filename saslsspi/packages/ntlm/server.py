@@ -24,7 +24,7 @@ from saslsspi.errors import (
     InvalidToken,
     LogonDenied,
     MessageAltered,
-    SecurityQosFailed,
+    SecurityNotAgreed,
     TimeSkew,
     WrongPrincipal,
 )
@@ -191,7 +191,7 @@ class NtlmServer(Exchange):
         message, token = self._message, self._token
         if not self._response.av_flags & _MIC:
             if self._environment.policy.ntlm.require_mic:
-                raise SecurityQosFailed("the client sent no MIC, and the policy requires one")
+                raise SecurityNotAgreed("the client sent no MIC, and the policy requires one")
             return False
         at = message.mic_offset
         received = token[at : at + 16] if at else b""

@@ -10,7 +10,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
 from saslsspi.engine.protection import Octets, Opened, Records
-from saslsspi.errors import ContextExpired, IncompleteMessage, InvalidToken
+from saslsspi.errors import ContextExpired, ContextUsedUp, IncompleteMessage, InvalidToken
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.packages.schannel.records import HEADER_SIZE, MAX_TEXT, record_size, whole_records
 
@@ -117,7 +117,7 @@ class TlsProtection(Records):
             return (self._outgoing.read(),)
         except ssl.SSLError as error:
             if self._shut:
-                raise ContextExpired("this side has closed its direction of the stream") from None
+                raise ContextUsedUp("this side has closed its direction of the stream") from None
             raise translated(error) from error
         finally:
             self._release()

@@ -23,6 +23,7 @@ from saslsspi.errors import (
     PackageNotFound,
     QopNotSupported,
     SaslError,
+    SecurityNotAgreed,
     SecurityQosFailed,
 )
 from saslsspi.sasl.layer import Layer
@@ -250,7 +251,10 @@ _CODES: Final = (
     ((NoAuthenticatingAuthority, NoCredentials), ResultCode.UNAVAILABLE),
     ((PackageNotFound,), ResultCode.AUTH_METHOD_NOT_SUPPORTED),
     ((InternalError,), ResultCode.OTHER),
-    ((AlgorithmMismatch, DowngradeDetected, QopNotSupported, SecurityQosFailed), ResultCode.STRONGER_AUTH_REQUIRED),
+    (
+        (AlgorithmMismatch, DowngradeDetected, QopNotSupported, SecurityNotAgreed, SecurityQosFailed),
+        ResultCode.STRONGER_AUTH_REQUIRED,
+    ),
 )
 
 

@@ -73,7 +73,8 @@ def test_a_uri_may_be_written_in_other_words(target: str) -> None:
 
 def test_malformed_digest_credentials_are_a_bad_request() -> None:
     verdict = acceptor().judge(request('Digest username="alice", response="zz"'))
-    assert (verdict.status, type(verdict.error)) == (400, InvalidToken)
+    assert verdict.status == 400
+    assert isinstance(verdict.error, InvalidToken)
 
 
 @pytest.mark.requirement("RFC2617-3.6-01")

@@ -12,6 +12,7 @@ from saslsspi.engine.flags import IscReq, IscRet
 from saslsspi.engine.policy import ChannelBindingPolicy, HttpDigestPolicy, tolerance_names
 from saslsspi.errors import (
     BadBindings,
+    BufferMissing,
     IncompleteCredentials,
     InvalidParameter,
     InvalidToken,
@@ -56,7 +57,7 @@ class HttpDigestClient(Exchange):
         """Take a challenge, or while the server must still prove itself, Authentication-Info."""
         if self._requests is None:
             if not token:
-                raise InvalidToken("Digest for HTTP needs the challenge of a 401 in SECBUFFER_TOKEN")
+                raise BufferMissing("Digest for HTTP needs the challenge of a 401 in SECBUFFER_TOKEN")
             return self._answer(self._challenge(token), request)
         return self._prove(self._requests, token, request)
 
@@ -68,7 +69,7 @@ class HttpDigestClient(Exchange):
         if not uri or not uri.isascii():
             raise TargetUnknown("the target of Digest for HTTP is the request's URI, percent-encoded")
         if not method:
-            raise InvalidToken("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
+            raise BufferMissing("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
         qop = self._choose(challenge, request)
         username, password, secret_realm = self._identity(challenge)
         digest = challenge.algorithm.digest

@@ -10,7 +10,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.flags import AscReq
 from saslsspi.engine.policy import ChannelBindingPolicy
-from saslsspi.errors import InvalidParameter, InvalidToken, SecurityQosFailed
+from saslsspi.errors import BufferMissing, InvalidParameter, SecurityQosFailed
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm
 from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
@@ -111,7 +111,7 @@ def _realm(given: bytes, credential: DigestCredential) -> bytes:
     """Return the realm: "Unicode string that must be representable in US ASCII" is UTF-16 from a Win32 program."""
     if not given:
         if not credential.realms:
-            raise InvalidToken("Digest for HTTP needs a realm: the fourth SECBUFFER_PKG_PARAMS buffer, or auth_data")
+            raise BufferMissing("Digest for HTTP needs a realm: the fourth SECBUFFER_PKG_PARAMS buffer, or auth_data")
         return credential.realms[0].encode()
     try:
         text = given.decode("utf-16-le") if b"\0" in given else given.decode()

@@ -15,13 +15,13 @@ from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.attributes import SecPkgContextSizes
 from saslsspi.engine.protection import Octets, RequestProtection
 from saslsspi.errors import (
-    ContextExpired,
+    BufferMissing,
     ContextMisuse,
-    InvalidToken,
+    ContextUsedUp,
     MessageAltered,
     MutualAuthFailed,
+    NotProtected,
     OutOfSequence,
-    QopNotSupported,
     WrongPrincipal,
 )
 from saslsspi.packages.digest.http.algorithms import Algorithm, Request, entity_hash, request_value
@@ -60,7 +60,7 @@ class _Requests(RequestProtection):
 
 
 def _no_messages(message: Octets) -> NoReturn:
-    raise QopNotSupported("Digest for HTTP protects requests, not messages: use MakeSignature")
+    raise NotProtected("Digest for HTTP protects requests, not messages: use MakeSignature")
 
 
 def parameter(parameters: tuple[bytes, ...], at: int) -> bytes:
@@ -86,9 +86,9 @@ class ClientRequests(_Requests):
         """Return the next Authorization value; the parameters are method, URI and H(entity-body)."""
         method, uri = parameter(parameters, 0), parameter(parameters, 1)
         if not method or not uri:
-            raise InvalidToken("MakeSignature needs the method and the URI in SECBUFFER_PKG_PARAMS buffers")
+            raise BufferMissing("MakeSignature needs the method and the URI in SECBUFFER_PKG_PARAMS buffers")
         if self._count >= _LAST_COUNT:
-            raise ContextExpired("the nonce was used as often as it can be; authenticate anew")
+            raise ContextUsedUp("the nonce was used as often as it can be; authenticate anew")
         first = self._sent
         unsigned = first._replace(uri=uri, nc=b"%08x" % (self._count + 1) if first.qop is not None else b"")
         entity = entity_hash(self._algorithm, parameter(parameters, 2)) if first.qop == AUTH_INT else b""

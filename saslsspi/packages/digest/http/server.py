@@ -20,12 +20,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscRet, ChannelBindingsResult
 from saslsspi.engine.policy import Tolerances, tolerance_names
-from saslsspi.errors import (
-    ContextMisuse,
-    InvalidToken,
-    LogonDenied,
-    QopNotSupported,
-)
+from saslsspi.errors import BufferMissing, ContextMisuse, LogonDenied, QopNotSupported
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http.algorithms import Algorithm, entity_hash, request_value
 from saslsspi.packages.digest.http.bindings import check_bindings
@@ -103,7 +98,7 @@ class HttpDigestServer(Exchange):
         """Check all that can be checked before the account is known."""
         policy, offer = self._environment.policy, self._offer
         if not parameter(self._request.parameters, 0):
-            raise InvalidToken("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
+            raise BufferMissing("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
         response = self._response = HttpResponse.from_bytes(token, int(policy.tolerances))
         if response.algorithm not in offer.algorithms:
             raise LogonDenied("the credentials' algorithm was not offered", requirement="RFC2617-3.2.2-01")

@@ -1,0 +1,147 @@
+"""The peer's fault: what it sent is wrong, what it proved is not enough, or it refuses.
+
+The connection is of no further use for this exchange. Where a peer tells its own status, the error is one of these
+whatever the status: it is the peer that says so.
+"""
+
+from __future__ import annotations
+
+from saslsspi.errors.base import RemoteError
+from saslsspi.status import SecurityStatus
+
+__all__ = [
+    "AlgorithmMismatch",
+    "ApplicationProtocolMismatch",
+    "BadBindings",
+    "CertificateExpired",
+    "CertificateUnknown",
+    "CertificateWrongUsage",
+    "DecryptFailure",
+    "DowngradeDetected",
+    "IllegalMessage",
+    "IncompleteMessage",
+    "LogonDenied",
+    "MessageAltered",
+    "MutualAuthFailed",
+    "OutOfSequence",
+    "PolicyNtlmOnly",
+    "TimeSkew",
+    "UntrustedRoot",
+    "WrongPrincipal",
+]
+
+
+class IllegalMessage(RemoteError):
+    """The peer's TLS message is unexpected or badly formed."""
+
+    status = SecurityStatus.SEC_E_ILLEGAL_MESSAGE
+
+
+class IncompleteMessage(RemoteError):
+    """More octets of this message are needed; nothing was consumed.
+
+    Attributes:
+        missing: How many octets are missing at least, or 0 when that is unknown.
+    """
+
+    status = SecurityStatus.SEC_E_INCOMPLETE_MESSAGE
+
+    def __init__(self, text: str = "", *, missing: int = 0) -> None:
+        super().__init__(text)
+        self.missing = missing
+
+
+class MessageAltered(RemoteError):
+    """A signature, padding or message type does not verify."""
+
+    status = SecurityStatus.SEC_E_MESSAGE_ALTERED
+
+
+class OutOfSequence(RemoteError):
+    """A protected message, or a nonce count, is not the next one."""
+
+    status = SecurityStatus.SEC_E_OUT_OF_SEQUENCE
+
+
+class DecryptFailure(RemoteError):
+    """Data could not be decrypted."""
+
+    status = SecurityStatus.SEC_E_DECRYPT_FAILURE
+
+
+class LogonDenied(RemoteError):
+    """The peer did not prove that it knows the secret, or the account may not log on."""
+
+    status = SecurityStatus.SEC_E_LOGON_DENIED
+
+
+class MutualAuthFailed(RemoteError):
+    """The server did not prove who it is."""
+
+    status = SecurityStatus.SEC_E_MUTUAL_AUTH_FAILED
+
+
+class WrongPrincipal(RemoteError):
+    """The peer meant another service or host, or is not the one we meant."""
+
+    status = SecurityStatus.SEC_E_WRONG_PRINCIPAL
+
+
+class BadBindings(RemoteError):
+    """The channel bindings are missing or belong to another channel."""
+
+    status = SecurityStatus.SEC_E_BAD_BINDINGS
+
+
+class DowngradeDetected(RemoteError):
+    """Less was negotiated than the policy demands or than the peer first offered."""
+
+    status = SecurityStatus.SEC_E_DOWNGRADE_DETECTED
+
+
+class AlgorithmMismatch(RemoteError):
+    """The two sides have no permitted algorithm in common."""
+
+    status = SecurityStatus.SEC_E_ALGORITHM_MISMATCH
+
+
+class ApplicationProtocolMismatch(RemoteError):
+    """The two sides have no application protocol in common."""
+
+    status = SecurityStatus.SEC_E_APPLICATION_PROTOCOL_MISMATCH
+
+
+class PolicyNtlmOnly(RemoteError):
+    """The delegation policy names this target only for servers that prove who they are, and this one did not."""
+
+    status = SecurityStatus.SEC_E_POLICY_NLTM_ONLY
+
+
+class TimeSkew(RemoteError):
+    """The clocks of the two sides differ too much."""
+
+    status = SecurityStatus.SEC_E_TIME_SKEW
+
+
+class UntrustedRoot(RemoteError):
+    """The peer's certificate does not lead to an authority that is trusted here, or ours to one of the peer's."""
+
+    status = SecurityStatus.SEC_E_UNTRUSTED_ROOT
+
+
+class CertificateUnknown(RemoteError):
+    """The peer's certificate, or ours in the peer's eyes, is not acceptable."""
+
+    status = SecurityStatus.SEC_E_CERT_UNKNOWN
+
+
+class CertificateExpired(RemoteError):
+    """The certificate is not valid at this time."""
+
+    status = SecurityStatus.SEC_E_CERT_EXPIRED
+
+
+class CertificateWrongUsage(RemoteError):
+    """The certificate is not for this purpose."""
+
+    status = SecurityStatus.SEC_E_CERT_WRONG_USAGE
