@@ -125,7 +125,7 @@ class SecurityContext:
         "_credential",
         "_environment",
         "_exchange",
-        "_requested",
+        "_request",
         "outcome",
         "package",
         "side",
@@ -139,7 +139,7 @@ class SecurityContext:
         self.outcome: Outcome | None = None
         self._credential: Credential | None = credential
         self._environment = environment
-        self._requested = 0
+        self._request: Request | None = None  # all that the calls of this exchange have asked
         self._exchange: Exchange | None = None  # the first call's request says what it is to be
 
     @classmethod
@@ -149,7 +149,7 @@ class SecurityContext:
         context.package, context.side, context.state = package, side, State.ESTABLISHED
         context.outcome, context._exchange = exchange.outcome, exchange
         context._credential, context._environment = None, DEFAULT_ENVIRONMENT
-        context._requested = requested
+        context._request = Request(requested=requested)
         return context
 
     def _made(self, request: Request) -> Exchange:
@@ -178,12 +178,14 @@ class SecurityContext:
         if before is State.ESTABLISHED:
             self.package.reauthenticate(self.side)
             self._exchange = self._made(request)
+            self._request = request
+        elif request is not self._request:
+            request = self._request = request if self._request is None else self._request.joined(request)
         self.state = after
         exchange = self._exchange
         if before is State.CONTROLLED:
             assert exchange is not None, "an established context has its exchange"
             return StepResult(Event.COMPLETE, exchange.controlled())
-        self._requested = request.requested
         try:
             if exchange is None:
                 exchange = self._exchange = self._made(request)
@@ -250,6 +252,11 @@ class SecurityContext:
         return self._environment.authority
 
     @property
+    def requested(self) -> int:
+        """The flags that the calls of this exchange have asked for together."""
+        return 0 if self._request is None else self._request.requested
+
+    @property
     def flags(self) -> int:
         """The attributes of the context, in the bits of its side; 0 before the final success."""
         if self.outcome is None:
@@ -257,7 +264,7 @@ class SecurityContext:
         # How tokens and messages are carried is the caller's to say, where the package can serve it.
         capabilities = self.package.info.capabilities
         styles = sum(flag for capability, flag in _STYLES[self.side] if capabilities & capability)
-        return self.outcome.flags | (self._requested & styles)
+        return self.outcome.flags | (self.requested & styles)
 
     def complete(self, token: bytes) -> bytes:
         """CompleteAuthToken: return the finished token after a step whose event was ASK_COMPLETION."""

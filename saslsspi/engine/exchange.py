@@ -11,7 +11,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.attributes import SecPkgContext
 from saslsspi.engine.identity import Delegated
 from saslsspi.engine.protection import Protection
-from saslsspi.errors import UnsupportedFunction
+from saslsspi.errors import InvalidParameter, UnsupportedFunction
 
 __all__ = ["Credential", "Event", "Exchange", "Outcome", "Qop", "Request", "Side", "StepResult"]
 
@@ -88,6 +88,28 @@ class Request(NamedTuple):
     authzid: str = ""
     target_host: bytes = b""
     protocols: bytes = b""
+
+    def joined(self, later: Request) -> Request:
+        """Return what this call and a later one of the same exchange ask together.
+
+        What was asked once stays asked: programs repeat themselves or do not, and a context that forgets the flags, the
+        target or the bindings of its first call would check less than was asked. The parameters are the later call's.
+
+        Raises:
+            InvalidParameter: the later call names another target.
+        """
+        if later.target and self.target and later.target != self.target:
+            raise InvalidParameter("a later call names another target than the first; begin a new context for it")
+        return Request(
+            later.target or self.target,
+            self.required | later.required,
+            self.requested | later.requested,
+            self.bindings if later.bindings is None else later.bindings,
+            later.parameters,
+            later.authzid or self.authzid,
+            later.target_host or self.target_host,
+            later.protocols or self.protocols,
+        )
 
 
 class Outcome(NamedTuple):

@@ -85,7 +85,7 @@ def export_context(context: SecurityContext, flags: int, key: bytes | None) -> b
     record |= {
         "package": context.package.info.name,
         "side": context.side.value,
-        "requested": context._requested,
+        "requested": context.requested,
         "qop": outcome.qop,
         "reauthenticated": outcome.reauthenticated,
         "tolerances": list(outcome.tolerances),

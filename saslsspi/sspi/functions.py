@@ -201,8 +201,7 @@ def _advance(
         context = credential._open_context(side)
     elif context.side is not side or context.state is State.DELETED or handle._sasl is not None:
         raise ContextMisuse(f"the handle is deleted, one of SASL, or not one of this side ({side.value})")
-    if first or context.state in (State.ESTABLISHED, State.CONTROLLED):
-        context.package.check_flags(side, flags)
+    context.package.check_flags(side, flags)
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
     step = handle._undelivered
     if step is None:

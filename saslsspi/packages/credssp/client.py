@@ -8,6 +8,8 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
+from saslsspi.engine.context import State
+from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, IscRet
 from saslsspi.engine.policy import PublicKeyLeg
@@ -22,6 +24,7 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
+from saslsspi.packages.credssp.credential import CredsspCredential
 from saslsspi.packages.credssp.credentials import EMPTY_OCTETS, decode_credentials
 from saslsspi.packages.credssp.delegation import check_proof, check_target
 from saslsspi.packages.credssp.exchange import CredsspExchange
@@ -63,15 +66,25 @@ class _Position(enum.Enum):
 class CredsspClient(CredsspExchange):
     """One client's exchange; it is complete when the credentials, or empty ones, are on their way."""
 
-    __slots__ = ("_delegated", "_key", "_position", "_proved", "_started")
+    __slots__ = ("_delegated", "_key", "_position", "_proved", "_supplied")
 
     side = Side.INITIATE
 
+    def __init__(self, credential: CredsspCredential, environment: Environment) -> None:
+        super().__init__(credential, environment)
+        self._position = _Position.TOKEN
+        self._proved = False
+        self._supplied: bytes | None = None
+        # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
+        self._delegated = EMPTY_OCTETS
+
     def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Take the server's octets; see Exchange.step."""
-        if self._tls.outcome is None and not token:
+        if self._tls.state is State.NEW:
             self._check(request)
-        elif self._tls.outcome is not None and not token and self._position is _Position.TURN:
+        if request.requested & _DELEGATE and self._delegated is EMPTY_OCTETS:
+            self._delegate(request)
+        if self._tls.outcome is not None and not token and self._position is _Position.TURN:
             self._request = request
             self._replies.clear()
             self._reply(self._prove(None))
@@ -80,8 +93,6 @@ class CredsspClient(CredsspExchange):
 
     def _check(self, request: Request) -> None:
         """See whether the request can be fulfilled, before anything is sent."""
-        self._position = _Position.TOKEN
-        self._proved = False
         if not request.target:
             raise TargetUnknown("CredSSP needs the name of the target, such as HTTP/host.example")
         supplied = request.parameters[0] if request.parameters and request.requested & _SUPPLIED else None
@@ -93,14 +104,15 @@ class CredsspClient(CredsspExchange):
                 decode_credentials(supplied)
             except InvalidToken as error:
                 raise InvalidParameter("SECBUFFER_PKG_PARAMS holds no TSCredentials") from error
-        # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
-        self._delegated = EMPTY_OCTETS
-        if request.requested & _DELEGATE:
-            check_target(self._policy, self._credential.kind, request.target)
-            own = supplied or self._credential.own_delegated()
-            if own is None:
-                raise NoCredentials("there is no password or other credential that could be delegated")
-            self._delegated = own
+        self._supplied = supplied
+
+    def _delegate(self, request: Request) -> None:
+        """Have credentials ready for a target that the policy permits, whichever call asks for it first."""
+        check_target(self._policy, self._credential.kind, request.target)
+        own = self._supplied or self._credential.own_delegated()
+        if own is None:
+            raise NoCredentials("there is no password or other credential that could be delegated")
+        self._delegated = own
 
     def _tls_request(self, request: Request) -> Request:
         return Request(request.target, 0, _MANUAL | (request.requested & _EXTENDED_ERROR))
@@ -189,16 +201,22 @@ class CredsspClient(CredsspExchange):
             if self._request.requested & _MUTUAL:
                 raise MutualAuthFailed(text, requirement="MSCSSP-3.1.5-25")
             raise WrongPrincipal(text, requirement="MSCSSP-3.1.5-25")
+        established = self._established()
+        assert established is not None
+        self._check_server(established)  # once more: this call may ask more than those before it
         reply = TSRequest(self._policy.version, auth_info=self._wrap(self._delegated))
         self._finish(self._flags(), target=self._request.target)
         return reply
 
     def _flags(self) -> int:
+        """Return what happened, in the bits of ISC_RET."""
         requested = self._request.requested
-        flags = _GRANTED | (requested & (_EXTENDED_ERROR | _DELEGATE))
+        flags = _GRANTED | (requested & _EXTENDED_ERROR)
+        if self._delegated != EMPTY_OCTETS:
+            flags |= int(IscRet.ISC_RET_DELEGATE)
         if self._proved:
             flags |= int(IscRet.ISC_RET_MUTUAL_AUTH)
-        if requested & _SUPPLIED:
+        if requested & _SUPPLIED and (self._supplied is not None or self._credential.identity is not None):
             flags |= int(IscRet.ISC_RET_USED_SUPPLIED_CREDS)
         return flags
 

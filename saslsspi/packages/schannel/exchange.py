@@ -182,7 +182,8 @@ class TlsExchange(Exchange):
         bits = self._protection.key_bits
         flags = _GRANTED[self._side] | (request.requested & _EXTENDED_ERROR[self._side])
         if self._side is Side.INITIATE:
-            flags |= request.requested & int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
+            # What was done, not what a call after the first one would have liked.
+            flags |= _MANUAL if connection.context.verify_mode is ssl.CERT_NONE else 0
         elif connection.getpeercert(True):
             flags |= int(AscRet.ASC_RET_MUTUAL_AUTH)
         self.outcome = Outcome(
