@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from saslsspi.kinds import check_kind, kinds_checked
 
 __all__ = ["Anonymous", "Credentials", "Password"]
 
@@ -20,6 +22,12 @@ class Password:
     password: str = field(repr=False)
     realm: str | None = field(default=None, kw_only=True)
 
+    def __post_init__(self) -> None:
+        _check_password(self)
+
+
+_check_password: Final = kinds_checked(username=str, password=str, realm=(str, type(None)))
+
 
 @dataclass(frozen=True, slots=True)
 class Anonymous:
@@ -31,6 +39,9 @@ class Anonymous:
     """
 
     trace: str = ""
+
+    def __post_init__(self) -> None:
+        check_kind("trace", self.trace, str)
 
 
 Credentials: TypeAlias = Password | Anonymous

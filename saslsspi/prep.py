@@ -1,4 +1,4 @@
-"""Profiles of stringprep (RFC 3454): SASLprep of user names and passwords (RFC 4013), and a trace's (RFC 4505)."""
+"""How texts become octets: SASLprep of user names and passwords (RFC 4013), a trace's preparation (RFC 4505), UTF-8."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unicodedata import ucd_3_2_0
 
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["MAX_CODE_POINTS", "saslprep", "trace_prep"]
+__all__ = ["MAX_CODE_POINTS", "encode_field", "saslprep", "trace_prep"]
 
 MAX_CODE_POINTS: Final = 4096  # sorting combining marks costs time quadratic in their number
 
@@ -83,3 +83,17 @@ def _check_bidirectional(prepared: str, complaint: str, source: str) -> None:
         raise InvalidParameter(f"{complaint} both directions of text in one string ({source})")
     if not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])):
         raise InvalidParameter(f"{complaint} right-to-left text that is not at both ends ({source})")
+
+
+def encode_field(text: str, what: str) -> bytes:
+    """Return an identity or a password in UTF-8.
+
+    Raises:
+        InvalidParameter: it holds NUL or a surrogate.
+    """
+    if "\0" in text:
+        raise InvalidParameter(f"{what} holds no NUL", requirement="RFC4422-3.4.1-01")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameter(f"{what} holds a surrogate, which UTF-8 cannot carry") from None

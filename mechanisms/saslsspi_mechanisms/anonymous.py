@@ -13,7 +13,7 @@ from typing import Final
 from saslsspi.credentials import Anonymous
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
-from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
+from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied
 from saslsspi.prep import trace_prep
 from saslsspi.sasl.mechanism import (
     Binding,
@@ -49,11 +49,9 @@ def _check_trace(trace: str) -> None:
 
 def _client(parameters: ClientParameters) -> ClientExchange:
     credentials = parameters.credentials
-    if credentials is not None and not isinstance(credentials, Anonymous):
-        raise UnknownCredentials(f"ANONYMOUS takes Anonymous or nothing, not {type(credentials).__name__}")
     if parameters.authzid:
         raise InvalidParameter("nobody cannot act as somebody: ANONYMOUS carries no authorization identity")
-    trace = credentials.trace if credentials is not None else ""
+    trace = credentials.trace if isinstance(credentials, Anonymous) else ""
     _check_trace(trace)
     return SingleMessageClient("ANONYMOUS", trace.encode(), Outcome(username=_NAME))
 

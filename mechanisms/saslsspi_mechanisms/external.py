@@ -12,7 +12,8 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
-from saslsspi.errors import InvalidToken, LogonDenied, UnknownCredentials
+from saslsspi.errors import InvalidToken, LogonDenied
+from saslsspi.prep import encode_field
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -22,7 +23,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
-from saslsspi.sasl.single_message import SingleMessageClient, encode_field
+from saslsspi.sasl.single_message import SingleMessageClient
 
 __all__ = ["EXTERNAL"]
 
@@ -30,8 +31,6 @@ _MAX_SIZE: Final = 4096
 
 
 def _client(parameters: ClientParameters) -> ClientExchange:
-    if parameters.credentials is not None:
-        raise UnknownCredentials("EXTERNAL takes no credentials: those of the channel count")
     message = encode_field(parameters.authzid, "an authorization identity")
     # Whom the server takes the client for, it does not say.
     return SingleMessageClient("EXTERNAL", message, Outcome(authzid=parameters.authzid))

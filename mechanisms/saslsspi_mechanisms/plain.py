@@ -13,8 +13,8 @@ from saslsspi.accounts.authorization import authorize
 from saslsspi.credentials import Password
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
-from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied, UnknownCredentials
-from saslsspi.prep import saslprep
+from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied
+from saslsspi.prep import encode_field, saslprep
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -24,7 +24,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
-from saslsspi.sasl.single_message import SingleMessageClient, encode_field
+from saslsspi.sasl.single_message import SingleMessageClient
 
 __all__ = ["PLAIN"]
 
@@ -34,9 +34,8 @@ _SECRETS: Final = (Secret.SCRAM_SHA_1, Secret.SCRAM_SHA_256, Secret.SCRAM_SHA_51
 
 def _client(parameters: ClientParameters) -> ClientExchange:
     credentials = parameters.credentials
-    if credentials is not None and not isinstance(credentials, Password):
-        raise UnknownCredentials(f"PLAIN takes a Password, not {type(credentials).__name__}")
-    if credentials is None or not credentials.username or not credentials.password:
+    assert isinstance(credentials, Password), "the description says so"
+    if not credentials.username or not credentials.password:
         raise IncompleteCredentials("PLAIN needs a user name and a password", requirement="RFC4616-2-05")
     # They go as the user typed them: section 2 has the server prepare what it is presented with.
     message = b"\0".join(

@@ -17,7 +17,7 @@ from saslsspi.accounts.authority import AccountLookup, Authority, Delegating, ch
 from saslsspi.accounts.decoys import DecoyMemory, Decoys
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
-from saslsspi.errors import NoAuthenticatingAuthority, SaslError
+from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
 __all__ = ["DEFAULT_ENVIRONMENT", "Environment"]
 
@@ -43,6 +43,14 @@ class Environment:
     nonce_store: NonceStore | None = None
     policy: Policy = DEFAULT_POLICY
     decoy_memory: DecoyMemory = _DECOY_MEMORY
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.policy, Policy):
+            raise InvalidParameter(f"policy takes Policy, not {type(self.policy).__name__}")
+        if not (callable(self.clock) and callable(self.random)):
+            raise InvalidParameter("clock and random are functions")
+        if self.authority is not None and not callable(getattr(self.authority, "lookup", None)):
+            raise InvalidParameter(f"an authority has a method lookup, and {type(self.authority).__name__} has none")
 
     def overridden(
         self,

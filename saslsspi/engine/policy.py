@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from saslsspi.errors import InvalidParameter
+from saslsspi.kinds import check_defaults
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -111,6 +112,9 @@ class NtlmPolicy:
     computer_name: str = ""
     domain_name: str = ""
 
+    def __post_init__(self) -> None:
+        check_defaults(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NegotiatePolicy:
@@ -126,6 +130,9 @@ class NegotiatePolicy:
     packages: str = ""
     fallback: bool = True
     optimistic: bool = True
+
+    def __post_init__(self) -> None:
+        check_defaults(self)
 
 
 class PublicKeyLeg(enum.Enum):
@@ -159,6 +166,9 @@ class HttpDigestPolicy:
     answer_without_qop: bool = True
     accept_without_qop: bool = False
     nonce_key: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_defaults(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +210,7 @@ class CredSspPolicy:
     authorities: str = ""
 
     def __post_init__(self) -> None:
+        check_defaults(self)
         if not 2 <= self.minimum_version <= self.version <= 6:
             raise InvalidParameter(
                 f"minimum_version {self.minimum_version} must lie between 2 and version {self.version}, at most 6"
@@ -222,6 +233,8 @@ class Policy:
             that the bits of the cipher.
         max_ssf: Greatest factor; 0 forbids a layer, 1 forbids encryption.
         max_buffer: Largest protected buffer that we take, in octets, 17 to 16,777,215.
+        min_peer_buffer: Least size of a protected buffer that a peer must take, in octets, or max_buffer where that is
+            smaller. Below it each message would be cut into many, which costs us both time and octets.
         max_unannounced: Largest protected buffer that we take where the exchange says nothing about sizes (GSS-SPNEGO,
             NTLM), in octets up to 16,777,215; max_buffer where that is larger.
         properties: What a mechanism must have.
@@ -244,6 +257,7 @@ class Policy:
     min_ssf: int = 0
     max_ssf: int = SSF_UNLIMITED
     max_buffer: int = 65536
+    min_peer_buffer: int = 256
     max_unannounced: int = 0xFFFFFF
     properties: Property = Property.NONE
     channel_binding: ChannelBindingPolicy = ChannelBindingPolicy.ALLOW
@@ -261,10 +275,13 @@ class Policy:
     max_iterations: int = 1_000_000
 
     def __post_init__(self) -> None:
+        check_defaults(self)
         if not 0 <= self.min_ssf <= self.max_ssf:
             raise InvalidParameter(f"min_ssf {self.min_ssf} must lie between 0 and max_ssf {self.max_ssf}")
         if not 16 < self.max_buffer <= 0xFFFFFF:
             raise InvalidParameter(f"max_buffer {self.max_buffer} must lie between 17 and 16777215 octets")
+        if not 0 <= self.min_peer_buffer <= 0xFFFFFF:
+            raise InvalidParameter(f"min_peer_buffer {self.min_peer_buffer} must lie between 0 and 16777215 octets")
         if not 0 <= self.max_unannounced <= 0xFFFFFF:
             raise InvalidParameter(f"max_unannounced {self.max_unannounced} must lie between 0 and 16777215 octets")
         if not 0 < self.min_iterations <= self.max_iterations:

@@ -114,12 +114,18 @@ def check_outcome(name: str, outcome: Outcome, policy: Policy) -> None:
 
     Raises:
         DowngradeDetected: less protection than required.
-        QopNotSupported: more than the carrier or the policy can take.
+        QopNotSupported: more than the carrier or the policy can take, or so little at once that it would be no use.
         BadBindings: channel bindings are required and were not verified.
     """
     if outcome.ssf < policy.min_ssf:
         raise DowngradeDetected(f"{name} ended with SSF {outcome.ssf}, and {policy.min_ssf} is required")
     if outcome.ssf > policy.max_ssf:
         raise QopNotSupported(f"{name} ended with SSF {outcome.ssf}, above the permitted {policy.max_ssf}")
+    least = min(policy.min_peer_buffer, policy.max_buffer)
+    if outcome.ssf and 0 < outcome.max_send < least:
+        raise QopNotSupported(
+            f"the peer takes {outcome.max_send} octets at once under {name}'s layer, and at least {least} are required "
+            "(Policy.min_peer_buffer)"
+        )
     if policy.channel_binding is ChannelBindingPolicy.REQUIRE and not outcome.channel_binding:
         raise BadBindings(f"{name} verified no channel bindings, and the policy requires them")

@@ -15,12 +15,13 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Anonymous, Credentials, Password
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy, Property
 from saslsspi.engine.registry import package_problem
-from saslsspi.errors import PackageNotFound, SecurityQosFailed
+from saslsspi.errors import NoCredentials, PackageNotFound, SecurityQosFailed, UnknownCredentials
 from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 
-__all__ = ["Choice", "Offer", "check_permitted", "choose", "objection", "offer"]
+__all__ = ["Choice", "Offer", "check_credentials", "check_permitted", "choose", "objection", "offer"]
 
+_NO_PLAINTEXT: Final = int(Property.NO_PLAINTEXT)
 _PLUS: Final = "-PLUS"  # RFC 5802 section 4, RFC 5801 section 3.1
 
 
@@ -75,12 +76,13 @@ def _missing(mechanism: Mechanism) -> str | None:
 
 def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str | None:
     """Return why a mechanism must not even be begun."""
-    missing = policy.properties & ~mechanism.properties
-    if missing:
-        return f"it lacks {missing.name}"
+    # As numbers: the operators of flags cost more than all else here.
+    has = int(mechanism.properties)
+    if missing := int(policy.properties) & ~has:
+        return f"it lacks {Property(missing).name}"
     # RFC 4616 section 5: "By default, implementations SHOULD NOT advertise and SHOULD NOT make use of the PLAIN
     # mechanism unless adequate data security services are in place." The same holds for all that send the password.
-    if not mechanism.properties & Property.NO_PLAINTEXT and external_ssf <= 1 and not policy.allow_plaintext:
+    if not has & _NO_PLAINTEXT and external_ssf <= 1 and not policy.allow_plaintext:
         return (
             f"it sends the password in clear, and nothing encrypts the channel (its SSF is {external_ssf}); "
             "start TLS, or say Policy(allow_plaintext=True)"
@@ -98,6 +100,23 @@ def check_permitted(mechanism: Mechanism, policy: Policy, *, external_ssf: int =
         raise SecurityQosFailed(f"{mechanism.name}: {problem}", requirement="RFC4616-2-12")
 
 
+def check_credentials(mechanism: Mechanism, credentials: Credentials | None) -> None:
+    """Raise unless a mechanism takes the credentials, by what its description says; the one place that asks.
+
+    Raises:
+        NoCredentials: there are none, and it needs some.
+        UnknownCredentials: they are of a kind that it does not take.
+    """
+    takes = mechanism.credentials
+    if not takes or type(credentials) in takes or (credentials is None and None in takes):
+        return
+    kinds = " or ".join("no credentials" if kind is None else kind.__name__ for kind in takes)
+    if credentials is None:
+        raise NoCredentials(f"{mechanism.name} takes {kinds}, and there is nothing")
+    if not isinstance(credentials, tuple(kind for kind in takes if kind is not None)):
+        raise UnknownCredentials(f"{mechanism.name} takes {kinds}, not {type(credentials).__name__}")
+
+
 def choose(
     offered: Iterable[str],
     policy: Policy,
@@ -106,6 +125,7 @@ def choose(
     external_ssf: int = 0,
     bindings: ChannelBindings | None = None,
     credentials: Credentials | EllipsisType | None = ...,
+    force: bool = False,
 ) -> Choice:
     """Choose among what a server offers: what is preferred, else the strongest that the policy permits.
 
@@ -122,11 +142,16 @@ def choose(
         bindings: Channel bindings of that channel.
         credentials: What there is to authenticate with, None for nothing; left out, a password is assumed.
 
+        force: Whether a preferred name is taken where the server does not list it: some servers list nothing before
+            they are asked, or list another name for what they have. The user has named it, so no list is trusted.
+
     Raises:
         PackageNotFound: nothing is left; the text gives the reason for each.
     """
     names = {name.upper(): name for name in offered}
     wanted = _wanted(preferred, policy, bindings)
+    if force:
+        names |= {name: name for name, implied in wanted.items() if not implied and name not in names}
     reasons: dict[str, str] = {
         name: "the server does not offer it" for name, implied in wanted.items() if name not in names and not implied
     }

@@ -7,15 +7,15 @@ message that is returned in the step that finishes still goes to the server.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter, MutualAuthFailed, UnsupportedFunction
+from saslsspi.kinds import check_kind
 from saslsspi.sasl import contextual
-from saslsspi.sasl.acceptance import check_permitted
+from saslsspi.sasl.acceptance import check_credentials, check_permitted
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, Mechanism
 from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sasl.session import SESSION_TRANSITIONS, Session, SessionEvent, SessionState
@@ -25,6 +25,8 @@ __all__ = ["Client"]
 
 class Client(Session[ClientExchange]):
     """The client's side of one SASL exchange.
+
+    One thread or task at a time uses it; `again` may be called by any at any time, and gives each its own.
 
     Args:
         mechanism: Name of an installed mechanism, or a Mechanism.
@@ -59,13 +61,10 @@ class Client(Session[ClientExchange]):
         max_message: int = 0,
         environment: Environment | None = None,
     ) -> None:
-        found = find_mechanism(mechanism) if isinstance(mechanism, str) else mechanism
-        surroundings = environment or DEFAULT_ENVIRONMENT
-        if policy is not None:
-            surroundings = replace(surroundings, policy=policy)
-        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
-        if "\0" in authzid:
-            raise InvalidParameter("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
+        found = find_mechanism(mechanism)
+        if environment is not None:
+            check_kind("environment", environment, Environment)
+        surroundings = (environment or DEFAULT_ENVIRONMENT).overridden(policy=policy)
         parameters = ClientParameters(
             service=service,
             host=host,
@@ -77,6 +76,10 @@ class Client(Session[ClientExchange]):
             external_ssf=external_ssf,
             max_message=max_message,
         )
+        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
+        check_credentials(found, credentials)
+        if "\0" in authzid:
+            raise InvalidParameter("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
         super().__init__(found, surroundings.policy, external_ssf, _beginner(found, parameters))
 
     def start(self) -> bytes | None:

@@ -11,7 +11,7 @@ import enum
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from saslsspi.accounts.account import Account, Question, Secret
@@ -23,6 +23,7 @@ from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
+from saslsspi.kinds import check_kind, kinds_checked
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
 __all__ = [
@@ -76,6 +77,21 @@ class ClientParameters:
     external_ssf: int = 0
     max_message: int = 0
 
+    def __post_init__(self) -> None:
+        _check_client(self)
+
+
+_check_client: Final = kinds_checked(
+    service=str,
+    host=str,
+    server_name=(str, type(None)),
+    authzid=str,
+    bindings=(ChannelBindings, type(None)),
+    environment=Environment,
+    external_ssf=int,
+    max_message=int,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerParameters:
@@ -85,6 +101,8 @@ class ServerParameters:
         service: The GSSAPI service name of the protocol.
         hosts: The names under which clients may know this server.
         realms: The realms to offer.
+        realm: Where mechanisms in which a client names none look accounts up: the realm that is offered, "" where there
+            are none or several.
         bindings: Channel bindings of the TLS channel around the exchange.
         alternate_bindings: Bindings of the same channel by other types, where the client names the type.
         external_ssf: Security strength factor of that channel, 0 without one.
@@ -102,10 +120,24 @@ class ServerParameters:
     external_identity: str | None = None
     max_message: int = 0
 
-    @property
-    def realm(self) -> str:
-        """The realm that accounts are looked up in by mechanisms in which a client names none."""
-        return self.realms[0] if len(self.realms) == 1 else ""
+    realm: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        _check_server(self)
+        for each in self.alternate_bindings:
+            check_kind("an entry of bindings", each, ChannelBindings)
+        if len(self.realms) == 1:
+            object.__setattr__(self, "realm", self.realms[0])
+
+
+_check_server: Final = kinds_checked(
+    service=str,
+    bindings=(ChannelBindings, type(None)),
+    environment=Environment,
+    external_ssf=int,
+    external_identity=(str, type(None)),
+    max_message=int,
+)
 
 
 class ClientExchange(SaslExchange):

@@ -7,7 +7,6 @@ that are returned in the step that finishes go with success.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import AccountLookup
@@ -16,6 +15,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import ContextMisuse, InvalidToken, UnsupportedFunction
+from saslsspi.kinds import check_kind, texts
 from saslsspi.sasl import contextual
 from saslsspi.sasl.acceptance import check_permitted
 from saslsspi.sasl.mechanism import Mechanism, ServerExchange, ServerParameters
@@ -27,6 +27,9 @@ __all__ = ["Server"]
 
 class Server(Session[ServerExchange]):
     """The server's side of one SASL exchange.
+
+    One thread or task at a time uses it; begin and resume may run in different ones. `again` may be called by any at
+    any time, and gives each its own: a server makes one Server for each mechanism and one `again` for each logon.
 
     Args:
         mechanism: Name of an installed mechanism, or a Mechanism.
@@ -68,20 +71,19 @@ class Server(Session[ServerExchange]):
         max_message: int = 0,
         environment: Environment | None = None,
     ) -> None:
-        found = find_mechanism(mechanism) if isinstance(mechanism, str) else mechanism
-        surroundings = environment or DEFAULT_ENVIRONMENT
-        surroundings = replace(
-            surroundings,
-            authority=surroundings.authority if authority is None else authority,
-            policy=surroundings.policy if policy is None else policy,
-            nonce_store=surroundings.nonce_store if nonce_store is None else nonce_store,
+        found = find_mechanism(mechanism)
+        if environment is not None:
+            check_kind("environment", environment, Environment)
+        surroundings = (environment or DEFAULT_ENVIRONMENT).overridden(
+            policy=policy, authority=authority, nonce_store=nonce_store
         )
-        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
+        if bindings is not None:
+            check_kind("bindings", bindings, ChannelBindings, list, tuple)
         bound = (bindings,) if isinstance(bindings, ChannelBindings) else tuple(bindings or ())
         parameters = ServerParameters(
             service=service,
-            hosts=(host,) if isinstance(host, str) else tuple(host),
-            realms=(realm,) if isinstance(realm, str) else tuple(realm or ()),
+            hosts=texts("host", host),
+            realms=texts("realm", realm),
             bindings=bound[0] if bound else None,
             environment=surroundings,
             alternate_bindings=bound[1:],
@@ -89,6 +91,7 @@ class Server(Session[ServerExchange]):
             external_identity=external_identity,
             max_message=max_message,
         )
+        check_permitted(found, surroundings.policy, external_ssf=external_ssf)
         self._environment = surroundings
         self._success_data = success_data
         super().__init__(found, surroundings.policy, external_ssf, _beginner(found, parameters))

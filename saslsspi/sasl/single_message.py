@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from saslsspi.engine.exchange import Outcome
-from saslsspi.errors import InvalidParameter, InvalidToken
+from saslsspi.errors import InvalidToken
 from saslsspi.sasl.mechanism import ClientExchange
 
-__all__ = ["SingleMessageClient", "encode_field"]
+__all__ = ["SingleMessageClient"]
 
 
 class SingleMessageClient(ClientExchange):
@@ -32,17 +32,3 @@ class SingleMessageClient(ClientExchange):
             raise InvalidToken(f"{self._name} has one message, and no challenge but an empty one before it")
         self.outcome = self._outcome
         return self._message
-
-
-def encode_field(text: str, what: str) -> bytes:
-    """Return an identity or a password in UTF-8.
-
-    Raises:
-        InvalidParameter: it holds NUL or a surrogate.
-    """
-    if "\0" in text:
-        raise InvalidParameter(f"{what} holds no NUL", requirement="RFC4422-3.4.1-01")
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InvalidParameter(f"{what} holds a surrogate, which UTF-8 cannot carry") from None

@@ -15,6 +15,7 @@ from saslsspi.errors import (
     InvalidToken,
     LogonDenied,
     MutualAuthFailed,
+    NoCredentials,
     NoImpersonation,
     SecurityQosFailed,
     UnknownCredentials,
@@ -219,7 +220,7 @@ def test_data_with_success_are_refused() -> None:
 
 
 def test_the_client_takes_only_a_password() -> None:
-    for credentials, error in ((None, IncompleteCredentials), (Anonymous("x"), UnknownCredentials)):
+    for credentials, error in ((None, NoCredentials), (Anonymous("x"), UnknownCredentials)):
         with pytest.raises(error):
             Client("PLAIN", service="imap", host="h", credentials=credentials, external_ssf=TLS)
 

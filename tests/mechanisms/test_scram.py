@@ -11,10 +11,10 @@ from saslsspi import Account, Anonymous, Client, Environment, MemoryAuthority, S
 from saslsspi.accounts import decoys
 from saslsspi.errors import (
     ContextMisuse,
-    IncompleteCredentials,
     InvalidParameter,
     InvalidToken,
     LogonDenied,
+    NoCredentials,
     NoImpersonation,
     UnknownCredentials,
 )
@@ -277,7 +277,7 @@ def test_the_client_takes_no_challenge_first() -> None:
 
 
 def test_the_client_takes_only_a_password() -> None:
-    with pytest.raises(IncompleteCredentials):
+    with pytest.raises(NoCredentials):
         Client("SCRAM-SHA-256", service="imap", host="h")
     with pytest.raises(UnknownCredentials):
         Client("SCRAM-SHA-256", service="imap", host="h", credentials=Anonymous("x"))

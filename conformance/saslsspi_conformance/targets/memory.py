@@ -54,6 +54,7 @@ def policy_of(setting: Setting) -> saslsspi.Policy:
         min_ssf=setting.min_ssf,
         max_ssf=setting.max_ssf,
         max_buffer=setting.max_buffer or 65536,
+        min_peer_buffer=0,  # the specifications permit any, and the cases try them
         ciphers=_CIPHERS if setting.ciphers is None else setting.ciphers,
         tolerances=saslsspi.Tolerances.NONE,
         nonce_lifetime=setting.nonce_lifetime,

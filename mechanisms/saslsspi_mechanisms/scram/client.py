@@ -19,15 +19,12 @@ from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
     BadBindings,
     DowngradeDetected,
-    IncompleteCredentials,
     InvalidParameter,
     InvalidToken,
     MutualAuthFailed,
-    UnknownCredentials,
 )
-from saslsspi.prep import saslprep
+from saslsspi.prep import encode_field, saslprep
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
-from saslsspi.sasl.single_message import encode_field
 from saslsspi_mechanisms.scram.failures import error_of
 from saslsspi_mechanisms.scram.messages import (
     BindingFlag,
@@ -61,10 +58,7 @@ class ScramClient(ClientExchange):
 
     def __init__(self, variant: Variant, parameters: ClientParameters) -> None:
         credentials = parameters.credentials
-        if credentials is not None and not isinstance(credentials, Password):
-            raise UnknownCredentials(f"{variant.name} takes a Password, not {type(credentials).__name__}")
-        if credentials is None:
-            raise IncompleteCredentials(f"{variant.name} needs a user name and a password")
+        assert isinstance(credentials, Password), "the description says so"
         encode_field(parameters.authzid, "an authorization identity")
         # Section 5.1 has the name prepared as a query, section 2.2 the password as a stored string.
         self._username = saslprep(credentials.username)
@@ -94,7 +88,7 @@ class ScramClient(ClientExchange):
     def _prove(self, challenge: bytes | None) -> bytes:
         token = challenge or b""
         if token.startswith(b"e="):
-            raise error_of(ServerFinal.from_bytes(token).error)
+            raise error_of(ServerFinal.from_bytes(token).error, self._header.binding_type)
         server = ServerFirst.from_bytes(token)
         # "The client MUST verify that the initial part of the nonce used in subsequent messages is the same as the
         # nonce it initially specified." What the server adds is the part that a replay cannot have.
@@ -128,7 +122,7 @@ class ScramClient(ClientExchange):
     def _verify(self, challenge: bytes | None) -> None:
         message = ServerFinal.from_bytes(challenge or b"")
         if message.error:
-            raise error_of(message.error)
+            raise error_of(message.error, self._header.binding_type)
         if not compare_digest(message.signature, self._signature):
             raise MutualAuthFailed("the server's signature is wrong", requirement="RFC5802-5.1-24")
         self._due = _Due.NOTHING_MORE

@@ -50,8 +50,16 @@ _MEANINGS: Final[Mapping[str, tuple[type[SaslError], str]]] = {
 }
 
 
-def error_of(value: str) -> SaslError:
-    """Return the error for a server's e= value; "Unrecognized errors should be treated as "other-error""."""
+def error_of(value: str, binding_type: str = "") -> SaslError:
+    """Return the error for a server's e= value; "Unrecognized errors should be treated as "other-error"".
+
+    Args:
+        value: What the server said.
+        binding_type: The type by which we bound to the channel, "" where we did not.
+    """
     kind, text = _MEANINGS.get(value, _MEANINGS[ServerError.OTHER])
     known = value if value in _MEANINGS else ServerError.OTHER
+    if known == ServerError.BINDING_TYPE_NOT_SUPPORTED and binding_type:
+        # Not "go without": whoever sits in the middle would like that, and nothing proves that the server said this.
+        text += f", {binding_type}; pass bindings of another type"
     return kind(f"the server refuses with {known}: {text}")

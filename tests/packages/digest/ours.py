@@ -43,7 +43,7 @@ LAYERS: Final = ("auth-int", *CIPHERS)
 
 def policy_for(layer: str, policy: Policy | None = None) -> Policy:
     """A policy that permits exactly one layer, by the name of its cipher, or auth-int, or auth."""
-    base = policy or Policy()
+    base = policy or Policy(min_peer_buffer=0)
     if layer == "auth":
         return replace(base, max_ssf=0)
     if layer == "auth-int":
