@@ -31,6 +31,8 @@ _STORED_ITERATIONS: Final = 10_000  # what derive_scram_keys makes
 _DERIVED_ITERATIONS: Final = 4096  # RFC 7677 section 3: "at least 4096"; it is spent in each logon
 _SALT_SIZE: Final = 16
 _MAX_SHAPES: Final = 16
+_BEYOND_ASCII: Final = "p\u00e4ssword"
+_WITHIN_ASCII: Final = "password"
 _STRONGEST_FIRST: Final = ("SHA-512", "SHA-256", "SHA-1")
 
 
@@ -85,7 +87,7 @@ class Decoys:
         self._key = key
         self._learns = learns
         self._lock = threading.Lock()
-        self._made: OrderedDict[tuple[str, str, int], tuple[bytes, ScramKeys]] = OrderedDict()
+        self._made: OrderedDict[tuple[str, str, int], tuple[bytes, ScramKeys | None]] = OrderedDict()
         # Which hashes have stored keys: where nobody says, those that derive_scram_keys makes.
         stored = {name for name in HASHES if secrets is not None and scram_secret(name) in secrets}
         self._derives = secrets is None or Secret.PASSWORD in secrets
@@ -118,7 +120,7 @@ class Decoys:
         made = cls(key, secrets=frozenset())
         made._learns = any(part._learns for part in parts)
         made._derives = any(part._derives for part in parts)
-        made._expected = [shape for part in parts for shape in part._expected]
+        made._expected = [max(shape for part in parts for shape in part._expected)]
         for part in parts:
             for name, shapes in part._shapes.items():
                 made._shapes.setdefault(name, Counter()).update(shapes)
@@ -175,10 +177,11 @@ class Decoys:
         place = (hash_name, username, shown.iterations)
         nothing = self._secret("stored key", username, hash_name)
         with self._lock:
-            before = self._made.get(place)
-        known = shown.stored
-        if before is not None and known is None and hmac.compare_digest(before[0], prepared):
-            known = before[1]
+            made_of, kept = self._made.get(place, (nothing, None))
+        # Who logged on here before is not derived anew, and a wrong proof does not tell that: it goes on below.
+        known = kept if hmac.compare_digest(made_of, prepared) else None
+        if shown.stored is not None:
+            known = shown.stored
         right = holds(known.stored_key if known is not None else nothing)
         if (right and known is not None) or not self._derives:
             return known if right else None
@@ -224,11 +227,14 @@ class Decoys:
     def _prepared(self, password: str | None, username: str, hash_name: str) -> bytes:
         """Return the password of an account prepared; where there is none that anybody could type, a secret."""
         secret = self._secret("password", username, hash_name)
+        text = secret.hex() if password is None else password
+        # One preparation each of a text within ASCII and of one beyond, whichever the password is.
+        saslprep(_BEYOND_ASCII if text.isascii() else _WITHIN_ASCII, stored=True)
         try:
-            # "If the preparation ... results in an empty string" nobody gets in.
-            prepared = saslprep(secret.hex() if password is None else password, stored=True).encode()
+            prepared = saslprep(text, stored=True).encode()
         except InvalidParameter:
             return secret
+        # "If the preparation ... results in an empty string" nobody gets in.
         return prepared or secret
 
     def _shape(self, username: str, hash_name: str) -> _Shape:

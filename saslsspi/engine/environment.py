@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -19,8 +21,12 @@ from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
-__all__ = ["DEFAULT_ENVIRONMENT", "Environment"]
+__all__ = ["DEFAULT_ENVIRONMENT", "Environment", "Wait", "awaiting_with"]
 
+Wait = Callable[[Awaitable[Account | None]], Account | None]
+"""Blocks until an event loop in another thread has awaited something, and returns its result."""
+
+_WAIT: Final[ContextVar[Wait | None]] = ContextVar("saslsspi_wait", default=None)
 _DECOY_MEMORY: Final = DecoyMemory()
 
 
@@ -67,20 +73,8 @@ class Environment:
     def ask(self, question: Question) -> Account | None:
         """Ask the authority, which may block.
 
-        Raises:
-            NoAuthenticatingAuthority: there is none, or it cannot answer.
-        """
-        authority = self._authority()
-        try:
-            answer = authority.lookup(question)
-        except SaslError:
-            raise
-        except Exception as error:
-            raise _failed(authority, error) from error
-        return None if answer is None else check_answer(authority, answer)
-
-    async def answer(self, question: Question) -> Account | None:
-        """Like ask, but await an authority whose lookup is an `async def`.
+        One whose lookup is an `async def` is awaited by whoever drives the exchange beside an event loop: see
+        awaiting_with.
 
         Raises:
             NoAuthenticatingAuthority: there is none, or it cannot answer.
@@ -88,12 +82,14 @@ class Environment:
         authority = self._authority()
         try:
             answer = authority.lookup(question)
-            if isinstance(answer, Awaitable):
-                answer = await answer
+            wait = _WAIT.get()
+            if wait is not None and isinstance(answer, Awaitable):
+                answer = wait(answer)
         except SaslError:
             raise
         except Exception as error:
-            raise _failed(authority, error) from error
+            name = type(authority).__name__
+            raise NoAuthenticatingAuthority(f"{name}.lookup failed with {type(error).__name__}") from error
         return None if answer is None else check_answer(authority, answer)
 
     def decoys(self) -> Decoys:
@@ -111,8 +107,14 @@ class Environment:
         return self.authority
 
 
-def _failed(authority: AccountLookup, error: Exception) -> NoAuthenticatingAuthority:
-    return NoAuthenticatingAuthority(f"{type(authority).__name__}.lookup failed with {type(error).__name__}")
+@contextmanager
+def awaiting_with(wait: Wait) -> Iterator[None]:
+    """Let an `async def lookup` be awaited in what runs below, and in threads that copy its context."""
+    token = _WAIT.set(wait)
+    try:
+        yield
+    finally:
+        _WAIT.reset(token)
 
 
 DEFAULT_ENVIRONMENT: Final = Environment()

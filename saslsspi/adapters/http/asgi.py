@@ -11,7 +11,6 @@ A WebSocket is judged by its opening request; one that is refused is closed, whi
 
 from __future__ import annotations
 
-import asyncio
 import http
 from collections.abc import Awaitable, Callable, Hashable, MutableMapping
 from typing import Any, Final, TypeAlias
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.http.digest import EntityHash
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.channel_bindings import ChannelBindings
 
 __all__ = ["CONNECTION", "AsgiAuthentication"]
@@ -87,7 +87,7 @@ class AsgiAuthentication:
             digest = EntityHash(algorithm)
             digest.update(body)
             entity, receive = digest.hexdigest(), _again(body, receive)
-        decision = await asyncio.to_thread(self._acceptor.judge, self._request(scope, credentials, entity))
+        decision = await beside_loop(self._acceptor.judge, self._request(scope, credentials, entity))
         if decision.user is None:
             await _answer(scope, receive, send, decision.status, decision.headers)
             return

@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP
 
 from saslsspi.adapters.mail.dialogue import MAX_LINE
 from saslsspi.adapters.mail.server import SMTP_REPLIES, SaslService, ServerDialogue, Verdict, server_bindings
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.security import Security
@@ -121,14 +122,14 @@ class SaslSmtpProtocol(SMTP):
 
     async def _converse(self, dialogue: ServerDialogue, arguments: bytes) -> Verdict:
         # The authority may block, so it is asked beside the loop.
-        step = await asyncio.to_thread(dialogue.begin, arguments)
+        step = await beside_loop(dialogue.begin, arguments)
         while step.verdict is None:
             await self.push(b"334 " + step.challenge)
             line = await self._read_response()
             if line is None:
                 return Verdict.TOO_LONG
             self._reset_timeout()
-            step = await asyncio.to_thread(dialogue.receive, line)
+            step = await beside_loop(dialogue.receive, line)
         return step.verdict
 
     async def _conclude(self, dialogue: ServerDialogue, verdict: Verdict) -> None:

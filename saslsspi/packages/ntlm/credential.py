@@ -77,19 +77,22 @@ class NtlmCredential(Credential):
             self._key = ntowf_v2(self.own_hash(), self.username, self.domain)
         return self._key
 
-    def hash_of(self, account: Account) -> bytes | None:
-        """Return the NT hash of an account; None where the authority gave nothing that it can be made of."""
-        if account.nt_hash is not None or account.password is None:
-            return account.nt_hash
+    def hash_of(self, account: Account | None) -> tuple[bytes | None, bool]:
+        """Return the NT hash of an account, and whether it was made just now.
+
+        None is the hash where there is no account, or where the authority gave nothing that it can be made of.
+        """
+        if account is None or account.nt_hash is not None or account.password is None:
+            return None if account is None else account.nt_hash, False
         known = self.accounts.get(id(account))
         # The identity of an object is its own only while it lives, so the entry holds it.
         if known is not None and known[0] is account:
-            return known[1]
+            return known[1], False
         made = nt_hash(account.password)
         if len(self.accounts) >= _ACCOUNTS:
             self.accounts.clear()  # one step, so that threads need no lock
         self.accounts[id(account)] = (account, made)
-        return made
+        return made, True
 
     def station(self, policy: NtlmPolicy) -> str:
         """Return the NetBIOS name of this machine."""

@@ -105,7 +105,9 @@ class _V1(Response):
     def verify(
         self, own_hash: bytes, password: str | None, username: str, domain: str, server_challenge: bytes
     ) -> bytes | None:
-        lm = _lm_of(password) if self._allowed & NtlmResponses.LM else None
+        # An account without a password, and nobody, cost the LM hash of one.
+        made = _lm_of(password or "") if self._allowed & NtlmResponses.LM else None
+        lm = None if password is None else made
         block = server_challenge
         if self._flags & _ESS and self._nt:
             block = md5(server_challenge + self._lm[:8]).digest()[:8]
@@ -119,9 +121,9 @@ class _V1(Response):
         return key_exchange_key(self._flags, session_base_key_v1(own_hash), self._lm, server_challenge, lm)
 
 
-def _lm_of(password: str | None) -> bytes | None:
+def _lm_of(password: str) -> bytes | None:
     try:
-        return None if password is None else lm_hash(password)
+        return lm_hash(password)
     except InvalidParameter:
         return None
 

@@ -31,13 +31,14 @@ from saslsspi.errors import (
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, pair
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
-from saslsspi.packages.ntlm.keys import rc4_once
+from saslsspi.packages.ntlm.keys import nt_hash, rc4_once
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, permitted, select
 from saslsspi.packages.ntlm.responses import received_response
 
 __all__ = ["NtlmServer"]
 
+_NOBODYS_PASSWORD: Final = "password"
 _SECRETS: Final = (Secret.NT_HASH, Secret.PASSWORD)
 _UNICODE: Final = int(NtlmFlag.UNICODE)
 _CHARACTER_SETS: Final = int(NtlmFlag.UNICODE | NtlmFlag.OEM)
@@ -69,12 +70,13 @@ class NtlmServer(Exchange):
     """One acceptor's exchange."""
 
     __slots__ = (
-        "_audit", "_challenge", "_credential", "_environment", "_flags", "_greeting", "_message", "_names", "_position",
-        "_request", "_response", "_selected", "_server_challenge", "_timestamp", "_token", "outcome",
+        "_account", "_audit", "_challenge", "_credential", "_environment", "_flags", "_greeting", "_message", "_names",
+        "_position", "_request", "_response", "_selected", "_server_challenge", "_timestamp", "_token", "outcome",
     )  # fmt: skip
 
     def __init__(self, credential: NtlmCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
+        self._account: Account | None = None
         self._audit = 0
         self._credential = credential
         self._environment = environment
@@ -159,10 +161,14 @@ class NtlmServer(Exchange):
 
     def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the response with what the authority knows of the user."""
-        if account is None and len(self._names) > 1:
+        if self._account is None:
+            self._account = account
+        if len(self._names) > 1:
+            # Each reading of a name is looked up, whether one before it was an account or not.
             del self._names[0]
             return self._question()
-        known = self._credential.hash_of(account) if account is not None else None
+        account = self._account
+        known, made = self._credential.hash_of(account)
         # Nobody knows this hash, and it costs what a real one costs.
         own = known if known is not None else self._environment.random(16)
         message = self._message
@@ -170,6 +176,9 @@ class NtlmServer(Exchange):
         password = account.password if account is not None else None
         key = self._response.verify(own, password, username, domain, self._server_challenge)
         if key is None or known is None or account is None:
+            if not made:
+                # A refusal costs one hash of a password, as it does for an account that has not been seen before.
+                nt_hash(_NOBODYS_PASSWORD)
             raise LogonDenied("the user is unknown or the password is wrong")
         return self._accept(account, key, domain)
 

@@ -13,6 +13,7 @@ from typing import ClassVar, Final, NamedTuple, Self
 from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.server import SaslService, Verdict, server_bindings
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.engine.security import Security
@@ -264,7 +265,7 @@ class MailSession(ABC):
         dialogue = server.service.dialogue(
             external_ssf=self.channel.tls_bits, external_identity=self.channel.tls_identity, bindings=self._bindings()
         )
-        step = await asyncio.to_thread(dialogue.begin, arguments)
+        step = await beside_loop(dialogue.begin, arguments)
         while step.verdict is None:
             await self.send(self.challenge_mark + step.challenge)
             try:
@@ -275,7 +276,7 @@ class MailSession(ABC):
                 raise
             if line is None:
                 raise InvalidToken("the client has gone in the middle of the exchange")
-            step = await asyncio.to_thread(dialogue.receive, line)
+            step = await beside_loop(dialogue.receive, line)
         await self.send(tag + self.replies[step.verdict])
         if step.verdict is not Verdict.SUCCESS:
             self._failures += 1
