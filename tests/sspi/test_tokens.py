@@ -12,7 +12,7 @@ from saslsspi.sspi import Environment, ImpersonationLevel
 from sspi_context import DOMAIN, SEAL, TARGET, Context, client_credential, run, server_credential
 from sspi_program import Acceptor, connected, inbound
 
-PEOPLE = MemoryAuthority([Account(username="alice", password="wonderland", groups=("tea", "cards"))])
+PEOPLE = MemoryAuthority([Account(username="alice", domain=DOMAIN, password="wonderland", groups=("tea", "cards"))])
 
 
 def ntlm_server() -> Context:

@@ -13,6 +13,7 @@ from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.attributes import (
     SecPkgContextEstablished,
     SecPkgContextLifespan,
+    SecPkgContextNames,
     SecPkgContextNegotiationInfo,
 )
 from saslsspi.engine.channel_attributes import (
@@ -278,6 +279,8 @@ class CredsspExchange(Exchange):
             return self._tls.query(kind) if self._tls.outcome is not None else None  # not yet: a client begins anew
         if self.outcome is None:
             return None
+        if kind is SecPkgContextNames and self._inner.outcome is not None:
+            return self._inner.query(kind)  # as the chosen package names the user: qualified
         if kind is SecPkgContextServerAuthFlags and initiating:
             return cast("Attribute", SecPkgContextServerAuthFlags(self._inner.flags))
         if kind is SecPkgContextClientCreds and self.outcome.delegated is not None:

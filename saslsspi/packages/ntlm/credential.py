@@ -100,6 +100,10 @@ class NtlmCredential(Credential):
             self._station = _computer_name(policy)
         return self._station
 
+    def own_domain(self, policy: NtlmPolicy) -> str:
+        """Return the domain that this machine is said to be in, "" for none."""
+        return policy.domain_name or self.domain
+
     def server_names(self, policy: NtlmPolicy) -> ServerNames:
         """Return what an acceptor tells of itself."""
         if self._names is None:
@@ -118,7 +122,7 @@ def _server_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames
         credential.principals[0].partition("/")[2].partition("/")[0].partition(":")[0] if credential.principals else ""
     )
     computer = _computer_name(policy, host)
-    domain = policy.domain_name or credential.domain
+    domain = credential.own_domain(policy)
     names = {
         # "MsvAvNbComputerName and MsvAvNbDomainName": a machine outside of domains is its own.
         AvId.NB_DOMAIN_NAME: domain or computer,

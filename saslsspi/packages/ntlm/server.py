@@ -180,9 +180,9 @@ class NtlmServer(Exchange):
                 # A refusal costs one hash of a password, as it does for an account that has not been seen before.
                 nt_hash(_NOBODYS_PASSWORD)
             raise LogonDenied("the user is unknown or the password is wrong")
-        return self._accept(account, key, domain)
+        return self._accept(account, key)
 
-    def _accept(self, account: Account, key: bytes, domain: str) -> StepResult:
+    def _accept(self, account: Account, key: bytes) -> StepResult:
         flags, message = self._flags, self._message
         exported = rc4_once(key, message.session_key) if flags & _KEY_EXCH and flags & _LAYER else key
         mic = self._check_mic(exported)
@@ -191,6 +191,9 @@ class NtlmServer(Exchange):
         target = self._response.target
         principals = self._credential.principals
         service = principals[0] if principals else target
+        # The domain that the client names is in its proof, and proves nothing: whoever knows the password may name any.
+        # A user has the one that the authority says, or else the one of this machine.
+        domain = account.domain or account.realm or self._credential.own_domain(self._environment.policy.ntlm)
         names = Names(account.username, domain, service, target, bound, account)
         self.outcome = established(Side.ACCEPT, flags, exported, names, mic=mic, policy=self._environment.policy)
         return StepResult(Event.COMPLETE, None)
