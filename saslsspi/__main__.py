@@ -50,15 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(command: ModuleType, parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
     from saslsspi.cli.exit_status import ExitStatus, WrongUsage, exit_status
+    from saslsspi.cli.output import say
     from saslsspi.errors import SaslError
 
     try:
         return int(command.run(arguments))
     except WrongUsage as error:
-        print(f"{parser.prog}: {error}\n`{parser.prog} --help` lists the options.", file=sys.stderr)
+        say(f"{parser.prog}: {error}\n`{parser.prog} --help` lists the options.", error=True)
         return ExitStatus.USAGE
     except SaslError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        say(f"{parser.prog}: {error}", error=True)
         return exit_status(error)
     except BrokenPipeError:
         return ExitStatus.PROTOCOL

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.options import password_from
-from saslsspi.cli.output import print_json, print_table
+from saslsspi.cli.output import print_json, print_table, say, show_progress
 
 if TYPE_CHECKING:
     from saslsspi_conformance.case_run import TargetAccount
@@ -120,10 +120,10 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
         )
         if arguments.dry_run:
             costs = sum(case.destructive for case in cases)
-            print(f"\n{len(cases)} cases would run; {costs} of them cost a server's account a failed logon")
+            say(f"\n{len(cases)} cases would run; {costs} of them cost a server's account a failed logon")
     if not cases:
         raise WrongUsage("nothing matches")
-    return ExitStatus.AUTHENTICATED
+    return ExitStatus.OK
 
 
 @contextlib.contextmanager
@@ -196,7 +196,7 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         if alone:
             print_json({"target": targets.name, "error": problem})
         else:
-            print(f"saslsspi conformance: {problem}", file=sys.stderr)
+            say(f"saslsspi conformance: {problem}", error=True)
         return ExitStatus.PROTOCOL
     progress = _Progress(quiet=arguments.quiet or alone, silent=alone)
     report = run_cases(
@@ -214,7 +214,7 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         raise WrongUsage("nothing matches")
     _write(arguments, report)
     if not alone:
-        print(report.summary())
+        say(report.summary())
     return exit_status(report)
 
 
@@ -244,16 +244,16 @@ class _Progress:
         bad = result.verdict in {"fail", "warning", "unexpected pass", "could not test"}
         if bad and not self._silent:
             self._clear()
-            print(result.explain(), flush=True)
+            say(result.explain())
         elif not self._quiet and self._terminal:
             self._clear()
-            print(f"{self._count} {result.case.name}", end="", flush=True)
+            show_progress(f"{self._count} {result.case.name}", sys.stdout)
         elif not self._quiet:
-            print(f"{result.verdict:<16} {result.case.name}" + (f"  ({result.detail})" if _reasoned(result) else ""))
+            say(f"{result.verdict:<16} {result.case.name}" + (f"  ({result.detail})" if _reasoned(result) else ""))
 
     def _clear(self) -> None:
         if self._terminal:
-            print("\r\033[K", end="")
+            show_progress("", sys.stdout)
 
     def end(self) -> None:
         if not self._quiet:
@@ -272,12 +272,12 @@ def _write(arguments: argparse.Namespace, report: RunReport) -> None:
         if arguments.json is not None:
             text = json.dumps(as_document(report), indent=1)
             if str(arguments.json) == "-":
-                print(text)
+                say(text)
             else:
                 arguments.json.write_text(text + "\n", encoding="utf-8")
         if arguments.html is not None:
             arguments.html.write_text(as_page(report), encoding="utf-8")
             if str(arguments.json) != "-":
-                print(f"the report is in {arguments.html}")
+                say(f"the report is in {arguments.html}")
     except OSError as error:
         raise WrongUsage(f"cannot write the report: {error}") from error

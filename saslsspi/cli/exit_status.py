@@ -14,7 +14,7 @@ __all__ = ["ExitStatus", "WrongUsage", "exit_status"]
 class ExitStatus(enum.IntEnum):
     """The exit statuses of every command."""
 
-    AUTHENTICATED = 0
+    OK = 0
     REFUSED = 1
     USAGE = 2
     PROTOCOL = 3

@@ -10,7 +10,6 @@ import getpass
 import os
 import sys
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,105 +17,22 @@ from saslsspi.accounts import Chain, FileAuthority, MemoryAuthority
 from saslsspi.accounts.account import Account
 from saslsspi.accounts.authority import AccountLookup
 from saslsspi.cli.exit_status import WrongUsage
+from saslsspi.cli.output import say
 from saslsspi.credentials import Password
-from saslsspi.engine.policy import (
-    DEFAULT_POLICY,
-    SSF_UNLIMITED,
-    ChannelBindingPolicy,
-    CredSspPolicy,
-    Policy,
-    Tolerances,
-)
+from saslsspi.engine.policy import CredSspPolicy
 from saslsspi.errors import SaslError
-from saslsspi.packages.digest.ciphers import CIPHERS
 
 __all__ = [
     "add_account_options",
     "add_identity_options",
-    "add_policy_options",
     "authority_from",
+    "certified",
     "credentials_from",
+    "credssp_from",
     "password_from",
-    "policy_from",
 ]
 
 PASSWORD_VARIABLE: Final = "SASLSSPI_PASSWORD"
-_SINGLE_TOLERANCES: Final = [name for name in Tolerances.__members__ if name not in ("NONE", "DEFAULT")]
-
-
-def add_policy_options(parser: argparse.ArgumentParser, *, binding_types: Sequence[str] = ()) -> None:
-    """Add what is acceptable: strength, buffer size, ciphers, channel binding, tolerances.
-
-    Args:
-        parser: Gets the options.
-        binding_types: The types of channel bindings that the command can demand.
-    """
-    group = parser.add_argument_group("policy")
-    group.add_argument("--min-ssf", type=int, default=0, metavar="N",
-        help="least strength of the layer: 0 none, 1 integrity, above that the cipher's bits")  # fmt: skip
-    group.add_argument("--max-ssf", type=int, default=SSF_UNLIMITED, metavar="N",
-        help="greatest strength: 0 forbids a layer, 1 forbids encryption")  # fmt: skip
-    group.add_argument("--max-buffer", type=int, default=DEFAULT_POLICY.max_buffer, metavar="OCTETS",
-        help="largest protected buffer that this side takes")  # fmt: skip
-    group.add_argument("--cipher", action="append", type=str.lower, choices=[name.decode() for name in CIPHERS],
-        help="permit this cipher, a weak one too, and only those named; repeatable, the preferred first")  # fmt: skip
-    group.add_argument("--allow-plaintext", action="store_true",
-        help="permit a mechanism that sends the password where nothing encrypts the channel")  # fmt: skip
-    group.add_argument("--strict", action="store_true",
-        help="tolerate no departure of the peer from the specification")  # fmt: skip
-    group.add_argument("--tolerance", action="append", default=[], metavar="NAME", type=_tolerance,
-        help=f"tolerate this one too; repeatable: {', '.join(_SINGLE_TOLERANCES)}")  # fmt: skip
-    group.add_argument("--credssp-min-version", type=int, choices=range(2, 7), default=5, metavar="N",
-        help="least version of CredSSP; below 5 (the default) a man in the middle gets through")  # fmt: skip
-    group.add_argument("--channel-binding", choices=("none", "require", *binding_types),
-        help="none: use no bindings of TLS around the exchange; require, or a type: fail without")  # fmt: skip
-
-
-def policy_from(arguments: argparse.Namespace) -> Policy:
-    """Return the policy that the options describe."""
-    tolerances = Tolerances.NONE if arguments.strict else Tolerances.DEFAULT
-    for tolerance in arguments.tolerance:
-        tolerances |= tolerance
-    wanted = arguments.channel_binding or "allow"
-    binding = ChannelBindingPolicy(wanted if wanted in ("none", "allow") else "require")
-    try:
-        return Policy(
-            min_ssf=arguments.min_ssf,
-            max_ssf=arguments.max_ssf,
-            max_buffer=arguments.max_buffer,
-            ciphers=tuple(arguments.cipher or DEFAULT_POLICY.ciphers),
-            channel_binding=binding,
-            tolerances=tolerances,
-            allow_plaintext=arguments.allow_plaintext,
-            allow_anonymous=getattr(arguments, "allow_anonymous", False),
-            credssp=_credssp_from(arguments),
-        )
-    except SaslError as error:
-        raise WrongUsage(error.text) from error
-
-
-def _credssp_from(arguments: argparse.Namespace) -> CredSspPolicy:
-    delegates = bool(getattr(arguments, "delegate", False))
-    # Whoever asks for it has named the one target that a command speaks to.
-    allowed = ("*",) if delegates else ()
-    files = {name: str(getattr(arguments, name, None) or "") for name in ("cert", "key", "ca")}
-    return CredSspPolicy(
-        minimum_version=arguments.credssp_min_version,
-        delegate=delegates,
-        allow_fresh=allowed,
-        # Who says which authorities count wants the certificate to decide where the password goes.
-        allow_fresh_ntlm_only=() if files["ca"] else allowed,
-        certificate=files["cert"],
-        private_key=files["key"],
-        authorities=files["ca"],
-    )
-
-
-def _tolerance(name: str) -> Tolerances:
-    spelled = name.upper().replace("-", "_")
-    if spelled not in _SINGLE_TOLERANCES:
-        raise argparse.ArgumentTypeError(f"there is no tolerance {name!r}; there are {', '.join(_SINGLE_TOLERANCES)}")
-    return Tolerances[spelled]
 
 
 def add_identity_options(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +56,28 @@ def credentials_from(arguments: argparse.Namespace) -> Password | None:
             raise WrongUsage(f"--{unused[0].replace('_', '-')} needs --user")
         return None
     return Password(arguments.user, password_from(arguments), realm=arguments.realm)
+
+
+def credssp_from(
+    arguments: argparse.Namespace, cert: Path | None = None, key: Path | None = None, ca: Path | None = None
+) -> CredSspPolicy:
+    """Return what a client of CREDSSP may do: whether the password is handed over, and who must prove what for it."""
+    # Whoever asks for it has named the one target that a command speaks to.
+    allowed = ("*",) if arguments.delegate else ()
+    return CredSspPolicy(
+        delegate=arguments.delegate,
+        allow_fresh=allowed,
+        # Who says which authorities count wants the certificate to decide where the password goes.
+        allow_fresh_ntlm_only=() if ca else allowed,
+        certificate=str(cert or ""),
+        private_key=str(key or ""),
+        authorities=str(ca or ""),
+    )
+
+
+def certified(arguments: argparse.Namespace) -> CredSspPolicy:
+    """Return what a server of CREDSSP shows: the certificate of --cert and --key, or one of its own making."""
+    return CredSspPolicy(certificate=str(arguments.cert or ""), private_key=str(arguments.key or ""))
 
 
 def password_from(arguments: argparse.Namespace) -> str:
@@ -204,5 +142,5 @@ def _file_authority(file: Path) -> AccountLookup:
         except SaslError as error:
             raise WrongUsage(error.text) from error
     for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
+        say(f"warning: {warning.message}", error=True)
     return authority

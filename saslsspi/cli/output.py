@@ -1,6 +1,7 @@
-"""What commands print: tables for a person, one JSON document for a program.
+"""What commands print: lines and tables for a person, one JSON document for a program.
 
-A terminal gets a framed table where rich is installed; a pipe gets plain aligned lines. NO_COLOR is obeyed.
+A terminal gets a framed table where rich is installed; a pipe gets plain aligned lines. NO_COLOR is obeyed. Whatever is
+printed goes through here, since names and texts come from peers: what would steer a terminal is shown and not obeyed.
 """
 
 from __future__ import annotations
@@ -8,14 +9,41 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["add_json_option", "print_json", "print_record", "print_table"]
+__all__ = ["add_json_option", "one_line", "print_json", "print_record", "print_table", "say", "show_progress", "shown"]
+
+_ORDINARY: Final = re.compile(r"[\n -~]*\Z")
+# Control and format characters (escapes, and those that turn the order of text round), line and paragraph separators,
+# and what is no character at all.
+_STEERING: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+
+
+def shown(text: str) -> str:
+    """Return a text as a terminal may see it: all but its line ends is written out where it would steer one."""
+    if _ORDINARY.match(text):
+        return text
+    return "".join(
+        ascii(character)[1:-1] if character != "\n" and unicodedata.category(character) in _STEERING else character
+        for character in text
+    )
+
+
+def say(text: str = "", *, error: bool = False) -> None:
+    """Print a text on standard output, or on standard error, at once."""
+    print(shown(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def show_progress(text: str, stream: TextIO) -> None:
+    """Put a text in the place of the last one on a terminal's line; "" clears it."""
+    print(f"\r\x1b[K{shown(text)}", end="", file=stream, flush=True)
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +68,7 @@ def print_record(record: Mapping[str, object]) -> None:
     """Print a name and a value a line."""
     width = max(map(len, record), default=0)
     for name, value in record.items():
-        print(f"{name:{width}}  {_text(value)}")
+        say(f"{name:{width}}  {_text(value)}")
 
 
 def _print_framed(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
@@ -86,13 +114,13 @@ def _print_plain(headings: Sequence[str], rows: Sequence[Sequence[object]], titl
     widths = [max(len(line[at]) for line in cells) for at in range(len(headings))]
     rights = _right_aligned(headings, rows)
     if title:
-        print(title)
+        say(title)
     for line in cells:
         padded = (
             f"{cell:>{width}}" if right else f"{cell:<{width}}"
             for cell, width, right in zip(line, widths, rights, strict=True)
         )
-        print("  ".join(padded).rstrip())
+        say("  ".join(padded).rstrip())
 
 
 def _right_aligned(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> list[bool]:
@@ -107,5 +135,10 @@ def _text(value: object, separator: str = ", ") -> str:
     if isinstance(value, float):
         return f"{value:.1f}"
     if isinstance(value, list | tuple):
-        return separator.join(map(str, value))
-    return str(value)
+        return separator.join(one_line(str(item)) for item in value)
+    return one_line(str(value))
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line: a line end in a peer's name would make another record of it."""
+    return shown(text).replace("\n", "\\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from saslsspi.cli.output import add_json_option, print_json, print_table
+from saslsspi.cli.output import add_json_option, print_json, print_table, say
 from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.flags import SecurityPackageCapability
 from saslsspi.engine.package import Package
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for record in records:
         if record["problem"]:
-            print(f"{record['name']} of {record['distribution']} cannot be used: {record['problem']}")
+            say(f"{record['name']} of {record['distribution']} cannot be used: {record['problem']}")
     return 0
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Final
 
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
-from saslsspi.cli.output import add_json_option, print_json, print_record, print_table
+from saslsspi.cli.output import add_json_option, print_json, print_record, print_table, say
 from saslsspi.errors import SaslError
 from saslsspi_conformance.case_run import TargetAccount
 from saslsspi_conformance.outcome import CaseError, NotApplicable
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print_json({"url": arguments.url, "error": text})
         else:
-            print(f"saslsspi probe: {text}", file=sys.stderr)
+            say(f"saslsspi probe: {text}", error=True)
         return ExitStatus.PROTOCOL
     findings = policy.apply(found.findings) + policy.violations(found.clear, found.inside)
     findings.sort(key=lambda finding: -finding.level)
@@ -98,6 +97,6 @@ def _print(found: Survey, findings: list[Finding]) -> None:
     record["mechanisms with TLS"] = "no TLS" if found.inside is None else found.inside
     record |= {f"DIGEST-MD5 {name}": value for name, value in found.digest.items()}
     print_record(record)
-    print()
+    say()
     rows = [(finding.level.name.lower(), finding.id, finding.text) for finding in findings]
     print_table(("level", "finding", "what"), rows)

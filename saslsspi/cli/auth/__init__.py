@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib
-import sys
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
 
 from saslsspi.cli.auth.report import Logon, Report, Target
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage, exit_status
-from saslsspi.cli.options import add_identity_options, add_policy_options, credentials_from, policy_from
-from saslsspi.cli.output import add_json_option, print_json, print_record
+from saslsspi.cli.options import add_identity_options, credentials_from, credssp_from
+from saslsspi.cli.output import add_json_option, print_json, print_record, say
+from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.errors import SaslError
 from saslsspi.sasl.registry import find_mechanism
 
@@ -62,18 +62,26 @@ def run(arguments: argparse.Namespace) -> int:
         mechanisms=tuple(arguments.mechanism),
         credentials=credentials_from(arguments),
         authzid=arguments.authzid,
-        policy=policy_from(arguments),
+        policy=policy_from(arguments, credssp=credssp_from(arguments, arguments.cert, arguments.key, arguments.ca)),
         host=arguments.host or target.host,
         server_name=arguments.server_name,
     )
     try:
         report = cast(Report, importlib.import_module(f"saslsspi.cli.auth.{module}").log_on(target, logon))
     except SaslError as error:
-        return _fail(arguments, exit_status(error), error.status.name, str(error))
+        return _fail(arguments, exit_status(error), error.status.name, f"{error}{_advice(error)}")
     except OSError as error:
-        return _fail(arguments, ExitStatus.PROTOCOL, "connection", f"{target.host}:{target.port}: {error}")
+        where = f"{target.host}:{target.port}"
+        return _fail(arguments, ExitStatus.PROTOCOL, "connection", f"{where}: {error}{_advice(error)}")
     _print(arguments, report)
-    return ExitStatus.AUTHENTICATED
+    return ExitStatus.OK
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a certificate that is not trusted, however deep under the error that stands."""
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return ""
+    return "; --ca FILE names the authorities to trust, where the system's do not know this server's"
 
 
 def _check_installed(names: list[str]) -> None:
@@ -134,5 +142,5 @@ def _fail(arguments: argparse.Namespace, status: ExitStatus, name: str, text: st
     if arguments.json:
         print_json({"authenticated": False, "status": name, "text": text})
     else:
-        print(f"saslsspi auth: {text}", file=sys.stderr)
+        say(f"saslsspi auth: {text}", error=True)
     return status

@@ -13,7 +13,7 @@ from typing import Final
 from saslsspi.cli.decode.recognition import LARGEST, TYPES, decode
 from saslsspi.cli.decode.tree import Node
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
-from saslsspi.cli.output import add_json_option, print_json
+from saslsspi.cli.output import add_json_option, print_json, say
 
 __all__ = ["configure", "run"]
 
@@ -76,12 +76,12 @@ def _is_broken(node: Node) -> bool:
 
 
 def _print(node: Node, indent: str) -> None:
-    print(f"{indent}{node.kind}")
+    say(f"{indent}{node.kind}")
     for name, value in node.fields.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        print(f"{indent}  {name}: {'-' if shown == '' else shown}")
+        say(f"{indent}  {name}: {'-' if shown == '' else shown}")
     for finding in node.findings:
-        print(f"{indent}  [{finding.level.name.lower()}] {finding.text}")
+        say(f"{indent}  [{finding.level.name.lower()}] {finding.text}")
     for name, part in node.parts.items():
-        print(f"{indent}  {name}:")
+        say(f"{indent}  {name}:")
         _print(part, indent + "    ")

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from saslsspi.cli.demo.rows import ProtectionLevel, Row, Stage
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
-from saslsspi.cli.output import add_json_option, print_json, print_table
+from saslsspi.cli.output import add_json_option, print_json, print_table, say, show_progress
 from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.policy import DEFAULT_POLICY, NegotiatePolicy, Policy, Property
 from saslsspi.engine.registry import find_package
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"succeeded": succeeded, "rows": [row._asdict() for row in rows], "left_out": left_out})
     else:
         _print(rows, left_out, succeeded)
-    return ExitStatus.AUTHENTICATED if succeeded else ExitStatus.REFUSED
+    return ExitStatus.OK if succeeded else ExitStatus.REFUSED
 
 
 def _mechanisms(names: list[str] | None) -> tuple[list[Mechanism], dict[str, str]]:
@@ -118,20 +118,20 @@ def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
     hidden = headings.index("package") if narrow else len(headings)
     for number, client in enumerate(dict.fromkeys(row.client for row in rows)):
         if number:
-            print()
+            say()
         cells = [_cells(row) for row in rows if row.client == client]
         shown = headings[:hidden] + headings[hidden + 1 :]
         print_table(shown, [line[:hidden] + line[hidden + 1 :] for line in cells], title=client)
     for row in rows:
         if row.problem:
-            print(f"{row.client} {row.mechanism} {row.level}: {row.problem}")
+            say(f"{row.client} {row.mechanism} {row.level}: {row.problem}")
     for name, reason in left_out.items():
-        print(f"{name} is not shown: {reason}")
+        say(f"{name} is not shown: {reason}")
     if not rows:
-        print("no mechanism is installed; `saslsspi mechanisms` says what failed to load")
+        say("no mechanism is installed; `saslsspi mechanisms` says what failed to load")
     if succeeded:
-        print(f"All {len(rows)} succeeded: each logged on (round trips, ms), then searched LDAP or moved a message,")
-        print("while a tap looked for that text on the wire: in the clear, sealed by the layer, or inside TLS.")
+        say(f"All {len(rows)} succeeded: each logged on (round trips, ms), then searched LDAP or moved a message,")
+        say("while a tap looked for that text on the wire: in the clear, sealed by the layer, or inside TLS.")
 
 
 def _cells(row: Row) -> list[object]:
@@ -153,4 +153,4 @@ def _cells(row: Row) -> list[object]:
 
 def _show_progress(text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        show_progress(text, sys.stderr)

@@ -10,7 +10,8 @@ from saslsspi.cli.exchange.ends import End, PackageClientEnd, SaslClientEnd
 from saslsspi.cli.exchange.lines import converse
 from saslsspi.cli.exchange.options import add_exchange_options, bare_package
 from saslsspi.cli.exit_status import WrongUsage
-from saslsspi.cli.options import add_identity_options, add_policy_options, credentials_from, policy_from
+from saslsspi.cli.options import add_identity_options, credentials_from, credssp_from
+from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.engine.environment import Environment
 from saslsspi.errors import NoCredentials, SaslError
 from saslsspi.sasl import contextual
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _end(arguments: argparse.Namespace) -> End:
-    policy = policy_from(arguments)
+    policy = policy_from(arguments, credssp=credssp_from(arguments, ca=arguments.ca))
     parameters = ClientParameters(
         service=arguments.service,
         host=arguments.host,

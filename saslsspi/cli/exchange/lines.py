@@ -43,12 +43,12 @@ class _Dialogue:
                 self._exchange(None)
             while line := source.readline(_LONGEST_LINE):
                 if line.strip() == b"quit":
-                    return ExitStatus.AUTHENTICATED
+                    return ExitStatus.OK
                 self._answer(line)
         except SaslError as error:
             self._say("fail", error.token, _failure(error))
             return exit_status(error)
-        return ExitStatus.AUTHENTICATED if self._end.done else ExitStatus.PROTOCOL
+        return ExitStatus.OK if self._end.done else ExitStatus.PROTOCOL
 
     def _answer(self, line: bytes) -> None:
         if len(line) == _LONGEST_LINE:

@@ -11,7 +11,8 @@ from saslsspi.cli.exchange.ends import End, PackageServerEnd, SaslServerEnd
 from saslsspi.cli.exchange.lines import converse
 from saslsspi.cli.exchange.options import add_exchange_options, bare_package
 from saslsspi.cli.exit_status import WrongUsage
-from saslsspi.cli.options import add_account_options, add_policy_options, authority_from, policy_from
+from saslsspi.cli.options import add_account_options, authority_from, certified
+from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.engine.environment import Environment
 from saslsspi.errors import SaslError
 from saslsspi.sasl import contextual
@@ -46,7 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _end(arguments: argparse.Namespace) -> End:
     authority = authority_from(arguments)
-    environment = Environment(authority=authority, nonce_store=MemoryNonceStore(), policy=policy_from(arguments))
+    environment = Environment(
+        authority=authority,
+        nonce_store=MemoryNonceStore(),
+        policy=policy_from(arguments, credssp=certified(arguments), allow_anonymous=arguments.allow_anonymous),
+    )
     hosts = [arguments.host]
     if arguments.server_name is not None:
         hosts.append(f"{arguments.host}/{arguments.server_name}")  # how a client names a replicated service

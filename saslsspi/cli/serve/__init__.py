@@ -18,7 +18,9 @@ import saslsspi
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
-from saslsspi.cli.options import add_account_options, add_policy_options, authority_from, policy_from
+from saslsspi.cli.options import add_account_options, authority_from, certified
+from saslsspi.cli.output import one_line, say
+from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.cli.serve.service import Served, Service
 from saslsspi.errors import SaslError
 from saslsspi.sasl.registry import find_mechanism
@@ -58,7 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    arguments.policy = policy_from(arguments)
+    arguments.policy = policy_from(
+        arguments,
+        credssp=certified(arguments),
+        allow_anonymous=arguments.allow_anonymous,
+    )
     arguments.hosts = _names(arguments)
     arguments.authority = authority_from(arguments)
     try:
@@ -74,14 +80,23 @@ def run(arguments: argparse.Namespace) -> int:
     _tell_of_refusals()
     with contextlib.suppress(KeyboardInterrupt):  # where the loop can take no signals
         asyncio.run(_serve(served))
-    print("stopped", flush=True)
-    return ExitStatus.AUTHENTICATED
+    say("stopped")
+    return ExitStatus.OK
+
+
+class _Shown(logging.Formatter):
+    """Records hold names that clients make up."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))
 
 
 def _tell_of_refusals() -> None:
     """Print what our servers log about logons that fail, as lines beside those about logons that succeed."""
     log = logging.getLogger(saslsspi.__name__)
-    log.addHandler(logging.StreamHandler(sys.stdout))
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_Shown())
+    log.addHandler(handler)
     log.setLevel(logging.INFO)
 
 
@@ -120,7 +135,7 @@ async def _serve(served: list[Served]) -> None:
                 raise WrongUsage(f"cannot listen: {error}") from error
             running.push_async_callback(one.server.stop)
             for url in one.urls():
-                print(f"listening on {url}", flush=True)
+                say(f"listening on {url}")
         await stop.wait()
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from saslsspi.cli.output import one_line, say
 from saslsspi.engine.security import Security
 
 __all__ = ["Served", "Service", "port", "tell"]
@@ -57,4 +58,4 @@ def tell(protocol: str, peer: str, method: str, identity: str, security: Securit
         negotiated += f" cipher={security.cipher or '-'} ssf={security.ssf}"
         negotiated += " reauthenticated" if security.reauthenticated else ""
         negotiated += f" tolerated={','.join(security.tolerances)}" if security.tolerances else ""
-    print(f"{protocol} {peer} {method} identity={identity or 'anonymous'}{negotiated}", flush=True)
+    say(one_line(f"{protocol} {peer} {method} identity={identity or 'anonymous'}{negotiated}"))

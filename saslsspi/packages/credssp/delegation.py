@@ -22,7 +22,8 @@ def check_target(policy: CredSspPolicy, kind: CredentialKind, target: str) -> No
     """Raise DelegationPolicy unless one of the lists for this kind of credentials names the target."""
     if not any(_names(getattr(policy, name), target) for name in _KINDS[kind]):
         raise DelegationPolicy(
-            f"the delegation policy names {target!r} nowhere for {kind.name.lower()} credentials",
+            f"the delegation policy names {target!r} nowhere for {kind.name.lower()} credentials; "
+            f"CredSspPolicy({_KINDS[kind][0]}=({target!r},)) lets them go there",
             requirement="MSCSSP-3.1.1-01",
         )
 
@@ -32,7 +33,8 @@ def check_proof(policy: CredSspPolicy, kind: CredentialKind, target: str) -> Non
     if not _names(getattr(policy, _KINDS[kind][1]), target):
         raise PolicyNtlmOnly(
             f"the delegation policy lets {kind.name.lower()} credentials go to {target!r} only where the server proves "
-            "who it is, with Kerberos or a trusted certificate, and it did not"
+            "who it is, with Kerberos or a trusted certificate, and it did not; "
+            f"CredSspPolicy({_KINDS[kind][1]}=({target!r},)) lets them go there all the same"
         )
 
 
