@@ -17,12 +17,12 @@ from saslsspi.engine.policy import (
     Policy,
     Tolerances,
 )
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import SaslError
 
 __all__ = ["add_policy_options", "policy_from"]
 
 _SINGLE_TOLERANCES: Final = [name for name in Tolerances.__members__ if name not in ("NONE", "DEFAULT")]
-_CIPHERS: Final = ("rc4", "3des", "rc4-56", "des", "rc4-40")
 _YES_OR_NO: Final = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -40,7 +40,7 @@ def add_policy_options(parser: argparse.ArgumentParser, *, binding_types: Sequen
         help="greatest strength: 0 forbids a layer, 1 forbids encryption")  # fmt: skip
     group.add_argument("--max-buffer", type=int, default=DEFAULT_POLICY.max_buffer, metavar="OCTETS",
         help="largest protected buffer that this side takes")  # fmt: skip
-    group.add_argument("--cipher", action="append", type=str.lower, choices=_CIPHERS,
+    group.add_argument("--cipher", action="append", type=_cipher, metavar="NAME",
         help="permit this cipher, a weak one too, and only those named; repeatable, the preferred first")  # fmt: skip
     group.add_argument("--allow-plaintext", action="store_true",
         help="permit a mechanism that sends the password where nothing encrypts the channel")  # fmt: skip
@@ -85,6 +85,13 @@ def policy_from(arguments: argparse.Namespace, *, credssp: CredSspPolicy | None 
     except SaslError as error:
         raise WrongUsage(error.text) from error
     return policy
+
+
+def _cipher(name: str) -> str:
+    known = find_package("WDigest").choices("ciphers")
+    if name.lower() not in known:
+        raise argparse.ArgumentTypeError(f"there is no cipher {name!r}; there are {', '.join(known)}")
+    return name.lower()
 
 
 def _tolerance(name: str) -> Tolerances:

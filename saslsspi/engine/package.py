@@ -72,6 +72,10 @@ class Package(ABC):
     def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """Begin the server's side of an exchange; the arguments are those of initiate."""
 
+    def choices(self, field: str) -> tuple[str, ...]:
+        """Return the names that a field of Policy takes for this package, such as "ciphers"; empty for other fields."""
+        return ()
+
     def check_flags(self, side: Side, flags: int) -> None:
         """Raise UnsupportedFunction or SecurityQosFailed where the package cannot take a flag."""
         if unwelcome := flags & self.refused.get(side, 0):

@@ -31,7 +31,10 @@ SSF_UNLIMITED: Final = 1 << 16
 class Tolerances(enum.IntFlag):
     """Departures from the grammar or from RFC 2831 that we accept from peers, each by name.
 
-    What we send is always strict. Each tolerance that an exchange needed is named in its outcome.
+    What we send is always strict, but for the encoding of names and passwords beyond ASCII: a client writes and hashes
+    them as HASH_UTF8, HASH_MIXED or UTF8_WITHOUT_CHARSET say where a policy names one. An acceptor tries the same
+    password in each encoding that it tolerates, as one attempt. Each tolerance that an exchange needed is named in its
+    outcome.
     """
 
     NONE = 0
@@ -43,12 +46,14 @@ class Tolerances(enum.IntFlag):
     BARE_LIST = 0x0020  # qop=auth or cipher=rc4 in a challenge (MS-DPSP 3.2.5.2)
     BARE_BACKSLASH = 0x0040  # username="DOM\user": a backslash that nobody doubled (MS-DPSP 2.2)
     TEXT_BEFORE_NTLM = 0x0080  # "334 NTLM supported" for an empty challenge, as Exchange and Exim send it
-    UTF8_WITHOUT_CHARSET = 0x0100  # off by default: UTF-8 that charset=utf-8 did not announce, as pure-sasl sends it
-    HASH_UTF8 = 0x0200  # off by default: A1 from the UTF-8 octets, as Dovecot and pure-sasl hash
-    HASH_MIXED = 0x0400  # off by default: A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
+    UTF8_WITHOUT_CHARSET = 0x0100  # UTF-8 that charset=utf-8 did not announce, as Cyrus SASL and pure-sasl send it
+    HASH_UTF8 = 0x0200  # A1 from the UTF-8 octets, as Cyrus SASL, Dovecot and pure-sasl hash
+    HASH_MIXED = 0x0400  # A1 from a UTF-8 name and a Latin-1 password, as GNU SASL hashes
     SIZE_WITHOUT_LAYER = 0x0800  # GSSAPI: a size where no layer is offered, as OpenJDK's server sends it, or chosen
     LAYER_WITHOUT_SIZE = 0x1000  # GSSAPI: a layer with a size of 0, as Cyrus SASL before 2.1.27 offers it
-    DEFAULT = 0x18FF
+    HASH_LATIN1 = 0x2000  # HTTP: A1 in ISO 8859-1 although the challenge said UTF-8, as old browsers hash
+    OTHER_ENCODINGS = 0x4000  # accepting: HASH_*, UTF8_WITHOUT_CHARSET in any client; without it, those that are named
+    DEFAULT = 0x58FF
 
 
 def tolerance_names(bits: int) -> tuple[str, ...]:
@@ -155,7 +160,8 @@ class HttpDigestPolicy:
         nextnonce: Accepting: whether each success brings a new nonce.
         answer_without_qop: Initiating: whether a challenge without qop is answered, which proves no server.
         accept_without_qop: Accepting: whether credentials without qop are taken, which can be replayed.
-        nonce_key: Accepting: the secret of the nonces, shared by servers behind one name; None makes one a handle.
+        nonce_key: Accepting: a secret of the nonces beside that of the nonce store, the same at all servers that share
+            the store; None needs none. It makes no nonce valid where its uses are not remembered.
     """
 
     algorithms: tuple[str, ...] = ()
@@ -242,7 +248,8 @@ class Policy:
         ciphers: The DIGEST-MD5 ciphers that may be used, the preferred first. The weak ones (des, rc4-56,
             rc4-40) exist for old peers and are used only where they are named here.
         tolerances: Which departures of peers are accepted.
-        nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds.
+        nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds. There is none
+            in DIGEST-MD5 where a layer is wanted: its keys would be those of the connection before.
         kdc_timeout: How long a step may wait for the KDCs of a Kerberos realm altogether, in seconds.
         ntlm: What NTLM may do.
         negotiate: What Negotiate may choose.

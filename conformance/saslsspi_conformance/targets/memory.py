@@ -208,12 +208,12 @@ class MemoryClientTarget(_Memory):
     """Our client."""
 
     def __init__(self) -> None:
-        self._last: saslsspi.Client | None = None
+        self._last: tuple[Setting, saslsspi.Client] | None = None
 
     def meet(self, mechanism: str, setting: Setting, transcript: Transcript) -> MemoryClientConversation:
         """Make a client."""
-        if setting.remembers and self._last is not None:
-            client = self._last.again()
+        if setting.remembers and self._last is not None and self._last[0] == setting:
+            client = self._last[1].again()
         else:
             bindings = _bindings(setting)
             client = saslsspi.Client(
@@ -227,7 +227,7 @@ class MemoryClientTarget(_Memory):
                 bindings=bindings,
                 external_ssf=setting.external_ssf or (256 if bindings or mechanism == "PLAIN" else 0),
             )
-        self._last = client
+        self._last = setting, client
         return MemoryClientConversation(client, transcript)
 
 

@@ -6,13 +6,42 @@ itself is ISO 8859-1 whenever all its characters are, so that hashes stored for 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 from saslsspi.crypto.md5 import md5
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import IncompleteCredentials, InvalidToken
 
-__all__ = ["decode", "encode", "hashed_octets", "secret_hashes"]
+__all__ = ["Reading", "accepted_hashes", "client_hash", "decode", "encode", "hashed_octets", "is_utf8"]
+
+_HASH_MIXED: Final = int(Tolerances.HASH_MIXED)
+_HASH_UTF8: Final = int(Tolerances.HASH_UTF8)
+_OTHER_ENCODINGS: Final = int(Tolerances.OTHER_ENCODINGS)
+_UTF8_WITHOUT_CHARSET: Final = int(Tolerances.UTF8_WITHOUT_CHARSET)
+
+
+class Reading(NamedTuple):
+    """One way to read the names that a client wrote.
+
+    Attributes:
+        utf8: Whether UTF-8 was announced; in HTTP, whether the name came in it.
+        tolerances: What this reading takes.
+    """
+
+    username: str
+    realm: str
+    utf8: bool
+    tolerances: int
+
+
+def is_utf8(octets: bytes) -> bool:
+    """Whether octets can be read as UTF-8."""
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def encode(text: str, utf8: bool) -> bytes:
@@ -54,30 +83,70 @@ def hashed_octets(text: str, utf8: bool) -> bytes:
         return encode(text, utf8)
 
 
-def secret_hashes(username: str, realm: str, password: str, utf8: bool, tolerances: int) -> list[tuple[bytes, int]]:
-    """Return the values of H(user:realm:password) that count as right and their tolerances, the RFC's own first.
+def client_hash(username: str, realm: str, password: str, *, utf8: bool, tolerances: int) -> tuple[bytes, int]:
+    """Return H(user:realm:password) as this server wants it, and the tolerance that it takes: 0 for the RFC's rule.
 
-    The others are the encodings that named tolerances add; each is one more guess at a password.
+    Args:
+        username: As text.
+        realm: As text.
+        password: As text.
+        utf8: Whether the server takes UTF-8.
+        tolerances: Of the policy; HASH_MIXED or HASH_UTF8 says how the server hashes.
 
     Raises:
         IncompleteCredentials: without UTF-8 a value does not fit into ISO 8859-1, and no tolerance helps.
     """
+    named = tolerances & (_HASH_UTF8 | _HASH_MIXED)
+    others = list(_others(username, realm, password, named)) if named else []
+    try:
+        ruled = _ruled(username, realm, password, utf8=utf8)
+    except IncompleteCredentials:
+        if not others:
+            raise
+        ruled = b""
+    octets, tolerance = others[-1] if others else (ruled, 0)
+    return md5(octets).digest(), 0 if octets == ruled else tolerance
+
+
+def accepted_hashes(
+    username: str, realm: str, password: str, *, utf8: bool, tolerances: int
+) -> Iterator[tuple[bytes | None, int]]:
+    """Yield the values of H(user:realm:password) that count as right and their tolerances, the RFC's own first.
+
+    The others are the same password in the encodings that tolerances add. How many there are, and what they cost,
+    depends on the tolerances alone.
+
+    Args:
+        username: As text.
+        realm: As text.
+        password: As text.
+        utf8: Whether the client announced UTF-8.
+        tolerances: Of the policy.
+
+    Yields:
+        A hash, None where the client's charset cannot hold the values; and the tolerances that it takes.
+    """
+    try:
+        yield md5(_ruled(username, realm, password, utf8=False)).digest(), 0
+    except IncompleteCredentials:
+        ruled = md5(_ruled(username, realm, password, utf8=True)).digest()
+        allowed = utf8 or tolerances & (_UTF8_WITHOUT_CHARSET | _OTHER_ENCODINGS)
+        yield ruled if allowed else None, 0 if utf8 else _UTF8_WITHOUT_CHARSET
+    for octets, tolerance in _others(username, realm, password, tolerances):
+        yield md5(octets).digest(), tolerance
+
+
+def _ruled(username: str, realm: str, password: str, *, utf8: bool) -> bytes:
     try:
         # What fits as a whole fits value by value.
-        octets = f"{username}:{realm}:{password}".encode("latin-1")
+        return f"{username}:{realm}:{password}".encode("latin-1")
     except UnicodeEncodeError:
-        if not utf8 and tolerances & _OTHER_HASHES:
-            octets = b""
-        else:
-            octets = b":".join([hashed_octets(value, utf8) for value in (username, realm, password)])
-    hashed = [(md5(octets).digest(), 0)] if octets else []
-    if tolerances & _OTHER_HASHES:
-        name = f"{username}:{realm}:".encode()
-        if tolerances & Tolerances.HASH_UTF8:
-            hashed.append((md5(name + password.encode()).digest(), int(Tolerances.HASH_UTF8)))
-        if tolerances & Tolerances.HASH_MIXED:
-            hashed.append((md5(name + hashed_octets(password, True)).digest(), int(Tolerances.HASH_MIXED)))
-    return hashed
+        return b":".join([hashed_octets(value, utf8) for value in (username, realm, password)])
 
 
-_OTHER_HASHES: Final = int(Tolerances.HASH_UTF8 | Tolerances.HASH_MIXED)
+def _others(username: str, realm: str, password: str, tolerances: int) -> Iterator[tuple[bytes, int]]:
+    name = f"{username}:{realm}:".encode()
+    if tolerances & (_HASH_UTF8 | _OTHER_ENCODINGS):
+        yield name + password.encode(), _HASH_UTF8
+    if tolerances & (_HASH_MIXED | _OTHER_ENCODINGS):
+        yield name + hashed_octets(password, True), _HASH_MIXED

@@ -22,7 +22,7 @@ class Cipher(NamedTuple):
     Attributes:
         ssf: Security strength factor.
         key_size: Octets of H(A1) that go into its key.
-        block_size: In octets; 1 for a stream cipher, which needs no padding.
+        block_size: In octets, at most 255; 1 for a stream cipher, which needs no padding.
         begin: Takes the 16-octet sealing key and whether to encipher; returns a function whose state runs on.
     """
 

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from saslsspi.errors import InvalidToken
 
-__all__ = ["Directive", "directives", "has_bare_backslash", "quote", "unquote"]
+__all__ = ["Directive", "directives", "has_bare_backslash", "is_token", "quote", "unquote"]
 
 # Section 7.2: LWS = [CRLF] 1*( SP | HT ). Written so that each octet can be matched in one way only.
 _LWS: Final = rb"[ \t]*+(?:\r\n[ \t]++)*+"
@@ -27,6 +27,7 @@ _SCAN: Final = re.compile(
     + rb"|(.+)",  # anything else is no directive
     re.DOTALL,
 ).findall  # fmt: skip
+_WHOLE_TOKEN: Final = re.compile(_TOKEN).fullmatch
 _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _SPECIAL: Final = re.compile(rb'(["\\])')
 _IMPROPER_PAIR: Final = re.compile(rb'(?:[^\\]|\A)(?:\\\\)*\\[^"\\]')
@@ -86,6 +87,11 @@ def quote(value: bytes) -> bytes:
     if b'"' in value or b"\\" in value:
         value = _SPECIAL.sub(rb"\\\1", value)
     return b'"%b"' % value
+
+
+def is_token(value: bytes) -> bool:
+    """Whether a value is a token, all of it ASCII: what a directive without quotes can hold."""
+    return _WHOLE_TOKEN(value) is not None
 
 
 def has_bare_backslash(value: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from saslsspi.crypto.md5 import md5
+from saslsspi.engine.exchange import Side
 
 __all__ = ["LayerKeys", "layer_keys", "response_values", "secret_hash", "session_hash"]
 
@@ -52,12 +53,12 @@ class LayerKeys(NamedTuple):
     receive_sealing: bytes
 
 
-def layer_keys(ha1: bytes, client: bool, cipher_key_size: int | None) -> LayerKeys:
+def layer_keys(ha1: bytes, side: Side, *, cipher_key_size: int | None) -> LayerKeys:
     """Derive Kic, Kis and Kcc, Kcs and hand them out by direction.
 
     Args:
         ha1: H(A1).
-        client: Whether the client sends with these.
+        side: Who sends with these.
         cipher_key_size: How many octets of H(A1) go into the sealing keys: 5 for rc4-40, 7 for rc4-56, 16 for
             every other cipher (section 2.4); None without a cipher.
     """
@@ -66,5 +67,10 @@ def layer_keys(ha1: bytes, client: bool, cipher_key_size: int | None) -> LayerKe
     if cipher_key_size is not None:
         head = ha1[:cipher_key_size]
         sealing = [md5(head + _CLIENT_SEALING).digest(), md5(head + _SERVER_SEALING).digest()]
-    send, receive = (0, 1) if client else (1, 0)
-    return LayerKeys(signing[send], signing[receive], sealing[send], sealing[receive])
+    send, receive = (0, 1) if side is Side.INITIATE else (1, 0)
+    return LayerKeys(
+        send_signing=signing[send],
+        receive_signing=signing[receive],
+        send_sealing=sealing[send],
+        receive_sealing=sealing[receive],
+    )

@@ -19,7 +19,11 @@ from saslsspi.errors import (
     UnknownCredentials,
     UnsupportedFunction,
 )
+from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.packages.digest.credential import DigestCredential
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS
+from saslsspi.packages.digest.http.client import HttpDigestClient
+from saslsspi.packages.digest.http.server import HttpDigestServer
 from saslsspi.packages.digest.sasl.client import DigestClient
 from saslsspi.packages.digest.sasl.export import export_layer, import_layer
 from saslsspi.packages.digest.sasl.protection import MAX_TOKEN
@@ -88,14 +92,22 @@ class DigestPackage(Package, ProtectionTraveller):
         )
 
     def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
-        """See Package.initiate."""
+        """See Package.initiate; the flag says which of the two protocols it is."""
         assert isinstance(credential, DigestCredential)
-        return DigestClient(credential, environment)
+        return (HttpDigestClient if request.requested & _HTTP else DigestClient)(credential, environment)
 
     def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
-        """See Package.accept."""
+        """See Package.accept; the flag says which of the two protocols it is."""
         assert isinstance(credential, DigestCredential)
-        return DigestServer(credential, environment)
+        return (HttpDigestServer if request.requested & _HTTP else DigestServer)(credential, environment)
+
+    def choices(self, field: str) -> tuple[str, ...]:
+        """See Package.choices."""
+        known = {
+            "ciphers": tuple(cipher.name for cipher in CIPHERS.values()),
+            "http_digest.algorithms": tuple(algorithm.name for algorithm in ALGORITHMS.values()),
+        }
+        return tuple(name.decode() for name in known.get(field, ()))
 
     def check_flags(self, side: Side, flags: int) -> None:
         """Refuse what the pages of InitializeSecurityContext and AcceptSecurityContext (Digest) refuse."""

@@ -13,6 +13,7 @@ from packages.digest.ours import LAYERS, joined, new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, values
 from pair import Change, To, authenticate, carry, cut, drop, flip, repeat, replace, tampered
 from saslsspi import Client, Layer, MemoryNonceStore, Policy, SaslError, SecurityStatus, Server
+from saslsspi.engine.exchange import Side
 from saslsspi.errors import ContextMisuse
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.packages.digest.keys import layer_keys
@@ -286,7 +287,9 @@ class Interleaving(RuleBasedStateMachine):
     )
     def begin(self, cipher: bytes | None, first: int, maxbuf: int) -> None:
         found = None if cipher is None else CIPHERS[cipher]
-        keys = [layer_keys(b"sixteen octets !", side, found.key_size if found else None) for side in (True, False)]
+        keys = [
+            layer_keys(b"sixteen octets !", side, cipher_key_size=found.key_size if found else None) for side in Side
+        ]
         self.layers = [
             Layer(DigestProtection(mine, found, b"sixteen octets !", maxbuf, 65536, first_number=first))
             for mine in keys

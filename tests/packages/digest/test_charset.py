@@ -6,12 +6,19 @@ follows the RFC, Dovecot and pure-sasl hash UTF-8 throughout, GNU SASL hashes a 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, values
-from saslsspi import Policy, Tolerances
+from saslsspi import Account, Policy, Tolerances
+from saslsspi.accounts import Authority
+from saslsspi.accounts.account import Question, Secret
+from saslsspi.crypto.md5 import md5
 from saslsspi.errors import IncompleteCredentials, InvalidToken, LogonDenied
+from saslsspi.packages.digest import charset as charset_module
+from saslsspi.packages.digest import keys as keys_module
 from saslsspi.status import SecurityStatus
 
 LATIN = ("josé", "señor")
@@ -170,81 +177,125 @@ def test_ascii_names_need_no_tolerance_whatever_the_policy_names() -> None:
     assert client.security.tolerances == ()
 
 
-# Deployed clients, met by our server.
+# Deployed clients, met by our server: what they do is taken by default, and named.
 
 
-def logs_on(script: ScriptedClient, user: str, password: str, policy: Policy) -> tuple[str, ...]:
-    server = new_server(authority={user: password}, policy=policy)
+def logs_on(script: ScriptedClient, user: str, password: str, policy: Policy | None = None) -> tuple[str, ...]:
+    server = new_server(authority={user: password}, policy=policy or Policy(max_ssf=0))
     server.step(script.answer(server.step(None) or b""))
     assert server.security.authcid == user
     return server.security.tolerances
 
 
-def test_a_client_of_cyrus_that_leaves_out_charset_needs_nothing() -> None:
-    user, password = LATIN
-    script = ScriptedClient(username=user.encode("latin-1"), password=password.encode("latin-1"), utf8=False)
-    assert logs_on(script, user, password, tolerating()) == ()
+STRICT = Policy(tolerances=Tolerances.NONE, max_ssf=0)
+LATIN_1, UTF_8 = "latin-1", "utf-8"
+# Who does it; the charset directive; the octets of the name on the wire, of the name in the hash, of the password in
+# the hash; what it takes.
+DEPLOYED = {
+    "RFC 2831, OpenJDK": (True, UTF_8, LATIN_1, LATIN_1, set()),
+    "Cyrus SASL in a Latin-1 terminal": (False, LATIN_1, LATIN_1, LATIN_1, set()),
+    "Cyrus SASL, GNU SASL: the RFC's hash": (False, UTF_8, LATIN_1, LATIN_1, {"UTF8_WITHOUT_CHARSET"}),
+    "Cyrus SASL, pure-sasl": (False, UTF_8, UTF_8, UTF_8, {"UTF8_WITHOUT_CHARSET", "HASH_UTF8"}),
+    "ldap3": (True, UTF_8, UTF_8, UTF_8, {"HASH_UTF8"}),
+    "GNU SASL": (True, UTF_8, UTF_8, LATIN_1, {"HASH_MIXED"}),
+    "GNU SASL without charset": (False, UTF_8, UTF_8, LATIN_1, {"UTF8_WITHOUT_CHARSET", "HASH_MIXED"}),
+}
 
 
-def test_a_client_of_openjdk_needs_nothing() -> None:
-    user, password = LATIN
-    script = ScriptedClient(username=encoded(user), password=encoded(password), wire_username=user.encode())
-    assert logs_on(script, user, password, tolerating()) == ()
+def deployed(peer: str, user: str, password: str) -> ScriptedClient:
+    announced, wire, name, secret, _ = DEPLOYED[peer]
+    return ScriptedClient(
+        username=user.encode(name), password=password.encode(secret), wire_username=user.encode(wire), utf8=announced
+    )
 
 
-@pytest.mark.parametrize(("user", "password"), [LATIN, MIXED])
-def test_a_client_of_pure_sasl_needs_utf8_without_charset_and_hash_utf8(user: str, password: str) -> None:
-    script = ScriptedClient(username=user.encode(), password=password.encode(), utf8=False)
-    policy = tolerating(Tolerances.UTF8_WITHOUT_CHARSET, Tolerances.HASH_UTF8)
-    assert set(logs_on(script, user, password, policy)) == {"UTF8_WITHOUT_CHARSET", "HASH_UTF8"}
-    for less in (tolerating(), tolerating(Tolerances.UTF8_WITHOUT_CHARSET), tolerating(Tolerances.HASH_UTF8)):
+@pytest.mark.parametrize("peer", DEPLOYED)
+def test_what_deployed_clients_do_is_accepted_by_default_and_named(peer: str) -> None:
+    assert set(logs_on(deployed(peer, *LATIN), *LATIN)) == DEPLOYED[peer][-1]
+
+
+@pytest.mark.parametrize("peer", DEPLOYED)
+def test_without_tolerances_the_rfc_alone_is_accepted(peer: str) -> None:
+    if not DEPLOYED[peer][-1]:
+        assert logs_on(deployed(peer, *LATIN), *LATIN, STRICT) == ()
+        return
+    with pytest.raises(LogonDenied):
+        logs_on(deployed(peer, *LATIN), *LATIN, STRICT)
+
+
+@pytest.mark.parametrize("peer", [peer for peer, row in DEPLOYED.items() if row[-1]])
+def test_tolerances_that_are_named_are_enough_and_every_one_is_needed(peer: str) -> None:
+    names = DEPLOYED[peer][-1]
+    allowed = Tolerances.NONE
+    for name in names:
+        allowed |= Tolerances[name]
+    assert set(logs_on(deployed(peer, *LATIN), *LATIN, Policy(tolerances=allowed, max_ssf=0))) == names
+    for name in names:
         with pytest.raises(LogonDenied):
-            logs_on(
-                ScriptedClient(username=user.encode(), password=password.encode(), utf8=False), user, password, less
-            )
+            logs_on(deployed(peer, *LATIN), *LATIN, Policy(tolerances=allowed & ~Tolerances[name], max_ssf=0))
 
 
-def test_names_outside_latin_1_that_nobody_announced_need_utf8_without_charset_alone() -> None:
-    user, password = CYRILLIC
-
-    def script() -> ScriptedClient:
-        return ScriptedClient(username=user.encode(), password=password.encode(), utf8=False)
-
-    assert logs_on(script(), user, password, tolerating(Tolerances.UTF8_WITHOUT_CHARSET)) == ("UTF8_WITHOUT_CHARSET",)
+@pytest.mark.parametrize(("user", "password"), [CYRILLIC, MIXED, ("plain", "пароль"), ("Ženja", "señor")])
+@pytest.mark.parametrize("announced", [True, False])
+def test_every_alphabet_logs_on_in_utf8(user: str, password: str, announced: bool) -> None:
+    script = ScriptedClient(username=user.encode(), password=password.encode(), utf8=announced)
+    named = set(logs_on(script, user, password))
+    assert ("UTF8_WITHOUT_CHARSET" in named) is (not announced and not user.isascii()) or user == "plain"
     with pytest.raises(LogonDenied):
-        logs_on(script(), user, password, tolerating())
+        logs_on(ScriptedClient(username=user.encode(), password=b"guess", utf8=announced), user, password)
 
 
-@pytest.mark.parametrize(("user", "password"), [LATIN, MIXED])
-def test_a_client_that_hashes_utf8_needs_hash_utf8(user: str, password: str) -> None:
-    def script() -> ScriptedClient:
-        return ScriptedClient(username=user.encode(), password=password.encode())
-
-    assert logs_on(script(), user, password, tolerating(Tolerances.HASH_UTF8)) == ("HASH_UTF8",)
-    with pytest.raises(LogonDenied):
-        logs_on(script(), user, password, tolerating())
-
-
-def test_a_client_of_gnu_sasl_needs_hash_mixed() -> None:
-    user, password = LATIN
-
-    def script() -> ScriptedClient:
-        return ScriptedClient(username=user.encode(), password=password.encode("latin-1"))
-
-    assert logs_on(script(), user, password, tolerating(Tolerances.HASH_MIXED)) == ("HASH_MIXED",)
-    both = tolerating(Tolerances.HASH_UTF8, Tolerances.HASH_MIXED)
-    assert logs_on(script(), user, password, both) == ("HASH_MIXED",)
-    with pytest.raises(LogonDenied):
-        logs_on(script(), user, password, tolerating())
+def test_a_name_in_latin_1_that_is_utf8_as_well_is_found_by_the_rfcs_reading() -> None:
+    user, password = "Ã¶", "señor"
+    script = ScriptedClient(username=encoded(user), password=encoded(password), utf8=False)
+    assert logs_on(script, user, password) == ()
+    assert (
+        logs_on(ScriptedClient(username=encoded(user), password=encoded(password), utf8=False), user, password, STRICT)
+        == ()
+    )
 
 
-def test_no_tolerance_of_hashes_is_on_by_default() -> None:
-    off = Tolerances.UTF8_WITHOUT_CHARSET | Tolerances.HASH_UTF8 | Tolerances.HASH_MIXED
-    assert not Policy().tolerances & off
+def test_ascii_needs_nothing() -> None:
+    for announced in (True, False):
+        assert logs_on(ScriptedClient(utf8=announced), "chris", "secret") == ()
 
 
-def test_with_every_tolerance_a_wrong_password_is_still_wrong() -> None:
-    everything = tolerating(*Tolerances)
-    for user, password in (LATIN, MIXED, CYRILLIC):
+@pytest.mark.parametrize("tolerances", [Tolerances.NONE, Tolerances.DEFAULT, Tolerances.NONE | Tolerances.HASH_MIXED])
+@pytest.mark.parametrize("name", [b"chris", "josé".encode(), "josé".encode("latin-1")])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_wrong_password_costs_the_same_whoever_it_is_for(
+    monkeypatch: pytest.MonkeyPatch, tolerances: Tolerances, name: bytes, announced: bool
+) -> None:
+    """As many questions and as many hashes, for any account and for none."""
+    if announced and name == b"jos\xe9":
+        pytest.skip("not the UTF-8 that it announces")
+    counts = []
+    for secret in (None, {"password": "secret"}, {"password": "señor"}, {"password": "пароль"}, {"ha1": bytes(16)}):
+        counted = Counted(secret)
+        for module in (charset_module, keys_module):
+            monkeypatch.setattr(module, "md5", counted.md5)
+        server = new_server(authority=counted, policy=Policy(tolerances=tolerances, max_ssf=0))
+        script = ScriptedClient(username=name, password=b"guess", utf8=announced)
         with pytest.raises(LogonDenied):
-            logs_on(ScriptedClient(username=user.encode(), password=b"guess"), user, password, everything)
+            server.step(script.answer(server.step(None) or b""))
+        counts.append((counted.questions, counted.hashes))
+    assert len(set(counts)) == 1
+    assert counts[0][1] >= 6
+
+
+class Counted(Authority):
+    """Knows everybody, with one secret, or nobody; counts what it is asked and what is hashed."""
+
+    secrets = frozenset({Secret.HA1, Secret.PASSWORD})
+
+    def __init__(self, secret: dict[str, Any] | None) -> None:
+        self.secret = secret
+        self.questions = self.hashes = 0
+
+    def lookup(self, question: Question) -> Account | None:
+        self.questions += 1
+        return None if self.secret is None else Account(username=question.username, **self.secret)
+
+    def md5(self, data: bytes = b"") -> Any:
+        self.hashes += 1
+        return md5(data)

@@ -10,6 +10,7 @@ from packages.digest.ours import joined, new_client, new_server
 from packages.digest.scripted import ScriptedClient, ScriptedServer, integrity_message
 from pair import establish
 from saslsspi import Client, Layer, MemoryNonceStore, Policy, Server, sspi
+from saslsspi.engine.exchange import Side
 from saslsspi.errors import ContextMisuse, InvalidToken, MessageAltered, OutOfSequence, SaslError
 from saslsspi.packages.digest.ciphers import CIPHERS
 from saslsspi.packages.digest.keys import layer_keys
@@ -147,10 +148,19 @@ def test_the_number_wraps_to_zero(cipher: bytes | None) -> None:
     size = found.key_size if found else None
     near = 0xFFFFFFFE
     client = Layer(
-        DigestProtection(layer_keys(bytes(16), True, size), found, bytes(16), 65536, 65536, first_number=near)
+        DigestProtection(
+            layer_keys(bytes(16), Side.INITIATE, cipher_key_size=size),
+            found,
+            bytes(16),
+            65536,
+            65536,
+            first_number=near,
+        )
     )
     server = Layer(
-        DigestProtection(layer_keys(bytes(16), False, size), found, bytes(16), 65536, 65536, first_number=near)
+        DigestProtection(
+            layer_keys(bytes(16), Side.ACCEPT, cipher_key_size=size), found, bytes(16), 65536, 65536, first_number=near
+        )
     )
     for number in (0xFFFFFFFE, 0xFFFFFFFF, 0, 1):
         for sender, receiver in ((client, server), (server, client)):
@@ -221,7 +231,7 @@ def test_a_maxbuf_without_room_for_a_message_is_refused() -> None:
 
 
 @pytest.mark.requirement("RFC2831-2.3-17")
-def test_a_subsequent_authentication_starts_the_numbers_anew() -> None:
+def test_another_authentication_with_the_same_credentials_starts_the_numbers_anew() -> None:
     client = new_client("auth-int")
     server = new_server("auth-int", nonce_store=MemoryNonceStore())
     for _ in range(3):
@@ -234,7 +244,6 @@ def test_a_subsequent_authentication_starts_the_numbers_anew() -> None:
             answer = there.wrap(b"answer")
             assert answer[-4:] == number.to_bytes(4)
             assert here.unwrap(answer) == b"answer"
-    assert client.security.reauthenticated
 
 
 def test_signatures_of_sspi_stand_apart_from_the_message_and_count_with_the_others() -> None:

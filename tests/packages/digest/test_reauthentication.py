@@ -10,10 +10,10 @@ from packages.digest.ours import new_client, remembering
 from packages.digest.scripted import REALM, ScriptedServer, values
 from pair import Contexts, To, authenticate, establish
 from saslsspi import Environment, MemoryNonceStore, sspi
-from saslsspi.errors import InvalidToken, LogonDenied
-from saslsspi.packages.digest.credential import ClientSession, SessionCache
+from saslsspi.errors import InvalidToken, LogonDenied, MessageAltered
 from saslsspi.packages.digest.sasl import client as client_module
 from saslsspi.packages.digest.sasl import server as server_module
+from saslsspi.packages.digest.sasl.sessions import ClientSession, SessionCache
 from vector_files import load
 
 
@@ -145,7 +145,7 @@ def reconnect(
     return contexts, contexts.sent[0].octets != b""
 
 
-def test_another_wish_for_a_layer_is_a_new_authentication() -> None:
+def test_a_wish_for_a_layer_is_a_new_authentication_each_time() -> None:
     identity = sspi.WinNTAuthIdentity("chris", "example.org", "secret")
     outbound = sspi.acquire_credentials_handle(None, "WDigest", 2, auth_data=identity).credential
     surroundings = Environment(nonce_store=MemoryNonceStore())
@@ -158,8 +158,35 @@ def test_another_wish_for_a_layer_is_a_new_authentication() -> None:
     contexts, resumed = reconnect(outbound, inbound, *seals)
     assert not resumed
     assert contexts.client_attributes & sspi.IscRet.ISC_RET_CONFIDENTIALITY
-    assert reconnect(outbound, inbound, *seals)[1] is True
+    assert reconnect(outbound, inbound, *seals)[1] is False
     assert reconnect(outbound, inbound, 0)[1] is True
+
+
+@pytest.mark.parametrize("layer", [None, "auth-int", "rc4"])
+def test_a_client_that_wants_a_layer_sends_no_initial_response_whatever_the_server_gave(layer: str | None) -> None:
+    """Neither where it got one, nor where the server had none to offer."""
+    for server in (remembering(layer)[0], remembering("auth")[0] if layer is None else remembering(layer)[0]):
+        client = new_client(layer)
+        authenticate(client, server)
+        client, server = client.again(), server.again()
+        sent = authenticate(client, server)
+        assert sent[0].to is To.CLIENT
+        assert values(sent[1].octets)["nc"] == b"00000001"
+
+
+def test_messages_of_one_connection_are_worth_nothing_in_the_next() -> None:
+    for layer in ("auth-int", "rc4", "3des"):
+        client, server, recorded = new_client(layer), remembering(layer)[0], []
+        for _ in range(3):
+            client, server = client.again(), server.again()
+            authenticate(client, server)
+            assert client.layer is not None
+            assert server.layer is not None
+            if recorded:
+                with pytest.raises(MessageAltered):
+                    server.layer.unwrap(recorded[-1])
+            recorded.append(client.layer.wrap(b"text"))
+        assert len(set(recorded)) == 3
 
 
 def test_credentials_that_come_with_a_call_take_up_nobodys_session() -> None:
@@ -213,7 +240,7 @@ def test_where_success_carries_no_data_an_empty_response_ends_it_too() -> None:
 
 
 def test_a_count_that_is_used_up_is_not_taken_further() -> None:
-    session = ClientSession(b"u", None, "u", "", b"nonce", b"cnonce", b"auth", True, None, 65536, bytes(16), 0)
+    session = ClientSession(b"u", None, "u", "", b"nonce", b"cnonce", b"auth", True, bytes(16), 0)
     cache, key = SessionCache(), ("imap/h", "", 0)
     cache.put(key, session, 0xFFFFFFFE)
     assert cache.next_use(key) == (session, 0xFFFFFFFF)

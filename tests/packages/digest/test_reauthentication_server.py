@@ -67,11 +67,9 @@ def test_an_unknown_nonce_is_answered_with_a_challenge() -> None:
 
 
 @pytest.mark.requirement("RFC2831-2.2.2-08", "RFC2831-2.2.1-03", "RFC2831-2.1.3-12")
-@pytest.mark.parametrize("layer", ["auth", "auth-int", "rc4"])
-def test_a_right_response_with_the_next_count_is_success_at_once(layer: str) -> None:
-    server, _ = remembering(layer)
-    qop = layer if layer.startswith("auth") else "auth-conf"
-    script = first_logon(server, qop=qop.encode(), changes={"cipher": b"rc4" if qop == "auth-conf" else None})
+def test_a_right_response_with_the_next_count_is_success_at_once() -> None:
+    server, _ = remembering()
+    script = first_logon(server)
     before = server.security
     server = server.again()
     assert again(server, script, 2) == b"rspauth=" + changed(script, nc=b"00000002").rspauth()
@@ -233,6 +231,41 @@ def test_two_servers_race_for_one_count_between_check_and_use() -> None:
     for thread in threads:
         thread.join()
     assert sorted(mine.done for mine in servers) == [False, True]
+
+
+@pytest.mark.requirement("RFC2831-2.2.2-09", "RFC2831-2.2.2-15")
+@pytest.mark.parametrize("layer", ["auth-int", "rc4", "3des"])
+def test_a_session_with_a_layer_gets_a_new_challenge_and_new_keys(layer: str) -> None:
+    server, store = remembering(layer)
+    qop = b"auth-int" if layer == "auth-int" else b"auth-conf"
+    script = first_logon(server, qop=qop, changes={"cipher": None if layer == "auth-int" else layer.encode()})
+    assert len(store) == 0
+    assert server.layer is not None
+    first = server.layer.wrap(b"text")
+    server = server.again()
+    reply = again(server, script, 2)
+    assert values(reply)["nonce"] != script.nonce
+    assert b"stale" not in reply
+    fresh = changed(script, nonce=b"", nc=b"00000001", cnonce=b"another cnonce", extra=())
+    assert server.step(fresh.answer(reply))
+    assert server.layer is not None
+    assert not server.security.reauthenticated
+    assert server.layer.wrap(b"text") != first
+
+
+@pytest.mark.requirement("RFC2831-2.2.2-09")
+@pytest.mark.parametrize("qop", [b"auth-int", b"auth-conf", b"AUTH-INT"])
+def test_no_response_that_asks_for_a_layer_takes_up_a_session(qop: bytes) -> None:
+    """Nor where a store of another making remembers one."""
+    server, store = remembering(None)
+    script = first_logon(server)
+    record = store.find(script.nonce)
+    assert record is not None
+    for session in (record.session, record.session._replace(response=record.session.response._replace(qop=qop))):  # type: ignore[attr-defined]
+        store._records[script.nonce] = (record._replace(session=session), 1)
+        layered = server.again()
+        assert values(again(layered, script, 2, qop=qop))["nonce"] != script.nonce
+        assert not layered.done
 
 
 @pytest.mark.requirement("RFC2831-2.1.2-29", "RFC2831-2.1.2-58")

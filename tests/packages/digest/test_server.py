@@ -172,8 +172,10 @@ def test_without_realms_the_empty_one_counts() -> None:
 def test_where_no_realm_is_offered_the_authority_says_which_is_served() -> None:
     """Clients may make up a default; Cyrus SASL takes the host's name."""
     server, _ = run(ScriptedClient(realm=b"other"), new_server(realm=None))
-    assert server.security.realm == "other"
+    assert server.security.realm == "", "nobody has verified what the client says"
     elsewhere = MemoryAuthority([Account(username=USER, realm=REALM, password=PASSWORD)])
+    server, _ = run(ScriptedClient(realm=REALM.encode()), new_server(realm=None, authority=elsewhere))
+    assert server.security.realm == REALM
     refuse(ScriptedClient(realm=b"other"), LogonDenied, new_server(realm=None, authority=elsewhere))
 
 

@@ -76,6 +76,11 @@ class ScriptedDigestClient:
         self.challenge = read(challenge)
         return self.challenge
 
+    def begin_anew(self, challenge: bytes) -> Directives:
+        """Take a challenge in place of success: what was given of the session before no longer counts."""
+        self._given.clear()
+        return self.take(challenge)
+
     def right_values(self) -> Values:
         """The values of a right response, with what the case gave in place of some."""
         target, offered = self.case_run.target, self.challenge

@@ -22,12 +22,12 @@ from saslsspi.errors import (
     QopNotSupported,
     TargetUnknown,
 )
-from saslsspi.packages.digest.charset import encode
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm, entity_hash, request_value
 from saslsspi.packages.digest.http.bindings import HASHED, MARK, binding_value, bound_cnonce
 from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse, UnknownAlgorithm, first_challenge
 from saslsspi.packages.digest.http.protection import ClientRequests, described, parameter
+from saslsspi.packages.digest.http.readings import written_in
 from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 
 __all__ = ["HttpDigestClient", "permitted_algorithms"]
@@ -44,13 +44,22 @@ class HttpDigestClient(Exchange):
     Authentication-Info has been verified.
     """
 
-    __slots__ = ("_credential", "_environment", "_requests", "_sent", "_tolerances", "outcome")
+    __slots__ = (
+        "_credential",
+        "_encoding_tolerance",
+        "_environment",
+        "_requests",
+        "_sent",
+        "_tolerances",
+        "outcome",
+    )
 
     def __init__(self, credential: DigestCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
         self._credential = credential
         self._environment = environment
         self._tolerances = int(environment.policy.tolerances)
+        self._encoding_tolerance = 0
         self._requests: ClientRequests | None = None
 
     def step(self, token: bytes, request: Request) -> StepResult:
@@ -71,14 +80,23 @@ class HttpDigestClient(Exchange):
         if not method:
             raise BufferMissing("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
         qop = self._choose(challenge, request)
-        username, password, secret_realm = self._identity(challenge)
+        username, password = self._identity(challenge)
         digest = challenge.algorithm.digest
-        ha1 = digest(b":".join((username, secret_realm, password)))
+        # The realm is hashed as the server wrote it.
+        ha1 = digest(b":".join((username, challenge.realm, password)))
         cnonce = b2a_hex(self._environment.random(_CNONCE_SIZE)) if qop is not None else b""
         response = HttpResponse(
-            username, challenge.realm, challenge.nonce, uri.encode(), b"", challenge.algorithm, qop, cnonce,
-            b"00000001" if qop is not None else b"", challenge.opaque,
-        )  # fmt: skip
+            username=username,
+            realm=challenge.realm,
+            nonce=challenge.nonce,
+            uri=uri.encode(),
+            response=b"",
+            algorithm=challenge.algorithm,
+            qop=qop,
+            cnonce=cnonce,
+            nc=b"00000001" if qop is not None else b"",
+            opaque=challenge.opaque,
+        )
         response = self._bind(response, challenge, request)
         if challenge.algorithm.session:
             # The inner hash as text: so in HTTP practice, unlike RFC 2831, which takes its octets.
@@ -119,6 +137,7 @@ class HttpDigestClient(Exchange):
         challenge, response = self._sent
         flags = granted_flags(Side.INITIATE, response.qop or AUTH) & ~(0 if mutual else _MUTUAL)
         signed = response.qop == AUTH_INT
+        used = challenge.tolerances | self._encoding_tolerance
         self.outcome = Outcome(
             flags=flags | _HTTP,
             protection=requests,
@@ -127,7 +146,7 @@ class HttpDigestClient(Exchange):
             qop=QOPS[response.qop or AUTH],
             ssf=1 if signed else 0,
             channel_binding="tls" if response.channel_binding else "",
-            tolerances=tolerance_names(challenge.tolerances) if challenge.tolerances else (),
+            tolerances=tolerance_names(used) if used else (),
         )
 
     def _choose(self, challenge: HttpChallenge, request: Request) -> bytes | None:
@@ -143,8 +162,8 @@ class HttpDigestClient(Exchange):
             requirement="RFC2617-3.2.2-02",
         )
 
-    def _identity(self, challenge: HttpChallenge) -> tuple[bytes, bytes, bytes]:
-        """Return name and password as they are hashed, and the realm, which the server dictates."""
+    def _identity(self, challenge: HttpChallenge) -> tuple[bytes, bytes]:
+        """Return name and password as they are written and hashed."""
         credential = self._credential
         if credential.password is None:
             raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
@@ -152,11 +171,12 @@ class HttpDigestClient(Exchange):
         if credential.realm and credential.realm != realm.decode("utf-8" if challenge.utf8 else "latin-1", "replace"):
             raise IncompleteCredentials("the credential is for another realm than the server's")
         # RFC 7616 section 4: "user name and password ... Unicode Normalization Form C".
-        texts = (credential.username, credential.password)
-        username, password = (unicodedata.normalize("NFC", text) if challenge.utf8 else text for text in texts)
+        given = (credential.username, credential.password)
+        username, password = (unicodedata.normalize("NFC", text) if challenge.utf8 else text for text in given)
         if ":" in username:
             raise InvalidParameter("a user name with a colon cannot be told from its realm (RFC 7616 section 3.4.2)")
-        return encode(username, challenge.utf8), encode(password, challenge.utf8), realm
+        encoding, self._encoding_tolerance = written_in(challenge, (username, password), self._tolerances)
+        return username.encode(encoding), password.encode(encoding)
 
     def _bind(self, response: HttpResponse, challenge: HttpChallenge, request: Request) -> HttpResponse:
         wanted = self._environment.policy.channel_binding

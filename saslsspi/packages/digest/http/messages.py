@@ -13,10 +13,19 @@ from urllib.parse import unquote_to_bytes
 
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
-from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, quote, unquote
+from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, is_token, quote, unquote
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm
 
-__all__ = ["AuthenticationInfo", "HttpChallenge", "HttpResponse", "UnknownAlgorithm", "first_challenge"]
+__all__ = [
+    "AuthenticationInfo",
+    "HttpChallenge",
+    "HttpResponse",
+    "ReadToken",
+    "UnknownAlgorithm",
+    "first_challenge",
+    "parse_credentials",
+    "read_response",
+]
 
 _LIMIT: Final = 8192  # as servers and clients limit one header field
 _CHALLENGE_LIMIT: Final = 2048  # "The size of a Digest Access challenge must be less than 2048 bytes."
@@ -27,6 +36,42 @@ _SCHEME: Final = re.compile(rb"\A\s*digest[ \t]+", re.IGNORECASE)
 _EXTENDED: Final = re.compile(rb"utf-8'[A-Za-z0-9-]*'(.*)", re.IGNORECASE | re.DOTALL).fullmatch
 # A header field holds no line end, and nothing of a name or a URI may bring one in.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+
+
+class ReadToken(bytes):
+    """The octets of credentials that who carries them has read already, so that the package need not read them again.
+
+    It is a token like any other; where it is copied, it is read once more.
+
+    Attributes:
+        message: What was read.
+        allowed: The tolerances that were used.
+    """
+
+    message: HttpResponse
+    allowed: int
+
+
+def parse_credentials(value: str | bytes, allowed: int = Tolerances.NONE) -> ReadToken:
+    """Read what stands behind "Digest " in Authorization, once for all who need it.
+
+    Args:
+        value: The field's value without the scheme; characters beyond ISO 8859-1 become question marks.
+        allowed: The tolerances that may be used; the package takes the reading where its policy has the same.
+
+    Raises:
+        InvalidToken: see HttpResponse.from_bytes.
+    """
+    token = ReadToken(value.encode("latin-1", "replace") if isinstance(value, str) else value)
+    token.message, token.allowed = HttpResponse.from_bytes(token, allowed), int(allowed)
+    return token
+
+
+def read_response(token: bytes, allowed: int) -> HttpResponse:
+    """Return the credentials of a token, as parse_credentials has read them or from its octets."""
+    if isinstance(token, ReadToken) and token.allowed == allowed:
+        return token.message
+    return HttpResponse.from_bytes(token, allowed)
 
 
 class UnknownAlgorithm(InvalidToken):
@@ -70,16 +115,16 @@ class HttpChallenge(NamedTuple):
         if algorithm is None:
             raise UnknownAlgorithm("the challenge's algorithm is not known", requirement="RFC2617-3.2.1-11")
         return cls(
-            reader.value(b"realm"),
-            reader.value(b"nonce"),
-            algorithm,
-            tuple(_LIST(reader.quoted(b"qop", Tolerances.BARE_LIST).lower())),
-            reader.value(b"opaque") if b"opaque" in reader.found else None,
-            reader.token(b"stale", Tolerances.QUOTED_NUMBER).lower() == b"true",
-            tuple(reader.value(b"domain").split()),
-            reader.token(b"charset", Tolerances.QUOTED_CHARSET).lower() == b"utf-8",
-            reader.token(b"userhash", Tolerances.QUOTED_NUMBER).lower() == b"true",
-            reader.used,
+            realm=reader.value(b"realm"),
+            nonce=reader.value(b"nonce"),
+            algorithm=algorithm,
+            qop=tuple(_LIST(reader.quoted(b"qop", Tolerances.BARE_LIST).lower())),
+            opaque=reader.value(b"opaque") if b"opaque" in reader.found else None,
+            stale=reader.token(b"stale", Tolerances.QUOTED_NUMBER).lower() == b"true",
+            domain=tuple(reader.value(b"domain").split()),
+            utf8=reader.token(b"charset", Tolerances.QUOTED_CHARSET).lower() == b"utf-8",
+            userhash=reader.token(b"userhash", Tolerances.QUOTED_NUMBER).lower() == b"true",
+            tolerances=reader.used,
         )
 
     def to_bytes(self) -> bytes:
@@ -105,21 +150,29 @@ class HttpChallenge(NamedTuple):
 def first_challenge(message: bytes, allowed: int, permitted: frozenset[Algorithm]) -> HttpChallenge:
     """Return the first challenge of a token that is permitted; there is one a line (RFC 7616 section 3.3).
 
+    What cannot be used is passed over, and what cannot be read: another may be of use.
+
     Raises:
-        UnknownAlgorithm: none is.
-        InvalidToken: one before it is malformed.
+        UnknownAlgorithm: none has an algorithm that is permitted.
+        InvalidToken: there are too many; or one is malformed, and no other can be used.
     """
-    lines = message.splitlines()
-    if len(lines) > _MANY:
-        raise InvalidToken(f"{len(lines)} challenges are too many")
+    lines = message[: _MANY * _LIMIT].splitlines()
+    if len(lines) > _MANY or len(message) > _MANY * _LIMIT:
+        raise InvalidToken(f"{len(lines)} challenges of {len(message)} octets are too many")
+    problem: InvalidToken = UnknownAlgorithm(
+        "no challenge has an algorithm that is permitted here", requirement="RFC2617-3.2.1-11"
+    )
     for line in lines:
         try:
             challenge = HttpChallenge.from_bytes(line, allowed)
         except UnknownAlgorithm:
             continue
+        except InvalidToken as error:
+            problem = error
+            continue
         if challenge.algorithm in permitted:
             return challenge
-    raise UnknownAlgorithm("no challenge has an algorithm that is permitted here", requirement="RFC2617-3.2.1-11")
+    raise problem
 
 
 class HttpResponse(NamedTuple):
@@ -176,23 +229,23 @@ class HttpResponse(NamedTuple):
         if qop is not None and (not _COUNT(nc) or not reader.value(b"cnonce")):
             raise InvalidToken("qop without nc of 8 hex digits or without cnonce", requirement="RFC2617-3.2.2-06")
         return cls(
-            username,
-            reader.value(b"realm"),
-            reader.value(b"nonce"),
-            reader.value(b"uri"),
-            response,
-            algorithm,
-            qop,
-            reader.value(b"cnonce"),
-            nc,
-            reader.value(b"opaque") if b"opaque" in found else None,
-            userhash,
-            extended,
-            tuple(_LIST(reader.value(b"hashed-dirs").lower())),
-            reader.value(b"service-name") if b"service-name" in found else None,
-            reader.value(b"channel-binding") if b"channel-binding" in found else None,
-            literal,
-            reader.used,
+            username=username,
+            realm=reader.value(b"realm"),
+            nonce=reader.value(b"nonce"),
+            uri=reader.value(b"uri"),
+            response=response,
+            algorithm=algorithm,
+            qop=qop,
+            cnonce=reader.value(b"cnonce"),
+            nc=nc,
+            opaque=reader.value(b"opaque") if b"opaque" in found else None,
+            userhash=userhash,
+            extended=extended,
+            hashed_dirs=tuple(_LIST(reader.value(b"hashed-dirs").lower())),
+            service_name=reader.value(b"service-name") if b"service-name" in found else None,
+            channel_binding=reader.value(b"channel-binding") if b"channel-binding" in found else None,
+            literal_username=literal,
+            tolerances=reader.used,
         )
 
     def to_bytes(self) -> bytes:
@@ -237,11 +290,11 @@ class AuthenticationInfo(NamedTuple):
         """Read the header field's value."""
         reader = _Reader(message, allowed)
         return cls(
-            reader.value(b"rspauth").lower(),
-            reader.token(b"qop", Tolerances.QUOTED_QOP) if b"qop" in reader.found else None,
-            reader.value(b"cnonce"),
-            reader.token(b"nc", Tolerances.QUOTED_NUMBER),
-            reader.value(b"nextnonce") if b"nextnonce" in reader.found else None,
+            rspauth=reader.value(b"rspauth").lower(),
+            qop=reader.token(b"qop", Tolerances.QUOTED_QOP) if b"qop" in reader.found else None,
+            cnonce=reader.value(b"cnonce"),
+            nc=reader.token(b"nc", Tolerances.QUOTED_NUMBER),
+            nextnonce=reader.value(b"nextnonce") if b"nextnonce" in reader.found else None,
         )
 
     def to_bytes(self) -> bytes:
@@ -302,9 +355,13 @@ class _Reader:
     def token(self, name: bytes, tolerance: int) -> bytes:
         """A value that has no quotes."""
         _, inside, token, _ = self.found.get(name, _ABSENT)
-        if inside:
-            self._tolerate(name, tolerance, "stands in quotes")
-        return token or unquote(inside)
+        if not inside:
+            return token
+        self._tolerate(name, tolerance, "stands in quotes")
+        value = unquote(inside)
+        if not is_token(value):
+            raise InvalidToken(f"{name.decode()} is no token")
+        return value
 
     def quoted(self, name: bytes, tolerance: int) -> bytes:
         """A value that has quotes."""

@@ -1,8 +1,9 @@
 """The nonces of an HTTP server: made without state, and remembered when they have been used (RFC 7616 section 5.4).
 
 A nonce is its time, the session that it belongs to, randomness, and a MAC over these and the realm; opaque is a MAC
-over the session, so that a response cannot be moved to another one and nextnonce stays in its own. Any server that has
-the key takes the first use of a nonce; further uses are counted in the store.
+over the session, so that a response cannot be moved to another one and nextnonce stays in its own. The key of the MAC
+belongs to the store that remembers uses: where that is another, a nonce is stale, whoever made it. No two nonces of one
+process have the same time, so that a store which drops one need not doubt the next.
 """
 
 from __future__ import annotations
@@ -23,32 +24,22 @@ _RANDOM_SIZE: Final = 12
 _TIME_SIZE: Final = 8
 _HEX_SIZE: Final = 2 * (_TIME_SIZE + _SESSION_SIZE + _RANDOM_SIZE + _MAC_SIZE)
 _SESSION: Final = slice(_TIME_SIZE, _TIME_SIZE + _SESSION_SIZE)
-_SESSIONS: Final = 65536
+_PER_SECOND: Final = 1_000_000  # nonces carry microseconds
 
 
 class Nonces:
     """Makes nonces and knows its own again.
 
     Args:
-        key: The secret behind them; servers behind one name share it.
+        key: The secret behind them.
     """
 
-    __slots__ = ("_claimed", "_key", "_lock")
+    __slots__ = ("_key", "_last", "_lock")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._lock = threading.Lock()
-        self._claimed: dict[bytes, None] = {}
-
-    def claim(self, nonce: bytes) -> bool:
-        """Use a nonce for the first time: True for exactly one caller of this process."""
-        with self._lock:
-            if nonce in self._claimed:
-                return False
-            while len(self._claimed) >= _SESSIONS:
-                del self._claimed[next(iter(self._claimed))]
-            self._claimed[nonce] = None
-            return True
+        self._last = 0
 
     def make(
         self, now: float, random: Callable[[int], bytes], realm: bytes, *, marked: bool, before: bytes = b""
@@ -63,7 +54,9 @@ class Nonces:
             before: A nonce of ours whose session goes on; b"" begins one.
         """
         session = self._octets(before)[_SESSION] if before else random(_SESSION_SIZE)
-        head = int(now * 1000).to_bytes(_TIME_SIZE) + session + random(_RANDOM_SIZE)
+        with self._lock:
+            time = self._last = max(int(now * _PER_SECOND), self._last + 1)
+        head = time.to_bytes(_TIME_SIZE) + session + random(_RANDOM_SIZE)
         mark = MARK if marked else b""
         return mark + (head + self._mac(b"nonce", mark + head, realm)).hex().encode()
 
@@ -74,7 +67,7 @@ class Nonces:
         head, mac = octets[:-_MAC_SIZE], octets[-_MAC_SIZE:]
         if not octets or not hmac.compare_digest(self._mac(b"nonce", mark + head, realm), mac):
             return None
-        return int.from_bytes(head[:_TIME_SIZE]) / 1000
+        return int.from_bytes(head[:_TIME_SIZE]) / _PER_SECOND
 
     def opaque(self, nonce: bytes) -> bytes:
         """Return the opaque that goes with a nonce of ours."""

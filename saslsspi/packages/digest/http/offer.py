@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import hmac
+from dataclasses import dataclass
 from typing import Final, Self
 
 from saslsspi.accounts.nonces import MemoryNonceStore, NonceStore
@@ -13,7 +15,7 @@ from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import BufferMissing, InvalidParameter, SecurityQosFailed
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm
-from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.messages import HttpChallenge
 from saslsspi.packages.digest.http.nonces import Nonces
 from saslsspi.packages.digest.http.protection import parameter
 from saslsspi.packages.digest.qop import permitted
@@ -23,14 +25,24 @@ __all__ = ["HttpOffer", "HttpState"]
 _PROXY: Final = int(AscReq.ASC_REQ_PROXY_BINDINGS)
 _DEFAULT: Final = (ALGORITHMS[b"sha-256"],)
 _KEY_SIZE: Final = 32
+_NONCES: Final = 65536
+"""How many used nonces a handle remembers where the environment brings no store."""
 
 
 @dataclass(slots=True, repr=False)
 class HttpState:
-    """What the contexts of one inbound handle share."""
+    """What the contexts of one inbound handle share: the nonces, and the memory of those that were used."""
 
     nonces: Nonces
-    store: NonceStore = field(default_factory=MemoryNonceStore)
+    store: NonceStore
+
+    @classmethod
+    def of(cls, environment: Environment) -> Self:
+        """Return what a handle has under an environment."""
+        store = MemoryNonceStore(_NONCES) if environment.nonce_store is None else environment.nonce_store
+        # A nonce is good where its uses are remembered, and nowhere else: the key is the memory's own.
+        own = environment.policy.http_digest.nonce_key or b""
+        return cls(Nonces(hmac.digest(store.key(environment.random(_KEY_SIZE)), own, hashlib.sha256)), store)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,17 +74,17 @@ class HttpOffer:
         qops = permitted(Side.ACCEPT, request.required, request.requested, policy).qops
         if not qops:
             raise SecurityQosFailed(f"flags and policy (min_ssf {policy.min_ssf}) leave no qop to offer")
-        state = _state(credential, environment)
+        state = credential.memory(HttpState, lambda: HttpState.of(environment))
         binding = policy.channel_binding
         requires = bool(request.requested & _PROXY) or binding is ChannelBindingPolicy.REQUIRE
         return cls(
-            _realm(parameter(request.parameters, 3), credential),
-            _algorithms(policy.http_digest.algorithms),
-            tuple(reversed(qops)),
-            state.nonces,
-            state.store if environment.nonce_store is None else environment.nonce_store,
-            requires or (request.bindings is not None and binding is not ChannelBindingPolicy.NONE),
-            requires,
+            realm=_realm(parameter(request.parameters, 3), credential),
+            algorithms=_algorithms(policy.http_digest.algorithms),
+            qops=tuple(reversed(qops)),
+            nonces=state.nonces,
+            store=state.store,
+            marked=requires or (request.bindings is not None and binding is not ChannelBindingPolicy.NONE),
+            requires_bindings=requires,
         )
 
     def nonce(self, environment: Environment, before: bytes = b"") -> bytes:
@@ -86,25 +98,18 @@ class HttpOffer:
         opaque = self.nonces.opaque(nonce)
         return b"\r\n".join(
             HttpChallenge(
-                self.realm, nonce, algorithm, self.qops, opaque, stale, domain, True, policy.userhash
+                realm=self.realm,
+                nonce=nonce,
+                algorithm=algorithm,
+                qop=self.qops,
+                opaque=opaque,
+                stale=stale,
+                domain=domain,
+                utf8=True,
+                userhash=policy.userhash,
             ).to_bytes()
             for algorithm in self.algorithms
         )
-
-    def names(self, response: HttpResponse) -> list[str]:
-        """Return the readings of the client's name, the grammar's own first."""
-        names = [_text(response.username)]
-        if response.literal_username is not None:
-            names.append(_text(response.literal_username))
-        return names
-
-
-def _text(name: bytes) -> str:
-    # The challenge says UTF-8; clients that know no charset write what fits into ISO 8859-1.
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
 
 
 def _realm(given: bytes, credential: DigestCredential) -> bytes:
@@ -126,11 +131,3 @@ def _algorithms(names: tuple[str, ...]) -> tuple[Algorithm, ...]:
         known = ", ".join(algorithm.name.decode() for algorithm in ALGORITHMS.values())
         raise InvalidParameter(f"the policy names an algorithm that Digest has not; there are {known}")
     return tuple(algorithm for algorithm in found if algorithm is not None) or _DEFAULT
-
-
-def _state(credential: DigestCredential, environment: Environment) -> HttpState:
-    state = credential.http
-    if not isinstance(state, HttpState):
-        key = environment.policy.http_digest.nonce_key or environment.random(_KEY_SIZE)
-        state = credential.http = HttpState(Nonces(key))
-    return state

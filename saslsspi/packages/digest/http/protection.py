@@ -25,7 +25,7 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 from saslsspi.packages.digest.http.algorithms import Algorithm, Request, entity_hash, request_value
-from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpResponse
+from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpResponse, read_response
 from saslsspi.packages.digest.qop import AUTH_INT
 
 __all__ = ["ClientRequests", "ServerRequests", "ServerSession", "proof_of"]
@@ -127,8 +127,9 @@ class ServerSession(NamedTuple):
     Attributes:
         ha1: H(A1) in hex: a secret.
         username: As the authority knows it.
-        identity: The outcome's own fields that depend on the first request.
+        wire_name: As the client wrote it.
         account: What the authority knew.
+        tolerances: What the client's name and hash took.
     """
 
     algorithm: Algorithm
@@ -137,6 +138,7 @@ class ServerSession(NamedTuple):
     wire_name: bytes
     realm: bytes
     account: object
+    tolerances: int = 0
 
 
 class ServerRequests(_Requests):
@@ -166,7 +168,7 @@ class ServerRequests(_Requests):
 
     def verify_request(self, parameters: tuple[bytes, ...], signature: bytes) -> None:
         """Verify an Authorization value; the parameters are method, URI (b"" compares none) and H(entity-body)."""
-        response = HttpResponse.from_bytes(signature, self._tolerances)
+        response = read_response(signature, self._tolerances)
         first, uri = self._last, parameter(parameters, 1)
         if response.nonce != first.nonce or response.opaque not in (first.opaque, None):
             raise MessageAltered("the credentials belong to another context")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import logging
-import unicodedata
+from collections.abc import Iterator
 from hmac import compare_digest
 from typing import Final
 
@@ -19,12 +19,13 @@ from saslsspi.engine.attributes import SecPkgContext, SecPkgContextChannelBindin
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscRet, ChannelBindingsResult
-from saslsspi.engine.policy import Tolerances, tolerance_names
+from saslsspi.engine.policy import tolerance_names
 from saslsspi.errors import BufferMissing, ContextMisuse, LogonDenied, QopNotSupported
+from saslsspi.packages.digest.charset import Reading
 from saslsspi.packages.digest.credential import DigestCredential
-from saslsspi.packages.digest.http.algorithms import Algorithm, entity_hash, request_value
+from saslsspi.packages.digest.http.algorithms import entity_hash, request_value
 from saslsspi.packages.digest.http.bindings import check_bindings
-from saslsspi.packages.digest.http.messages import HttpResponse
+from saslsspi.packages.digest.http.messages import HttpResponse, read_response
 from saslsspi.packages.digest.http.offer import HttpOffer
 from saslsspi.packages.digest.http.protection import (
     ServerRequests,
@@ -35,6 +36,7 @@ from saslsspi.packages.digest.http.protection import (
     is_auth_int,
     parameter,
 )
+from saslsspi.packages.digest.http.readings import accepted_keys, readings
 from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 
 __all__ = ["HttpDigestServer"]
@@ -62,9 +64,10 @@ class HttpDigestServer(Exchange):
         "_bindings",
         "_credential",
         "_environment",
-        "_names",
+        "_issued",
         "_offer",
         "_position",
+        "_readings",
         "_request",
         "_response",
         "_session",
@@ -72,6 +75,7 @@ class HttpDigestServer(Exchange):
     )
 
     _offer: HttpOffer
+    _readings: list[Reading]
     _request: Request
     _response: HttpResponse
     _session: ServerSession
@@ -82,6 +86,7 @@ class HttpDigestServer(Exchange):
         self._environment = environment
         self._position = _Position.TOKEN
         self._bindings: ChannelBindingsResult | None = None
+        self._issued: float | None = None
 
     def step(self, token: bytes, request: Request) -> StepResult | Question:
         """Make a challenge, or take credentials; see Exchange.step."""
@@ -99,7 +104,7 @@ class HttpDigestServer(Exchange):
         policy, offer = self._environment.policy, self._offer
         if not parameter(self._request.parameters, 0):
             raise BufferMissing("Digest for HTTP needs the method in the first SECBUFFER_PKG_PARAMS buffer")
-        response = self._response = HttpResponse.from_bytes(token, int(policy.tolerances))
+        response = self._response = read_response(token, int(policy.tolerances))
         if response.algorithm not in offer.algorithms:
             raise LogonDenied("the credentials' algorithm was not offered", requirement="RFC2617-3.2.2-01")
         if response.realm != offer.realm:
@@ -107,13 +112,13 @@ class HttpDigestServer(Exchange):
         self._check_qop(response)
         if policy.http_digest.require_userhash and not response.userhash:
             raise LogonDenied("the client did not hash its user name", requirement="RFC7616-3.4-07")
-        ours = offer.nonces.issued(response.nonce, offer.realm) is not None
-        if ours and response.opaque not in (None, offer.nonces.opaque(response.nonce)):
+        self._issued = offer.nonces.issued(response.nonce, offer.realm)
+        if self._issued is not None and response.opaque not in (None, offer.nonces.opaque(response.nonce)):
             raise LogonDenied("opaque does not belong to the nonce", requirement="RFC2617-3.2.2-01")
         record = offer.store.find(response.nonce)
         if record is not None and isinstance(record.session, ServerSession):
             return self._take_up(record.session)
-        self._names = offer.names(response)
+        self._readings = readings(response, offer.realm.decode())
         return self._ask()
 
     def _check_qop(self, response: HttpResponse) -> None:
@@ -125,9 +130,8 @@ class HttpDigestServer(Exchange):
             raise QopNotSupported("the client chose a qop that was not offered", requirement="RFC2617-3.2.2-02")
 
     def _fresh(self) -> bool:
-        """Whether the nonce is ours and young enough."""
-        issued = self._offer.nonces.issued(self._response.nonce, self._offer.realm)
-        environment = self._environment
+        """Whether the nonce is of our store and young enough."""
+        environment, issued = self._environment, self._issued
         return issued is not None and environment.clock() - issued <= environment.policy.nonce_lifetime
 
     def _take_up(self, session: ServerSession) -> StepResult:
@@ -152,72 +156,81 @@ class HttpDigestServer(Exchange):
         check_session(self._session, self._response, *self._described())
         self._check_bindings()
         count_use(self._offer.store, self._response)
-        return self._establish(resumed=True, tolerances=self._response.tolerances)
+        return self._establish(resumed=True)
 
     def _ask(self) -> Question:
         self._position = _Position.ANSWER
         response = self._response
         kind = response.algorithm.name.lower().removesuffix(b"-sess")
         secrets = (Secret.HA1, Secret.PASSWORD) if kind == b"md5" else (Secret.PASSWORD,)
-        realm = self._offer.realm.decode()
-        if response.userhash:
-            return Question(self._names[0], realm, secrets, hashed_with=_HASHES[kind])
-        return Question(self._names[0], realm, secrets)
+        reading = self._readings[0]
+        hashed_with = _HASHES[kind] if response.userhash else ""
+        return Question(reading.username, reading.realm, secrets, hashed_with=hashed_with)
 
     def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the credentials with what the authority knows of the user."""
-        response, environment = self._response, self._environment
-        name = self._names.pop(0)
+        response, reading = self._response, self._readings.pop(0)
         self._position = _Position.TOKEN
         algorithm = response.algorithm
-        ha1 = self._secret(account, name)
-        if algorithm.session:
-            ha1 = algorithm.digest(b":".join((ha1, response.nonce, response.cnonce)))
         method, entity = self._described()
         body = entity_hash(algorithm, entity) if is_auth_int(response.qop) else b""
-        right = request_value(algorithm, ha1, described(response, method, body))
-        if not compare_digest(right, response.response) or account is None:
-            if self._names:
-                return self._ask()
-            _AUDIT.warning("HTTP digest logon of %r refused", name)
-            raise LogonDenied("the user is unknown or the password is wrong")
+        request = described(response, method, body)
+        for ha1, tolerance in self._keys(account, reading):
+            if algorithm.session:
+                ha1 = algorithm.digest(b":".join((ha1, response.nonce, response.cnonce)))
+            right = request_value(algorithm, ha1, request)
+            if compare_digest(right, response.response) and account is not None:
+                return self._accept(account, reading, ha1, tolerance)
+        if self._readings:
+            return self._ask()
+        _AUDIT.warning("HTTP digest logon of %r refused", reading.username)
+        raise LogonDenied("the user is unknown or the password is wrong")
+
+    def _keys(self, account: Account | None, reading: Reading) -> Iterator[tuple[bytes, int]]:
+        """Yield H(user:realm:password) in hex and the tolerances that it takes, in as many steps for nobody."""
+        algorithm = self._response.algorithm
+        ha1 = None if account is None else account.ha1
+        if ha1 is not None and algorithm.hex_size != 2 * len(ha1):
+            ha1 = None
+        password = None if account is None else account.password
+        # "The A1 computation uses the unhashed name also under userhash."
+        username = account.username if account is not None and self._response.userhash else reading.username
+        tolerances = int(self._environment.policy.tolerances)
+        for number, (key, tolerance) in enumerate(
+            accepted_keys(algorithm, reading, username, password or "", tolerances)
+        ):
+            if ha1 is not None and number == 0:
+                yield ha1.hex().encode(), tolerance
+            elif ha1 is not None or password is None:
+                # Nobody knows a key that has just been drawn, and it costs what a real one costs.
+                yield self._environment.random(algorithm.hex_size // 2).hex().encode(), tolerance
+            else:
+                yield key, tolerance
+
+    def _accept(self, account: Account, reading: Reading, ha1: bytes, tolerance: int) -> StepResult:
+        response = self._response
         self._check_bindings()
         nc = int(response.nc, 16) if response.qop is not None else 1
-        # A count above 1 under a nonce that nobody remembers may be a repetition.
-        if not self._fresh() or nc != 1 or not self._offer.nonces.claim(response.nonce):
+        session = ServerSession(
+            algorithm=response.algorithm,
+            ha1=ha1,
+            username=account.username if response.userhash else reading.username,
+            wire_name=response.username,
+            realm=response.realm,
+            account=account,
+            tolerances=reading.tolerances | tolerance,
+        )
+        owner = f"{account.username}@{reading.realm}"
+        # A count above 1 under a nonce that nobody remembers may be a repetition. A nonce without qop is used once:
+        # nothing counts its uses.
+        if (
+            not self._fresh()
+            or nc != 1
+            or not self._offer.store.remember(response.nonce, NonceRecord(self._issued or 0.0, session, owner))
+        ):
             return self._challenge(stale=True)
-        self._session = ServerSession(
-            algorithm, ha1, account.username if response.userhash else name, response.username, response.realm, account
-        )
-        # A nonce without qop is used once: nothing counts its uses.
-        self._offer.store.remember(response.nonce, NonceRecord(environment.clock(), self._session))
-        literal = response.literal_username is not None and not self._names
-        return self._establish(
-            resumed=False, tolerances=response.tolerances | (int(Tolerances.BARE_BACKSLASH) if literal else 0)
-        )
-
-    def _secret(self, account: Account | None, name: str) -> bytes:
-        """Return H(user:realm:password) in hex; one that nobody knows for an unknown user, which costs the same."""
-        algorithm = self._response.algorithm
-        if account is not None and account.ha1 is not None and algorithm.hex_size == 2 * len(account.ha1):
-            return account.ha1.hex().encode()
-        known = account is not None and account.password is not None
-        password = account.password if account is not None and account.password is not None else ""
-        # "The A1 computation uses the unhashed name also under userhash."
-        who = account.username if account is not None and self._response.userhash else name
-        octets = self._encoded(algorithm, who, password)
-        return octets if known else self._environment.random(algorithm.hex_size // 2).hex().encode()
-
-    def _encoded(self, algorithm: Algorithm, name: str, password: str) -> bytes:
-        realm = self._offer.realm
-        response = self._response
-        latin = not (response.extended or response.userhash) and response.username != name.encode()
-        if latin:
-            # The client wrote its name in ISO 8859-1, and hashed that.
-            parts = [name.encode("latin-1", "replace"), realm, password.encode("latin-1", "replace")]
-        else:
-            parts = [name.encode(), realm, unicodedata.normalize("NFC", password).encode()]
-        return algorithm.digest(b":".join(parts))
+        self._session = session
+        return self._establish(resumed=False)
 
     def _check_bindings(self) -> None:
         """Raise BadBindings unless the channel is the client's; only now it is known that the client said so."""
@@ -228,8 +241,9 @@ class HttpDigestServer(Exchange):
             required=self._offer.requires_bindings,
         )
 
-    def _establish(self, *, resumed: bool, tolerances: int) -> StepResult:
+    def _establish(self, *, resumed: bool) -> StepResult:
         response, session, offer = self._response, self._session, self._offer
+        tolerances = response.tolerances | session.tolerances
         qop = (response.qop or AUTH).lower()
         requests = ServerRequests(
             session, response, offer.store, int(self._environment.policy.tolerances), self._next_nonce

@@ -24,7 +24,6 @@ Probe: TypeAlias = Callable[[Update], tuple[bytes, Update]]
 _MARK_SIZE: Final = 16
 _CHUNK: Final = 1 << 20
 _FARTHEST: Final = 1 << 36  # octets of key stream that are searched
-_BLOCK: Final = 8
 
 
 class LayerState(NamedTuple):
@@ -90,8 +89,8 @@ def _stream_position(cipher: Cipher, key: bytes, update: Update) -> bytes:
 
 
 def _register(cipher: Cipher, key: bytes, update: Update, encipher: bool) -> bytes:
-    """Return what is chained into the next block: the sealing key's last 8 octets at first."""
-    zeros, first = bytes(_BLOCK), key[_BLOCK:]
+    """Return what is chained into the next block: the sealing key's last octets at first."""
+    zeros, first = bytes(cipher.block_size), key[-cipher.block_size :]
     probed = update(zeros)
     if encipher:
         return _mixed(cipher.begin(key, False)(probed), first)

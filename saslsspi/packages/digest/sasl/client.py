@@ -22,14 +22,14 @@ from saslsspi.errors import (
     QopNotSupported,
     TargetUnknown,
 )
-from saslsspi.packages.digest.charset import decode, encode, secret_hashes
+from saslsspi.packages.digest.charset import client_hash, decode, encode
 from saslsspi.packages.digest.ciphers import Cipher
-from saslsspi.packages.digest.credential import ClientSession, DigestCredential, SessionKey
-from saslsspi.packages.digest.http.client import HttpDigestClient
+from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
-from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags, wants_layer
 from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.sasl.protection import DigestProtection
+from saslsspi.packages.digest.sasl.sessions import ClientSession, SessionCache, SessionKey
 
 __all__ = ["DigestClient"]
 
@@ -38,7 +38,6 @@ _CNONCE_SIZE: Final = 18  # octets of randomness; section 2.1.2 asks for at leas
 # RFC 3986: the characters of a URI, percent signs included.
 _URI: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+").fullmatch
 _SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
-_HTTP: Final = int(IscReq.ISC_REQ_HTTP)
 
 
 class _Position(enum.Enum):
@@ -48,7 +47,6 @@ class _Position(enum.Enum):
     CHALLENGE = enum.auto()
     ANSWER_TO_INITIAL_RESPONSE = enum.auto()
     PROOF = enum.auto()
-    HTTP = enum.auto()  # another protocol, in a room of its own
 
     __hash__ = object.__hash__  # as for sspi.package.Side
 
@@ -57,14 +55,14 @@ class DigestClient(Exchange):
     """One client's exchange; ends in an outcome only when the server's rspauth has been verified."""
 
     __slots__ = (
+        "_cipher",
         "_credential",
         "_environment",
         "_expected",
-        "_http",
         "_key",
+        "_maxbuf",
         "_position",
         "_session",
-        "_size",
         "outcome",
     )
 
@@ -73,22 +71,21 @@ class DigestClient(Exchange):
         self._credential = credential
         self._environment = environment
         self._position = _Position.BEGINNING
+        self._cipher: Cipher | None = None
+        self._maxbuf = 0
 
     def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's message; see Exchange.step."""
         return _STEPS[self._position](self, token, request)
 
     def _begin(self, token: bytes, request: Request) -> StepResult:
-        if request.requested & _HTTP:
-            self._position = _Position.HTTP
-            self._http = HttpDigestClient(self._credential, self._environment)
-            return self._continue_http(token, request)
         if token:
             return self._answer(token, request)
         self._position = _Position.CHALLENGE
-        # Credentials that come with a call may be another user's: only the handle's own take a session up again.
+        if not _may_resume(request):
+            return StepResult(Event.CONTINUE, None)
         key = _session_key(request)
-        resumed = None if request.requested & _SUPPLIED else self._credential.sessions.next_use(key)
+        resumed = self._sessions().next_use(key)
         if resumed is None:
             return StepResult(Event.CONTINUE, None)
         session, count = resumed
@@ -96,16 +93,14 @@ class DigestClient(Exchange):
         self._position = _Position.ANSWER_TO_INITIAL_RESPONSE
         return StepResult(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
 
-    def _continue_http(self, token: bytes, request: Request) -> StepResult:
-        step = self._http.step(token, request)
-        self.outcome = self._http.outcome
-        return step
+    def _sessions(self) -> SessionCache:
+        return self._credential.memory(SessionCache, SessionCache)
 
     def _answer_or_proof(self, token: bytes, request: Request) -> StepResult:
         """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
         if not token or ResponseAuth.announced(token):
             return self._finish(token, request)
-        self._credential.sessions.drop(self._key)
+        self._sessions().drop(self._key)
         return self._answer(token, request)
 
     def _answer(self, token: bytes, request: Request) -> StepResult:
@@ -116,15 +111,22 @@ class DigestClient(Exchange):
         username, realm_name, password = self._identity(request)
         realm_text, realm = self._realm(challenge, realm_name)
         utf8 = challenge.utf8
-        # The RFC's hash, unless the policy names how this server hashes instead.
-        hashes = secret_hashes(username, realm_text, password, utf8, tolerances)
-        secret, tolerance = hashes[0] if hashes[-1][0] == hashes[0][0] else hashes[-1]
+        secret, tolerance = client_hash(username, realm_text, password, utf8=utf8, tolerances=tolerances)
         nonce, cnonce = challenge.nonce, b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
         ha1 = session_hash(secret, nonce, cnonce, request.authzid.encode() if request.authzid else None)
         session = ClientSession(
-            encode(username, utf8), realm, username, realm_text, nonce, cnonce, qop, utf8, cipher, challenge.maxbuf,
-            ha1, challenge.tolerances | tolerance,
-        )  # fmt: skip
+            username=encode(username, utf8),
+            realm=realm,
+            name=username,
+            realm_text=realm_text,
+            nonce=nonce,
+            cnonce=cnonce,
+            qop=qop,
+            utf8=utf8,
+            ha1=ha1,
+            tolerances=challenge.tolerances | tolerance,
+        )
+        self._cipher, self._maxbuf = cipher, challenge.maxbuf
         self._position = _Position.PROOF
         return StepResult(Event.CONTINUE, self._respond(session, _FIRST_COUNT, _session_key(request)))
 
@@ -135,17 +137,27 @@ class DigestClient(Exchange):
                 "the target must be a name like ldap/host.example, in URI characters; percent-encode others",
                 requirement="SSPI-ISC-DIGEST-15",
             )
-        username, realm, _, _, nonce, cnonce, qop, utf8, cipher, _, ha1, _ = session
         digest_uri = target.encode()
-        response, self._expected = response_values(ha1, nonce, nc, cnonce, qop, digest_uri)
+        response, self._expected = response_values(
+            session.ha1, session.nonce, nc, session.cnonce, session.qop, digest_uri
+        )
         self._session = session
         self._key = key
-        # Without a layer maxbuf has no meaning, and it is left out.
-        maxbuf = DEFAULT_MAXBUF if qop == AUTH else self._environment.policy.max_buffer
         return Response(
-            username, realm, nonce, cnonce, nc, digest_uri, response, qop, maxbuf, utf8,
-            None if cipher is None else cipher.name, authzid.encode() if authzid else None,
-        ).to_bytes()  # fmt: skip
+            username=session.username,
+            realm=session.realm,
+            nonce=session.nonce,
+            cnonce=session.cnonce,
+            nc=nc,
+            digest_uri=digest_uri,
+            response=response,
+            qop=session.qop,
+            # Without a layer maxbuf has no meaning, and it is left out.
+            maxbuf=DEFAULT_MAXBUF if session.qop == AUTH else self._environment.policy.max_buffer,
+            utf8=session.utf8,
+            cipher=None if self._cipher is None else self._cipher.name,
+            authzid=authzid.encode() if authzid else None,
+        ).to_bytes()
 
     def _finish(self, token: bytes, request: Request) -> StepResult:
         """Verify the server's proof and establish the layer."""
@@ -159,10 +171,33 @@ class DigestClient(Exchange):
                 requirement="RFC2831-2.1.3-06",
             )
         resumed = self._position is _Position.ANSWER_TO_INITIAL_RESPONSE
-        if not resumed and not request.requested & _SUPPLIED:
-            self._credential.sessions.put(self._key, session, 1)
-        self.outcome = _outcome(session, self._key[1], resumed, self._environment.policy.max_buffer)
+        if not resumed and session.qop == AUTH and _may_resume(request):
+            self._sessions().put(self._key, session, 1)
+        self.outcome = self._established(session, resumed=resumed)
         return StepResult(Event.COMPLETE, None)
+
+    def _established(self, session: ClientSession, *, resumed: bool) -> Outcome:
+        cipher, max_receive = self._cipher, self._environment.policy.max_buffer
+        outcome = Outcome(
+            flags=granted_flags(Side.INITIATE, session.qop),
+            username=session.name,
+            realm=session.realm_text,
+            authzid=self._key[1],
+            qop=QOPS[session.qop],
+            reauthenticated=resumed,
+            tolerances=tolerance_names(session.tolerances) if session.tolerances else (),
+        )
+        if session.qop == AUTH:
+            return outcome
+        keys = layer_keys(session.ha1, Side.INITIATE, cipher_key_size=None if cipher is None else cipher.key_size)
+        protection = DigestProtection(keys, cipher, session.ha1, self._maxbuf, max_receive)
+        return outcome._replace(
+            protection=protection,
+            cipher=protection.encryption_algorithm,
+            ssf=1 if cipher is None else cipher.ssf,
+            max_send=self._maxbuf,
+            max_receive=max_receive,
+        )
 
     def _identity(self, request: Request) -> tuple[str, str, str]:
         """Return user, realm and password."""
@@ -180,10 +215,11 @@ class DigestClient(Exchange):
         if not challenge.realms:
             # "If the directive is not present, the realm-value will solicit from the user or be computed as a default."
             return "", None
-        if len(challenge.realms) > 1:
-            offered = ", ".join(repr(decode(realm, challenge.utf8)) for realm in challenge.realms)
+        realms = challenge.realms if len(challenge.realms) == 1 else tuple(dict.fromkeys(challenge.realms))
+        if len(realms) > 1:
+            offered = ", ".join(repr(decode(realm, challenge.utf8)) for realm in realms)
             raise IncompleteCredentials(f"the server offers several realms, name one of {offered}")
-        return decode(challenge.realms[0], challenge.utf8), challenge.realms[0]
+        return decode(realms[0], challenge.utf8), realms[0]
 
     def _choose(self, challenge: Challenge, request: Request) -> tuple[bytes, Cipher | None]:
         """Choose the strongest qop and the preferred cipher that both sides permit."""
@@ -213,39 +249,14 @@ class DigestClient(Exchange):
         )
 
 
+def _may_resume(request: Request) -> bool:
+    # A layer gets keys of its own: see sessions.py. Credentials that come with a call may be another user's: only the
+    # handle's own take a session up again.
+    return not (request.requested & _SUPPLIED or wants_layer(Side.INITIATE, request.requested))
+
+
 def _session_key(request: Request) -> SessionKey:
     return request.target, request.authzid, request.requested
-
-
-def _outcome(session: ClientSession, authzid: str, resumed: bool, max_buffer: int) -> Outcome:
-    qop, cipher = session.qop, session.cipher
-    flags = granted_flags(Side.INITIATE, qop)
-    tolerances = tolerance_names(session.tolerances) if session.tolerances else ()
-    if qop == AUTH:
-        return Outcome(
-            flags=flags,
-            username=session.name,
-            realm=session.realm_text,
-            authzid=authzid,
-            reauthenticated=resumed,
-            tolerances=tolerances,
-        )
-    keys = layer_keys(session.ha1, True, None if cipher is None else cipher.key_size)
-    protection = DigestProtection(keys, cipher, session.ha1, session.maxbuf, max_buffer)
-    return Outcome(
-        flags=flags,
-        protection=protection,
-        username=session.name,
-        realm=session.realm_text,
-        authzid=authzid,
-        qop=QOPS[qop],
-        cipher=protection.encryption_algorithm,
-        ssf=1 if cipher is None else cipher.ssf,
-        max_send=session.maxbuf,
-        max_receive=max_buffer,
-        reauthenticated=resumed,
-        tolerances=tolerances,
-    )
 
 
 def _supplied_identity(request: Request) -> tuple[str, str, str]:
@@ -266,5 +277,4 @@ _STEPS: Final[Mapping[_Position, Callable[[DigestClient, bytes, Request], StepRe
     _Position.CHALLENGE: DigestClient._answer,
     _Position.ANSWER_TO_INITIAL_RESPONSE: DigestClient._answer_or_proof,
     _Position.PROOF: DigestClient._finish,
-    _Position.HTTP: DigestClient._continue_http,
 }

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
-from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, quote, unquote
+from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, is_token, quote, unquote
 
 __all__ = ["DEFAULT_MAXBUF", "Challenge", "Response", "ResponseAuth"]
 
@@ -88,14 +88,14 @@ class Challenge(NamedTuple):
             if not qop:
                 raise InvalidToken("the challenge's qop list is empty", requirement="RFC2831-7.1-03")
         return cls(
-            nonce,
-            tuple([_quoted(directive) for directive in scanned if directive[0].lower() == b"realm"]),
-            qop,
-            b"stale" in found and reader.bare(b"stale", _QUOTED_NUMBER).lower() == b"true",
-            reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
-            reader.charset() if b"charset" in found else False,
-            reader.options(b"cipher") if b"cipher" in found else (),
-            reader.used,
+            nonce=nonce,
+            realms=tuple([_quoted(directive) for directive in scanned if directive[0].lower() == b"realm"]),
+            qop=qop,
+            stale=b"stale" in found and reader.bare(b"stale", _QUOTED_NUMBER).lower() == b"true",
+            maxbuf=reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
+            utf8=reader.charset() if b"charset" in found else False,
+            ciphers=reader.options(b"cipher") if b"cipher" in found else (),
+            tolerances=reader.used,
         )
 
     def to_bytes(self) -> bytes:
@@ -177,20 +177,20 @@ class Response(NamedTuple):
         if b"qop" in found:
             qop = found[b"qop"][_BARE] or reader.bare(b"qop", _QUOTED_QOP)
         return cls(
-            _quoted(found[b"username"]),
-            _quoted(found[b"realm"]) if b"realm" in found else None,
-            _quoted(found[b"nonce"]),
-            _quoted(found[b"cnonce"]),
-            nc,
-            _quoted(found[b"digest-uri"]),
-            response,
-            qop,
-            reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
-            reader.charset() if b"charset" in found else False,
-            reader.bare(b"cipher", _QUOTED_CIPHER).lower() if b"cipher" in found else None,
-            _quoted(found[b"authzid"]) if b"authzid" in found else None,
-            literal,
-            reader.used,
+            username=_quoted(found[b"username"]),
+            realm=_quoted(found[b"realm"]) if b"realm" in found else None,
+            nonce=_quoted(found[b"nonce"]),
+            cnonce=_quoted(found[b"cnonce"]),
+            nc=nc,
+            digest_uri=_quoted(found[b"digest-uri"]),
+            response=response,
+            qop=qop,
+            maxbuf=reader.maxbuf() if b"maxbuf" in found else DEFAULT_MAXBUF,
+            utf8=reader.charset() if b"charset" in found else False,
+            cipher=reader.bare(b"cipher", _QUOTED_CIPHER).lower() if b"cipher" in found else None,
+            authzid=_quoted(found[b"authzid"]) if b"authzid" in found else None,
+            literal_username=literal,
+            tolerances=reader.used,
         )
 
     def to_bytes(self) -> bytes:
@@ -289,7 +289,10 @@ class _Reader:
         if token:
             return token
         self._tolerate(tolerance, name, "stands in quotes")
-        return unquote(inside)
+        value = unquote(inside)
+        if not is_token(value):
+            raise InvalidToken(f"{name.decode()} is no token")
+        return value
 
     def options(self, name: bytes) -> tuple[bytes, ...]:
         """A quoted list of tokens, in lower case."""

@@ -35,7 +35,7 @@ _TRAILER_SIZE: Final = 16  # MAC, type, sequence number
 _CLEAR_SIZE: Final = 6  # type, sequence number
 _TYPE: Final = b"\x00\x01"
 _SEQUENCE: Final = Struct(">I").pack
-_PADDING: Final = tuple(bytes([size]) * size for size in range(9))
+_PADDING: Final = tuple(bytes([size]) * size for size in range(256))
 
 Sealer = Callable[[Octets], tuple[Octets, ...]]
 Opener = Callable[[Octets], bytes]
@@ -105,7 +105,8 @@ class DigestProtection(Signing):
 
     def overhead(self, size: int) -> int:
         """Return how many octets seal adds to a message of size octets."""
-        padding = 0 if self.block_size == 1 else 8 - (size + _MAC_SIZE) % 8
+        block = self.block_size
+        padding = 0 if block == 1 else block - (size + _MAC_SIZE) % block
         return padding + _TRAILER_SIZE
 
     def sign(self, message: bytes, sequence: int) -> bytes:
@@ -189,7 +190,7 @@ def _enciphering_sender(
         number = (number + 1) & 0xFFFFFFFF
         code = outer.digest()[:10]
         if block > 1:
-            code = _PADDING[8 - (size + _MAC_SIZE) % 8] + code
+            code = _PADDING[block - (size + _MAC_SIZE) % block] + code
         return encipher(b"".join((message, code))), b"\x00\x01" + counter
 
     def sign(message: bytes) -> bytes:
@@ -211,7 +212,8 @@ def _deciphering_receiver(
 ) -> tuple[Opener, Callable[[bytes, bytes], None], StateOf]:
     mac = HmacMd5(key)
     begin, finish = mac.inner.copy, mac.outer.copy
-    least = _TRAILER_SIZE if block == 1 else 16 + _CLEAR_SIZE
+    # One octet of padding and the MAC are whole blocks at least.
+    least = _TRAILER_SIZE if block == 1 else -(-(1 + _MAC_SIZE) // block) * block + _CLEAR_SIZE
 
     def unseal(wire: Octets) -> bytes:
         nonlocal number
@@ -222,7 +224,7 @@ def _deciphering_receiver(
         if size < least or (block > 1 and (size - _CLEAR_SIZE) % block):
             raise MessageAltered(f"a protected message of {size} octets is no whole number of cipher blocks")
         plain = decipher(wire[:-6])
-        message = plain[:-10] if block == 1 else plain[: _end_of_text(plain)]
+        message = plain[:-10] if block == 1 else plain[: _end_of_text(plain, block)]
         inner = begin() if size < LONG else mac.begin_long()
         inner.update(counter)
         inner.update(message)
@@ -252,14 +254,14 @@ def _deciphering_receiver(
     return unseal, verify, state
 
 
-def _end_of_text(plain: bytes) -> int:
+def _end_of_text(plain: bytes, block: int) -> int:
     """Where the message ends before its padding; where the padding is wrong, an end that no MAC fits.
 
     A wrong padding must not be told from a wrong MAC, neither by error nor by time, so it is not an error here:
     the MAC is then computed over all that was deciphered, which the peer did not sign.
     """
     padding = plain[-11]
-    if 1 <= padding <= 8 and plain.endswith(_PADDING[padding], 0, -10):
+    if 1 <= padding <= block and plain.endswith(_PADDING[padding], 0, -10):
         return len(plain) - 10 - padding
     return len(plain)
 

@@ -1,5 +1,7 @@
 """What our client sends, and what it makes of servers that were made by hand."""
 
+import hashlib
+
 import pytest
 
 from packages.digest.http.web import PASSWORD, URI, USER, Browser, Site, body_hash, made_signature, policy, verified
@@ -133,9 +135,52 @@ def test_names_and_passwords_are_composed_before_they_are_hashed() -> None:
     assert site.accept(decomposed.answer(site.challenge())).user == "Jäsøn Doe"
 
 
-def test_a_name_that_latin_1_lacks_needs_the_servers_charset() -> None:
-    with pytest.raises(IncompleteCredentials):
-        answer(user="Ωmega")
+UTF8 = Policy(tolerances=Tolerances.DEFAULT | Tolerances.UTF8_WITHOUT_CHARSET)
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "wanted", "encoding", "named"),
+    [
+        ("jörg", "größe", None, "latin-1", ()),
+        ("alice", "größe", None, "latin-1", ()),
+        ("Ondřej", "heslíčko", None, "utf-8", ("UTF8_WITHOUT_CHARSET",)),
+        ("jörg", "пароль", None, "utf-8", ("UTF8_WITHOUT_CHARSET",)),
+        ("jörg", "größe", UTF8, "utf-8", ("UTF8_WITHOUT_CHARSET",)),
+        ("alice", "größe", UTF8, "utf-8", ("UTF8_WITHOUT_CHARSET",)),
+        ("alice", "wonderland", UTF8, "utf-8", ()),
+    ],
+)
+def test_a_challenge_without_charset_leaves_latin_1_where_it_fits_and_utf8_where_a_policy_says_so(
+    user: str, password: str, wanted: Policy | None, encoding: str, named: tuple[str, ...]
+) -> None:
+    client = Browser(user, password, policy=wanted or Policy())
+    sent = HttpResponse.from_bytes(client.answer(b'realm="r", nonce="n", qop="auth"'))
+    assert sent.username == user.encode(encoding)
+    ha1 = hashlib.md5(b":".join((sent.username, b"r", password.encode(encoding)))).hexdigest()
+    a2 = hashlib.md5(b"GET:" + URI.encode()).hexdigest()
+    right = f"{ha1}:n:00000001:{sent.cnonce.decode()}:auth:{a2}"
+    assert sent.response.decode() == hashlib.md5(right.encode()).hexdigest()
+    assert client.handle._context.outcome.tolerances == named  # type: ignore[union-attr]
+
+
+def test_challenges_that_cannot_be_used_or_read_are_passed_over() -> None:
+    good = b'realm="r", nonce="n", qop="auth", algorithm=SHA-256'
+    useless = (
+        b'realm="r", nonce="n", qop="auth", algorithm=SHA-512',
+        b'realm="r", qop="auth"',
+        b'realm="r", nonce="n',
+        b'realm="r", nonce="n", algorithm="\xff"',
+        b'realm="r", realm="s", nonce="n"',
+        b"",
+    )
+    for line in useless:
+        assert HttpResponse.from_bytes(Browser().answer(line + b"\n" + good)).algorithm.name == b"SHA-256"
+        with pytest.raises(InvalidToken):
+            Browser().answer(line or b"x")
+    with pytest.raises(InvalidToken):
+        Browser().answer(b"\n".join([useless[0]] * 16 + [good]))
+    with pytest.raises(InvalidToken):
+        Browser().answer(good + b" " * (1 << 18))
 
 
 def test_a_name_with_a_colon_cannot_log_on() -> None:

@@ -1,6 +1,7 @@
 """What our server takes, refuses and answers."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,15 @@ from packages.digest.http.web import (
     policy,
     verified,
 )
-from saslsspi import Account, MemoryAuthority, Policy, Tolerances, sspi
-from saslsspi.errors import InvalidToken, LogonDenied, MutualAuthFailed, QopNotSupported, SaslError
+from saslsspi import Account, MemoryAuthority, MemoryNonceStore, Policy, Tolerances, sspi
+from saslsspi.accounts import Authority
+from saslsspi.accounts.account import Question
+from saslsspi.accounts.authority import SingleAccount
+from saslsspi.crypto.md5 import md5
+from saslsspi.errors import InvalidToken, LogonDenied, MutualAuthFailed, OutOfSequence, QopNotSupported, SaslError
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm, request_value
 from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
+from saslsspi.packages.digest.http.protection import described
 from saslsspi.sspi import AscReq, IscReq, SecurityStatus
 
 SIGN = int(IscReq.ISC_REQ_INTEGRITY)
@@ -97,12 +104,131 @@ def test_an_old_nonce_with_the_right_digest_is_stale() -> None:
     assert site.accept(client.answer(answer.token)).user == USER
 
 
-def test_a_nonce_of_another_server_is_stale_and_a_shared_key_makes_it_ours() -> None:
-    client = Browser()
-    assert HttpChallenge.from_bytes(Site().accept(client.answer(Site().challenge())).token).stale
-    shared = policy(nonce_key=b"k" * 32)
-    client = Browser()
-    assert Site(policy=shared).accept(client.answer(Site(policy=shared).challenge())).user == USER
+def test_a_nonce_of_another_server_is_stale_and_a_shared_store_makes_it_ours() -> None:
+    def crossed(shared: Policy, store: object) -> bytes:
+        """What one server makes of the answer to another's challenge."""
+        one, other = (Site(policy=shared, more={"nonce_store": store() if callable(store) else store}) for _ in "12")
+        return one.accept(Browser().answer(other.challenge())).token
+
+    assert HttpChallenge.from_bytes(crossed(policy(), None)).stale
+    assert HttpChallenge.from_bytes(crossed(policy(nonce_key=b"k" * 32), None)).stale
+    assert HttpChallenge.from_bytes(crossed(policy(nonce_key=b"k" * 32), MemoryNonceStore)).stale
+    assert AuthenticationInfo.from_bytes(crossed(policy(), MemoryNonceStore())).rspauth
+    assert AuthenticationInfo.from_bytes(crossed(policy(nonce_key=b"k" * 32), MemoryNonceStore())).rspauth
+
+
+@pytest.mark.parametrize("store", ["each its own", "shared"])
+def test_one_recorded_request_is_taken_by_one_server_at_most(store: str) -> None:
+    shared = MemoryNonceStore()
+    sites = [
+        Site(policy=policy(nonce_key=b"k" * 32), more={"nonce_store": shared if store == "shared" else None})
+        for _ in range(4)
+    ]
+    recorded = Browser().answer(sites[0].challenge(), b"POST")
+    taken = 0
+    for site in sites:
+        try:
+            answer = site.accept(recorded, b"POST")
+        except OutOfSequence:
+            continue
+        if answer.status is SecurityStatus.SEC_I_CONTINUE_NEEDED:
+            challenge = HttpChallenge.from_bytes(answer.token)
+            assert challenge.stale, "an honest client follows, and asks nobody"
+            assert site.accept(Browser().answer(answer.token)).user == USER
+        else:
+            taken += 1
+    assert taken == 1
+
+
+@pytest.mark.parametrize("kept", [1, 2, 16])
+def test_a_request_stays_used_however_many_logons_come_after_it(kept: int) -> None:
+    """Another user's logons push nothing of hers out, and her own leave a watermark."""
+    for others in ("Jäsøn Doe", USER):
+        site = Site(more={"nonce_store": MemoryNonceStore(kept)})
+        recorded = Browser().answer(site.challenge())
+        assert site.accept(recorded).user == USER
+        for _ in range(3 * kept):
+            more = Browser(others, "Secret, or not?" if others != USER else "wonderland")
+            assert site.accept(more.answer(site.challenge())).user == others
+        try:
+            answer = site.accept(recorded)
+        except OutOfSequence:
+            pass
+        else:
+            assert HttpChallenge.from_bytes(answer.token).stale
+        assert site.accept(Browser().answer(site.challenge())).user == USER
+
+
+def test_one_users_logons_end_no_session_of_another() -> None:
+    site, alice = Site(more={"nonce_store": MemoryNonceStore(8)}), Browser()
+    site.accept(alice.answer(site.challenge()))
+    for _ in range(100):
+        site.accept(Browser("Jäsøn Doe", "Secret, or not?").answer(site.challenge()))
+    assert site.accept(made_signature(alice.handle, b"GET", b"/2")).user == USER
+
+
+def test_without_tolerances_the_announced_encoding_alone_is_accepted() -> None:
+    """Who writes ISO 8859-1 and hashes UTF-8 is requests; who hashes ISO 8859-1 and announces nothing, old browsers."""
+    for wire, hashed, named in (("latin-1", "utf-8", "HASH_UTF8"), ("utf-8", "latin-1", "HASH_LATIN1")):
+        for strict in (False, True):
+            base = Policy(tolerances=Tolerances.NONE) if strict else Policy()
+            site = Site(policy=policy("MD5", base=base))
+            client = Browser("Jäsøn Doe", "Secret, or not?")
+            made = HttpResponse.from_bytes(client.answer(site.challenge()))
+            ha1 = md5(b":".join(("Jäsøn Doe".encode(hashed), made.realm, b"Secret, or not?"))).hexdigest().encode()
+            changed = made._replace(username="Jäsøn Doe".encode(wire), extended=False)
+            value = request_value(made.algorithm, ha1, described(changed, b"GET", b""))
+            token = changed._replace(response=value).to_bytes()
+            if strict:
+                with pytest.raises(LogonDenied):
+                    site.accept(token)
+            else:
+                answer = site.accept(token)
+                assert answer.user == "Jäsøn Doe"
+                assert answer.context._context.outcome.tolerances == (named,)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256-sess"])
+@pytest.mark.parametrize("tolerances", [Tolerances.NONE, Tolerances.DEFAULT])
+def test_a_wrong_password_costs_the_same_whoever_it_is_for(algorithm: str, tolerances: Tolerances) -> None:
+    counts = []
+    for secret in (None, {"password": "x"}, {"password": "größe"}, {"password": "пароль"}, {"ha1": bytes(16)}):
+        asked = 0
+
+        class Knowing(Authority):
+            def lookup(self, question: Question, secret: dict[str, Any] | None = secret) -> Account | None:
+                nonlocal asked
+                asked += 1
+                return None if secret is None else Account(username=question.username, **secret)
+
+        site = Site(policy=policy(algorithm, base=Policy(tolerances=tolerances)), more={"authority": Knowing()})
+        token = Browser(password="guess").answer(site.challenge())
+        hashed = 0
+        row = ALGORITHMS[algorithm.lower().encode()]
+
+        def digest(data: bytes, row: Algorithm = row) -> bytes:
+            nonlocal hashed
+            hashed += 1
+            return row.digest(data)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(ALGORITHMS, algorithm.lower().encode(), row._replace(digest=digest))
+            with pytest.raises(LogonDenied):
+                Site.accept(site, token)
+        counts.append((asked, hashed))
+    assert len(set(counts)) == 1
+    assert counts[0][1] >= 3
+
+
+def test_a_hashed_name_beyond_ascii_is_nobodys() -> None:
+    site = Site(policy=policy(userhash=True))
+    token = Browser().answer(site.challenge())
+    name = HttpResponse.from_bytes(token).username
+    with pytest.raises(LogonDenied):
+        site.accept(token.replace(name, "é".encode() * 64))
+    alone = Site(policy=policy(userhash=True), more={"authority": SingleAccount(Account(username=USER, password="x"))})
+    with pytest.raises(LogonDenied):
+        alone.accept(Browser().answer(alone.challenge()).replace(name, "é".encode() * 64))
 
 
 @pytest.mark.requirement("RFC7616-3.4-06", "RFC7616-3.4-08")
