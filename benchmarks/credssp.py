@@ -12,6 +12,7 @@ import datetime
 import os
 import ssl
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def _files() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         users = Path(folder, "users")
         users.write_text("DOM:alice:wonderland\n")
-        certificates = {"P-256": self_signed("host.example").pem, "RSA 2048": _rsa_certificate()}
+        certificates = {"P-256": self_signed("host.example", now=time.time()).pem, "RSA 2048": _rsa_certificate()}
         names = {}
         for kind, pem in certificates.items():
             path = Path(folder, f"{kind}.pem")

@@ -395,4 +395,4 @@ def _request(
 ) -> Request:
     context.package.check_flags(context.side, int(flags))
     required, requested = flags_for(policy, context.side, stream=context.package.takes_records)
-    return Request(target, required, requested | int(flags), bindings)
+    return Request(target=target, required=required, requested=requested | int(flags), bindings=bindings)

@@ -3,6 +3,8 @@ import importlib.util
 import re
 from pathlib import Path
 
+import mypy.api
+
 TREE = Path(__file__).resolve().parents[1]
 README = (TREE / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -19,6 +21,18 @@ def test_the_programs_of_the_readme_run_and_print_what_it_says() -> None:
         result = runner.run(test, out=said.append)
         assert result.attempted > 5
         assert not result.failed, "".join(said)
+
+
+def test_the_first_exchange_of_the_readme_passes_strict_type_checks(tmp_path: Path) -> None:
+    first = next(block for block in BLOCK.findall(README) if "saslsspi.Client(" in block)
+    lines = [line[4:] for line in first.splitlines() if line.startswith((">>> ", "... "))]
+    program = tmp_path / "first.py"
+    program.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    # Without the project's settings, as a user has it; what is imported is not reported on.
+    said, complaints, status = mypy.api.run(
+        ["--strict", "--config-file=", "--follow-imports=silent", f"--cache-dir={tmp_path}", str(program)]
+    )
+    assert status == 0, said + complaints
 
 
 def test_the_other_python_of_the_readme_compiles_and_names_what_exists() -> None:

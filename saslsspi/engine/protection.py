@@ -165,7 +165,7 @@ class Detached(Signing):
     def unseal_joined(self, wire: bytes, sequence: int) -> tuple[bytes, bool]:
         """Open a message of one part with all its octets in a row; return it, and whether it was sealed."""
         head = self.header_size
-        (plain,), hidden = self.unseal_parts((Part(wire[head:], True),), wire[:head], b"", sequence)
+        (plain,), hidden = self.unseal_parts((Part(wire[head:], sealed=True),), wire[:head], b"", sequence)
         return plain, hidden
 
     def split(self, signature: bytes, parts: Sequence[Part]) -> tuple[bytes, bytes]:

@@ -22,6 +22,7 @@ from saslsspi.sasl.registry import MECHANISMS
 __all__ = ["Choice", "Offer", "check_credentials", "check_permitted", "choose", "objection", "offer"]
 
 _NO_PLAINTEXT: Final = int(Property.NO_PLAINTEXT)
+_IMPLIED: Final = True
 _PLUS: Final = "-PLUS"  # RFC 5802 section 4, RFC 5801 section 3.1
 
 
@@ -164,7 +165,7 @@ def choose(
             reasons[name] = "it is not installed"
         elif problem := (
             objection(mechanism, policy, external_ssf=external_ssf, bindings=bindings)
-            or _unfit(mechanism, credentials, upper in wanted)
+            or _unfit(mechanism, credentials, named=upper in wanted)
         ):
             reasons[name] = problem
         else:
@@ -176,10 +177,10 @@ def choose(
         order = list(wanted)
         candidates.sort(key=lambda mechanism: order.index(mechanism.name.upper()))
     else:
-        candidates.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
+        candidates.sort(key=lambda mechanism: _strength(mechanism, bound=bool(bindings)), reverse=True)
     best = candidates[0]
     for other in candidates[1:]:
-        why = "it was asked for first" if wanted else _advantage(best, other, bool(bindings))
+        why = "it was asked for first" if wanted else _advantage(best, other, bound=bool(bindings))
         reasons[names[other.name.upper()]] = f"{best.name} is preferred: {why}"
     return Choice(best, reasons)
 
@@ -221,7 +222,7 @@ def offer(
             reasons[name] = problem
         else:
             permitted.append(mechanism)
-    permitted.sort(key=lambda mechanism: _strength(mechanism, bool(bindings)), reverse=True)
+    permitted.sort(key=lambda mechanism: _strength(mechanism, bound=bool(bindings)), reverse=True)
     return Offer(tuple(mechanism.name for mechanism in permitted), reasons)
 
 
@@ -243,12 +244,12 @@ def _wanted(preferred: Iterable[str], policy: Policy, bindings: ChannelBindings 
         # RFC 5802 section 6: "Clients that support mechanism negotiation and channel binding MUST use a "p"
         # gs2-cbind-flag when the server offers the PLUS-variant of the desired GS2 mechanism."
         if bindings and policy.channel_binding is not ChannelBindingPolicy.NONE and not name.endswith(_PLUS):
-            wanted.setdefault(name + _PLUS, True)
-        wanted[name] = False
+            wanted.setdefault(name + _PLUS, _IMPLIED)
+        wanted[name] = not _IMPLIED
     return wanted
 
 
-def _unfit(mechanism: Mechanism, credentials: Credentials | EllipsisType | None, named: bool) -> str | None:
+def _unfit(mechanism: Mechanism, credentials: Credentials | EllipsisType | None, *, named: bool) -> str | None:
     """Return why a mechanism does not go with the credentials, or None."""
     takes = mechanism.credentials
     given = Password if credentials is ... else None if credentials is None else type(credentials)
@@ -272,7 +273,7 @@ _MERITS: Final = (
 )
 
 
-def _strength(mechanism: Mechanism, bound: bool) -> tuple[int, ...]:
+def _strength(mechanism: Mechanism, *, bound: bool) -> tuple[int, ...]:
     has = mechanism.properties
     return (
         bool(has & Property.NO_ANONYMOUS),
@@ -285,6 +286,6 @@ def _strength(mechanism: Mechanism, bound: bool) -> tuple[int, ...]:
     )
 
 
-def _advantage(best: Mechanism, other: Mechanism, bound: bool) -> str:
-    pairs = zip(_MERITS, _strength(best, bound), _strength(other, bound), strict=True)
+def _advantage(best: Mechanism, other: Mechanism, *, bound: bool) -> str:
+    pairs = zip(_MERITS, _strength(best, bound=bound), _strength(other, bound=bound), strict=True)
     return next((merit for merit, ours, theirs in pairs if ours > theirs), "the server lists it first")

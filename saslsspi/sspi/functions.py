@@ -250,7 +250,15 @@ def request_of(side: Side, target: str, flags: int, inputs: SecBufferDesc | None
         protocols = b"" if offered is None else offered.data
     # An initiator asks and looks afterwards at what it got; an acceptor's flags are what it requires.
     required = flags if side is Side.ACCEPT else 0
-    return Request(target, required, flags, bindings, parameters, target_host=target_host, protocols=protocols)
+    return Request(
+        target=target,
+        required=required,
+        requested=flags,
+        bindings=bindings,
+        parameters=parameters,
+        target_host=target_host,
+        protocols=protocols,
+    )
 
 
 def _fragment(handle: CtxtHandle, step: StepResult, output: SecBuffer | None) -> StepResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def holding_an_ec_key() -> Any:
     """What pyspnego's acceptor needs to serve a certificate with another key than RSA: the bits that are bound."""
     import spnego.tls
 
-    made = self_signed("host.example")
+    made = self_signed("host.example", now=time.time())
     context = spnego.tls.default_tls_context(usage="accept")
     context.public_key = subject_public_key(made.der)
     with temporary_file(made.pem) as file:

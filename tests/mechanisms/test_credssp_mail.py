@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from pathlib import Path
 
@@ -47,8 +48,9 @@ def test_a_wrong_password_leaves_the_connection_in_order(protocol: MailProtocol)
 def long_chain(tmp_path: Path) -> Path:
     """A certificate with a chain of thirty more: some 12 KiB in the server's flight."""
     file = tmp_path / "chain.pem"
-    others = [self_signed(f"{number}.example").pem.partition(b"-----BEGIN PRIVATE")[0] for number in range(30)]
-    file.write_bytes(b"".join((self_signed("localhost").pem, *others)))
+    names = [f"{number}.example" for number in range(30)]
+    others = [self_signed(name, now=time.time()).pem.partition(b"-----BEGIN PRIVATE")[0] for name in names]
+    file.write_bytes(b"".join((self_signed("localhost", now=time.time()).pem, *others)))
     return file
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from saslsspi import Policy, SaslError
+from saslsspi import ChannelBindings, Client, Password, Policy, SaslError
 from saslsspi.errors import (
+    BadBindings,
     ContextMisuse,
     DowngradeDetected,
     InsufficientMemory,
@@ -169,6 +170,15 @@ def test_the_client_understands_each_error_value(value: str, status: SecuritySta
         client.step(f"e={value},x=1".encode())
     assert caught.value.status is status
     assert "sun-in-the-eyes" not in str(caught.value)
+
+
+def test_a_refusal_over_the_type_of_the_bindings_names_the_type_and_does_not_advise_to_go_without() -> None:
+    credentials, bindings = Password("user", "pencil"), ChannelBindings.tls_unique(b"finished")
+    client = Client("SCRAM-SHA-256-PLUS", service="imap", host="h", credentials=credentials, bindings=bindings)
+    client.start()
+    with pytest.raises(BadBindings, match="tls-unique; pass bindings of another type") as caught:
+        client.step(b"e=unsupported-channel-binding-type")
+    assert "without" not in str(caught.value)
     assert issubclass(InsufficientMemory, SaslError)
 
 

@@ -216,3 +216,17 @@ def test_the_outcome_is_checked_too(policy: Policy, outcome: Outcome, error: typ
     with pytest.raises(error):
         check_outcome("DIGEST-MD5", outcome, policy)
     check_outcome("DIGEST-MD5", outcome._replace(ssf=1, channel_binding="tls-unique"), policy)
+
+
+def test_a_mechanism_that_is_named_and_not_listed_can_be_forced() -> None:
+    with pytest.raises(PackageNotFound, match="the server does not offer it"):
+        chosen([], None, "DIGEST-MD5")
+    assert chosen([], None, "DIGEST-MD5", force=True) == "DIGEST-MD5"
+    assert chosen(["X-EXPS"], None, "scram-sha-256", "DIGEST-MD5", force=True) == "SCRAM-SHA-256"
+    # What is implied is not forced: nobody has named the one with -PLUS.
+    assert chosen([], None, "SCRAM-SHA-256", force=True, bindings=BINDINGS) == "SCRAM-SHA-256"
+    # Nor is what the policy forbids, or what was not named.
+    with pytest.raises(PackageNotFound, match="in clear"):
+        chosen([], None, "PLAIN", force=True)
+    with pytest.raises(PackageNotFound, match="offers none"):
+        chosen([], None, force=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from packages.digest.ours import joined, new_client, new_server
@@ -27,6 +29,7 @@ from saslsspi.sasl.mechanism import (
     ServerExchange,
     ServerParameters,
 )
+from saslsspi.sasl.session import SessionState
 
 
 class _ToyClient(ClientExchange):
@@ -78,8 +81,9 @@ class _Everybody:
         return None if question.username == "nobody" else Account(username=question.username)
 
 
-def toy_client(name: str = "chris", policy: Policy | None = None) -> Client:
-    return Client(TOY, service="imap", host="h", credentials=Password(name, ""), policy=policy)
+def toy_client(name: str = "chris", policy: Policy | None = None, external_ssf: int = 0) -> Client:
+    credentials = Password(name, "")
+    return Client(TOY, service="imap", host="h", credentials=credentials, policy=policy, external_ssf=external_ssf)
 
 
 def toy_server(**named: object) -> Server:
@@ -260,3 +264,67 @@ def test_a_server_that_cannot_send_data_with_success_sends_one_more_challenge() 
     assert server.step(b"") is None
     assert server.done
     client.succeed()
+
+
+class _Counted(Client):
+    """A subclass with a field that __init__ sets, and one with a slot."""
+
+    __slots__ = ("__dict__", "note")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.note = ["mine"]
+        self.other = "too"
+
+
+def test_again_keeps_what_a_subclass_has_added() -> None:
+    options: dict[str, Any] = {"service": "imap", "host": "h", "credentials": Password("a", "b")}
+    first = _Counted("DIGEST-MD5", **options)
+    second = first.again()
+    assert type(second) is _Counted
+    assert (second.note, second.other) == (["mine"], "too")
+    assert second.state is SessionState.NEW
+    assert second._exchange is not first._exchange
+
+
+def test_a_message_while_a_question_is_open_is_misuse_and_harms_nothing() -> None:
+    server = toy_server()
+    assert isinstance(server.begin(b"chris"), Pending)
+    with pytest.raises(ContextMisuse, match="resume"):
+        server.begin(b"again")
+    assert server.state is SessionState.ANSWERING
+    server.resume(Account(username="chris"))
+    assert server.done
+
+
+def test_an_answer_that_nobody_asked_for_is_misuse_and_harms_nothing() -> None:
+    server = toy_server()
+    with pytest.raises(ContextMisuse, match="no question"):
+        server.resume(Account(username="chris"))
+    assert isinstance(server.begin(b"chris"), Pending)
+
+
+def test_a_session_stands_where_the_table_says() -> None:
+    client, server = new_client(), new_server(success_data=False)
+    assert client.state is server.state is SessionState.NEW
+    response = client.step(server.step(None))
+    assert client.state is server.state is SessionState.RUNNING
+    assert isinstance(server.begin(response), Pending)
+    assert server.state is SessionState.ANSWERING
+    proof = server.resume(Account(username="chris", password="secret"))
+    assert server.state is SessionState.LAST_EMPTY
+    assert isinstance(proof, bytes)
+    client.step(proof)
+    server.step(b"")
+    assert client.state is server.state is SessionState.DONE
+    server.abort()
+    assert server.state is SessionState.ENDED
+    assert not server.done
+
+
+def test_security_says_what_the_channel_around_gives() -> None:
+    client, server = toy_client(external_ssf=256), toy_server(external_ssf=128)
+    server.step(client.start())
+    client.succeed()
+    assert (client.security.ssf, client.security.external_ssf) == (0, 256)
+    assert (server.security.ssf, server.security.external_ssf) == (0, 128)

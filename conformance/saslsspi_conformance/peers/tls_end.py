@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
@@ -125,7 +126,7 @@ def _server_context(self_signed: bool, tickets: bool) -> tuple[ssl.SSLContext, b
     with tempfile.TemporaryDirectory() as folder:
         if self_signed:
             file = Path(folder) / "server.pem"
-            file.write_bytes(make_self_signed("localhost").pem)
+            file.write_bytes(make_self_signed("localhost", now=time.time()).pem)
         else:
             file = make_certificates(Path(folder), "tester").server
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

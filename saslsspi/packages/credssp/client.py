@@ -115,10 +115,10 @@ class CredsspClient(CredsspExchange):
         self._delegated = own
 
     def _tls_request(self, request: Request) -> Request:
-        return Request(request.target, 0, _MANUAL | (request.requested & _EXTENDED_ERROR))
+        return Request(target=request.target, requested=_MANUAL | (request.requested & _EXTENDED_ERROR))
 
     def _inner_request(self) -> Request:
-        return Request(self._request.target, _INNER_NEEDS, _INNER_NEEDS | _MUTUAL)
+        return Request(target=self._request.target, required=_INNER_NEEDS, requested=_INNER_NEEDS | _MUTUAL)
 
     def _start(self) -> None:
         self._key = subject_public_key(self._tls.query(SecPkgContextRemoteCert).certificate)

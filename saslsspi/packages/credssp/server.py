@@ -36,7 +36,7 @@ _GRANTED: Final = int(
     | AscRet.ASC_RET_SEQUENCE_DETECT
     | AscRet.ASC_RET_REPLAY_DETECT
 )
-_INNER: Final = Request("", _INNER_NEEDS, _INNER_NEEDS)
+_INNER: Final = Request(required=_INNER_NEEDS, requested=_INNER_NEEDS)
 
 
 class _Position(enum.Enum):
@@ -57,7 +57,7 @@ class CredsspServer(CredsspExchange):
     side = Side.ACCEPT
 
     def _tls_request(self, request: Request) -> Request:
-        return Request("", 0, request.requested & _EXTENDED_ERROR)
+        return Request(requested=request.requested & _EXTENDED_ERROR)
 
     def _start(self) -> None:
         self._key = subject_public_key(self._tls.query(SecPkgContextLocalCert).certificate)

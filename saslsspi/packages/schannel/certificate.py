@@ -32,7 +32,7 @@ class SelfSigned(NamedTuple):
         return f"SelfSigned({len(self.der)} octets)"
 
 
-def self_signed(host: str) -> SelfSigned:
+def self_signed(host: str, *, now: float) -> SelfSigned:
     """Make one with a P-256 key: an RSA key costs four hundred times as much."""
     import datetime
 
@@ -43,15 +43,15 @@ def self_signed(host: str) -> SelfSigned:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, (host or "saslsspi")[:64])])
-    now = datetime.datetime.now(datetime.UTC)
+    begin = datetime.datetime.fromtimestamp(now, datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365 * _YEARS))
+        .not_valid_before(begin - datetime.timedelta(days=1))
+        .not_valid_after(begin + datetime.timedelta(days=365 * _YEARS))
         .sign(key, hashes.SHA256())
     )
     encoding = serialization.Encoding

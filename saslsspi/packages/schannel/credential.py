@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from saslsspi.engine.exchange import Credential, Side
@@ -36,11 +37,12 @@ class _Session(NamedTuple):
 class SchannelCredential(Credential):
     """An acquired Schannel credential. Its repr shows nothing."""
 
-    __slots__ = ("_certificate", "_contexts", "_pem", "_sessions", "identity", "username")
+    __slots__ = ("_certificate", "_clock", "_contexts", "_pem", "_sessions", "identity", "username")
 
-    def __init__(self, identity: SchCredentials, sides: frozenset[Side]) -> None:
+    def __init__(self, identity: SchCredentials, sides: frozenset[Side], clock: Callable[[], float]) -> None:
         self.username = ""
         self.identity = identity
+        self._clock = clock
         self._contexts: dict[tuple[Side, bool, tuple[str, ...]], ssl.SSLContext] = {}
         self._sessions: dict[str, _Session] = {}
         self._pem: bytes | None = None
@@ -120,7 +122,7 @@ class SchannelCredential(Credential):
 
     def _own_pem(self) -> bytes:
         if self._pem is None:
-            made = self_signed(self.identity.host)
+            made = self_signed(self.identity.host, now=self._clock())
             self._pem, self._certificate = made.pem, made.der
         return self._pem
 

@@ -266,7 +266,8 @@ class TlsExchange(Exchange):
     def _trust(self) -> SecPkgContextCertTrustStatus | None:
         if self._side is Side.ACCEPT:
             return None
-        problem = trust_problem(_chain(self._opened), host_of(self._target), self._credential.identity.authorities)
+        authorities, now = self._credential.identity.authorities, self._environment.clock()
+        problem = trust_problem(_chain(self._opened), host_of(self._target), authorities, now=now)
         return SecPkgContextCertTrustStatus(not problem, problem)
 
     def _lifespan(self) -> SecPkgContextLifespan:

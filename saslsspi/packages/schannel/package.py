@@ -60,7 +60,7 @@ class SchannelPackage(Package):
             raise NoCredentials("the credential permits no version of TLS")
         from saslsspi.packages.schannel.credential import SchannelCredential
 
-        return SchannelCredential(identity, sides)
+        return SchannelCredential(identity, sides, environment.clock)
 
     def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""

@@ -83,7 +83,7 @@ class _Exchange(Exchange):
     def _finish(self) -> None:
         flags = int(IscRet.ISC_RET_INTEGRITY if self._client else AscRet.ASC_RET_INTEGRITY)
         flags = flags if self._package.integrity else 0
-        self.outcome = Outcome(flags, _Protection(), username="someone@REALM")
+        self.outcome = Outcome(flags=flags, protection=_Protection(), username="someone@REALM")
 
 
 class _Credential(Credential):

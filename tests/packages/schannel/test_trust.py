@@ -1,6 +1,7 @@
 """A server that is its own authority: a self-signed certificate that the user has named as trusted."""
 
 import datetime
+import time
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def self_signed(*names: x509.GeneralName, age: datetime.timedelta = DAY) -> x509
 def problem(certificate: x509.Certificate, trusted: x509.Certificate, host: str, folder: Path) -> str:
     file = folder / "trusted.pem"
     file.write_bytes(trusted.public_bytes(serialization.Encoding.PEM))
-    return trust_problem([certificate.public_bytes(serialization.Encoding.DER)], host, str(file))
+    return trust_problem([certificate.public_bytes(serialization.Encoding.DER)], host, str(file), now=time.time())
 
 
 @pytest.mark.parametrize("host", ["host.example", "HOST.example.", "any.cloud.example"])

@@ -47,7 +47,7 @@ class Inside:
         identity = WinNTAuthIdentity(user, "", password)
         credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
         context = SecurityContext(package, credential, Side.INITIATE, environment)
-        return cls(context, Request(target, _INITIATES, _INITIATES))
+        return cls(context, Request(target=target, required=_INITIATES, requested=_INITIATES))
 
     @classmethod
     def accepting(cls, user: str, password: str, *, bare: bool) -> Inside:
@@ -57,7 +57,7 @@ class Inside:
         environment = Environment(policy=_POLICY, authority=authority)
         credential = package.acquire(None, None, frozenset({Side.ACCEPT}), environment)
         context = SecurityContext(package, credential, Side.ACCEPT, environment)
-        return cls(context, Request("", _ACCEPTS, _ACCEPTS))
+        return cls(context, Request(required=_ACCEPTS, requested=_ACCEPTS))
 
     def step(self, token: bytes) -> StepResult:
         """Take a token."""

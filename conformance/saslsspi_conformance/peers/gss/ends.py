@@ -81,7 +81,7 @@ class GssClient:
         except SaslError as error:
             raise NotApplicable(f"the tester has no ticket: {error.text}") from error
         self._context = SecurityContext(package, credential, Side.INITIATE, environment)
-        self._request = Request(f"{target.service}/{target.host}", 0, requested)
+        self._request = Request(target=f"{target.service}/{target.host}", requested=requested)
         self.connection: ServerConversation = run.connect(setting)
         self.mask = self.size = 0
         self.offer = b""

@@ -1,0 +1,116 @@
+"""How things are called: records by keyword, no bare True, and clock and chance from the Environment alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = (ROOT / "saslsspi", ROOT / "mechanisms", ROOT / "conformance")
+FLOORS = (ROOT / "saslsspi" / "sasl", ROOT / "saslsspi" / "engine", ROOT / "mechanisms")
+CORE = (*FLOORS, *(ROOT / "saslsspi" / room for room in ("packages", "accounts", "sspi", "crypto")))
+RECORDS = ("Outcome", "Request")
+# What tells the time or tosses a coin, by the module it is of.
+OUTSIDE = {
+    "time": {"time", "time_ns", "monotonic", "perf_counter", "gmtime", "localtime"},
+    "os": {"urandom", "getrandom"},
+    "datetime": {"now", "utcnow", "today"},
+    "random": {"*"},
+    "secrets": {"*"},
+    "uuid": {"uuid1", "uuid4"},
+}
+# The defaults of an Environment, and of a function that derives keys for a file, which no exchange calls.
+ALLOWED = {
+    "saslsspi/engine/environment.py": {"time.time", "os.urandom"},
+    "saslsspi/accounts/scram.py": {"os.urandom"},
+}
+
+
+def sources(*roots: Path) -> list[Path]:
+    return sorted(path for root in roots for path in (root.rglob("*.py") if root.is_dir() else [root]))
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    yield from (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+
+
+def positional_records(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    theirs = {
+        name.asname or name.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and node.module == "saslsspi.engine.exchange"
+        for name in node.names
+        if name.name in RECORDS
+    }
+    return [
+        f"{path.relative_to(ROOT)}:{call.lineno} {call.func.id}"
+        for call in calls(path)
+        if isinstance(call.func, ast.Name) and call.func.id in theirs and call.args
+    ]
+
+
+def bare_booleans(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and any(isinstance(argument, ast.Constant) and isinstance(argument.value, bool) for argument in node.args)
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            taken = [*node.args.posonlyargs, *node.args.args]
+            found += [
+                f"{path.relative_to(ROOT)}:{node.lineno} def {node.name}({argument.arg})"
+                for argument in taken
+                if argument.annotation is not None and ast.unparse(argument.annotation) in {"bool", "bool | None"}
+            ]
+    return found
+
+
+def outside_world(path: Path) -> set[str]:
+    """Return what a module takes of clock and chance, by name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module in OUTSIDE:
+            found |= {
+                f"{node.module}.{name.name}"
+                for name in node.names
+                if name.name in OUTSIDE[node.module] or "*" in OUTSIDE[node.module]
+            }
+        if isinstance(node, ast.Attribute):
+            # datetime.datetime.now and time.time alike: the module is what the chain begins with.
+            module = ast.unparse(node).partition(".")[0]
+            if module in OUTSIDE and (node.attr in OUTSIDE[module] or "*" in OUTSIDE[module]):
+                found.add(f"{module}.{node.attr}")
+    return found
+
+
+def test_outcomes_and_requests_are_built_by_keyword_everywhere() -> None:
+    assert [found for path in sources(*PRODUCT) for found in positional_records(path)] == []
+
+
+def test_no_boolean_is_positional_on_the_floors() -> None:
+    assert [found for path in sources(*FLOORS) for found in bare_booleans(path)] == []
+
+
+@pytest.mark.parametrize("path", sources(*CORE, ROOT / "saslsspi" / "context.py"), ids=lambda path: path.stem)
+def test_clock_and_chance_come_from_the_environment(path: Path) -> None:
+    assert outside_world(path) == ALLOWED.get(str(path.relative_to(ROOT)), set())
+
+
+def test_the_searches_find_what_they_are_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    file = tmp_path / "wrong.py"
+    file.write_text(
+        "import datetime, os\nfrom time import monotonic\nfrom saslsspi.engine.exchange import Outcome\n"
+        "def f(loud: bool) -> None: ...\n"
+        "f(True); Outcome(1, None); datetime.datetime.now(); os.urandom(3)\n"
+    )
+    assert len(positional_records(file)) == 1
+    assert len(bare_booleans(file)) == 2
+    assert outside_world(file) == {"time.monotonic", "datetime.now", "os.urandom"}
