@@ -122,7 +122,7 @@ class Context:
             credentials: The server's own: a keytab, a certificate; None takes those of the machine.
             policy: What to ask for and accept, checked again after completion; overrides the environment's.
             bindings: Channel bindings of the TLS channel around the exchange.
-            flags: What to ask for beside what the policy says, in ASC_REQ bits.
+            flags: What to demand beside what the policy says, in ASC_REQ bits.
             environment: Clock, randomness, authority, nonce store and policy.
 
         Raises:
@@ -395,4 +395,6 @@ def _request(
 ) -> Request:
     context.package.check_flags(context.side, int(flags))
     required, requested = flags_for(policy, context.side, stream=context.package.takes_records)
-    return Request(target=target, required=required, requested=requested | int(flags), bindings=bindings)
+    # As with SSPI: an initiator asks, and an acceptor's flags are what it demands.
+    demanded = int(flags) if context.side is Side.ACCEPT else 0
+    return Request(target=target, required=required | demanded, requested=requested | int(flags), bindings=bindings)

@@ -31,12 +31,11 @@ from saslsspi.sspi.handles import CtxtHandle
 __all__ = ["decrypt_message", "encrypt_message", "make_signature", "verify_signature"]
 
 _DATA = SecBufferType.SECBUFFER_DATA
-_HEADER = SecBufferType.SECBUFFER_STREAM_HEADER
 _TOKEN = SecBufferType.SECBUFFER_TOKEN
 _STREAM = SecBufferType.SECBUFFER_STREAM
 _NO_ENCRYPT = int(QopFlags.SECQOP_WRAP_NO_ENCRYPT)
 _TRAILERS = (SecBufferType.SECBUFFER_PADDING, SecBufferType.SECBUFFER_STREAM_TRAILER)
-_MESSAGE_PARTS = (_HEADER, _TOKEN, _DATA, *_TRAILERS)
+_BEHIND = (_TOKEN, _DATA, *_TRAILERS)
 
 
 def encrypt_message(context: CtxtHandle, qop: QopFlags | int, message: SecBufferDesc, seq_no: int) -> None:
@@ -143,7 +142,7 @@ def verify_signature(context: CtxtHandle, message: SecBufferDesc, seq_no: int) -
     """
     protection = context._opened().protection()
     _check_call(protection, 0, seq_no)
-    token = message.first(_TOKEN)
+    token = message.writable(_TOKEN) or message.first(_TOKEN)
     if token is None:
         raise BufferMissing("VerifySignature needs the signature in a SECBUFFER_TOKEN")
     if isinstance(protection, RequestProtection):
@@ -221,9 +220,10 @@ def _encrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int, *,
 
 
 def _decrypt_parts(protection: Detached, message: SecBufferDesc, seq_no: int) -> int:
-    token, trailer = message.first(_TOKEN), message.first(*_TRAILERS)
+    token = message.writable(_TOKEN) or message.first(_TOKEN)
+    trailer = message.writable(*_TRAILERS)
     buffers, parts = _parts(protection, message)
-    if token is None or not buffers:
+    if token is None or all(buffer.readonly for buffer in buffers):
         raise BufferMissing(
             "DecryptMessage needs a SECBUFFER_STREAM, or a SECBUFFER_TOKEN with the signature and its DATA"
         )
@@ -257,7 +257,7 @@ def _whole(message: SecBufferDesc) -> tuple[SecBuffer, SecBuffer | None]:
     if not data:
         raise BufferMissing("the message needs a SECBUFFER_DATA buffer")
     added = message.writable(*_TRAILERS) or message.writable(_TOKEN)
-    if added is None and len(data) == 2:
+    if added is None and len(data) == 2 and not data[1].signed_only:
         added = data.pop()
     if len(data) > 1 or any(buffer.signed_only for buffer in data):
         raise UnsupportedFunction(
@@ -300,7 +300,9 @@ def _decrypt_whole(protection: Protection, message: SecBufferDesc, stream: SecBu
         return qop
     data, _ = _whole(message)
     data.require(data.count)
-    wire = b"".join(buffer.data for buffer in message if buffer.buffer_type in _MESSAGE_PARTS and not buffer.readonly)
+    header = message.writable(_TOKEN) if protection.header_size else None
+    behind = (b for b in message if b.buffer_type in _BEHIND and not (b.readonly or b is data or b is header))
+    wire = b"".join(buffer.data for buffer in (*([header] if header else ()), data, *behind))
     plain = protection.unseal(wire)
     if len(plain) > data.count:  # the sender cut its octets in another way; there is memory for it only in ours
         data.release()

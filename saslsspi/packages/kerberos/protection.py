@@ -114,7 +114,7 @@ class KerberosProtection(_GssProtection, Detached):
         if hides and not hidden:
             raise EncryptFailure("the GSS-API library did not encrypt the message")
         header, *octets, padding = (buffer.value or b"" for buffer in buffers)
-        return SealedParts(header, octets, padding)
+        return SealedParts(header, octets[: len(parts)], padding)
 
     def unseal_parts(
         self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
@@ -129,7 +129,7 @@ class KerberosProtection(_GssProtection, Detached):
             result = gss.unwrap_iov(self._context, buffers)
         except gss.GSSError as error:
             raise message_failure(error, "opening a message") from error
-        return [bytes(buffer.value or b"") for buffer in list(buffers)[1:-1]], bool(result.encrypted)
+        return [bytes(buffer.value or b"") for buffer in list(buffers)[1 : len(parts) + 1]], bool(result.encrypted)
 
     def unseal_joined(self, wire: bytes, sequence: int) -> tuple[bytes, bool]:
         """See Detached.unseal_joined; the header of a sender that is not SSPI may have another size."""
@@ -158,14 +158,14 @@ class KerberosProtection(_GssProtection, Detached):
     def _buffers(self, parts: Sequence[Part], before: bytes | None = None, after: bytes = b"") -> Any:
         """Return the library's buffers: a header, one for each part, padding; without a header they are to be made."""
         gss, kinds = self._gss, self._gss.IOVBufferType
-        # Where nothing is hidden there is no difference between the two kinds, and a message has some data.
-        signed = kinds.sign_only if any(part.sealed for part in parts) else kinds.data
+        middle = [(kinds.data if part.sealed else kinds.sign_only, False, _copied(part.octets)) for part in parts]
+        if not any(part.sealed for part in parts):
+            middle.append((kinds.data, False, b""))  # a message has some data
         if before is None:
-            header, padding = kinds.header, kinds.padding
-        else:
-            header, padding = (kinds.header, False, _copied(before)), (kinds.padding, False, _copied(after))
-        middle = [(kinds.data if part.sealed else signed, False, _copied(part.octets)) for part in parts]
-        return gss.IOV(header, *middle, padding, std_layout=False)
+            return gss.IOV(kinds.header, *middle, kinds.padding, std_layout=False)
+        return gss.IOV(
+            (kinds.header, False, _copied(before)), *middle, (kinds.padding, False, _copied(after)), std_layout=False
+        )
 
     def _seal(self, message: Octets) -> tuple[Octets, ...]:
         before, (octets,), after = self.seal_parts((Part(bytes(message), self.encrypts),), 0)
