@@ -38,8 +38,9 @@ class Environment:
         clock: Seconds since the epoch.
         random: Takes a count of octets and returns so many, unpredictable ones.
         authority: Who may log on here; None on a client.
-        decoy_memory: Keeps what unknown users are shown, for authorities that have lookup alone. One for the process
-            unless it is given; an exchange that is to be replayed octet for octet needs its own.
+        decoy_memory: Keeps what unknown users are shown, for authorities that have lookup alone. Unless it is given, an
+            environment with a random of its own has its own, so that exchanges can be replayed octet for octet; those
+            with the system's share one.
         nonce_store: Where an acceptor keeps nonces for subsequent authentication; None offers none.
     """
 
@@ -57,6 +58,8 @@ class Environment:
             raise InvalidParameter("clock and random are functions")
         if self.authority is not None and not callable(getattr(self.authority, "lookup", None)):
             raise InvalidParameter(f"an authority has a method lookup, and {type(self.authority).__name__} has none")
+        if self.random is not os.urandom and self.decoy_memory is _DECOY_MEMORY:
+            object.__setattr__(self, "decoy_memory", DecoyMemory())
 
     def overridden(
         self,

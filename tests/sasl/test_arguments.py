@@ -106,6 +106,22 @@ def test_every_field_of_every_policy_refuses_a_wrong_kind(record: type) -> None:
                 replace(made, **{each.name: "rc4"})
 
 
+def test_what_an_unknown_user_is_shown_comes_from_the_environments_own_chance() -> None:
+    def challenge(seed: int) -> bytes | None:
+        environment = Environment(random=lambda size: bytes([seed]) * size, clock=lambda: 0.0)
+        server = Server("SCRAM-SHA-256", service="imap", host="h", environment=environment)
+        server.begin(b"n,,n=nobody,r=abc")
+        reply = server.resume(None)
+        assert isinstance(reply, bytes)
+        return reply
+
+    first, second, third = challenge(1), challenge(2), challenge(1)
+    assert first == third
+    assert first is not None
+    assert second is not None
+    assert first.partition(b",s=")[2] != second.partition(b",s=")[2]
+
+
 def test_an_environment_takes_functions_and_a_policy() -> None:
     for wrong in ({"clock": 0.0}, {"random": b"x"}, {"policy": 1}):
         with pytest.raises(errors.InvalidParameter):
