@@ -97,14 +97,13 @@ def client_hash(username: str, realm: str, password: str, *, utf8: bool, toleran
         IncompleteCredentials: without UTF-8 a value does not fit into ISO 8859-1, and no tolerance helps.
     """
     named = tolerances & (_HASH_UTF8 | _HASH_MIXED)
-    others = list(_others(username, realm, password, named)) if named else []
+    if not named:
+        return md5(_ruled(username, realm, password, utf8=utf8)).digest(), 0
+    *_, (octets, tolerance) = _others(username, realm, password, named)
     try:
         ruled = _ruled(username, realm, password, utf8=utf8)
     except IncompleteCredentials:
-        if not others:
-            raise
         ruled = b""
-    octets, tolerance = others[-1] if others else (ruled, 0)
     return md5(octets).digest(), 0 if octets == ruled else tolerance
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.policy import Policy
@@ -35,7 +35,7 @@ class DigestCredential(Credential):
     realms: tuple[str, ...] = ()
     principals: frozenset[str] = frozenset()
     permissions: dict[tuple[int, int], Permitted] = field(default_factory=dict)
-    memories: dict[type, object] = field(default_factory=dict)
+    memories: dict[type, Any] = field(default_factory=dict)
 
     def permits(self, required: int, requested: int, policy: Policy) -> Permitted:
         """Return what an initiator's flags and the handle's policy permit."""
@@ -46,6 +46,8 @@ class DigestCredential(Credential):
 
     def memory(self, kind: type[Memory], make: Callable[[], Memory]) -> Memory:
         """Return what the contexts of this handle share of a kind; the first one of them makes it."""
-        held = self.memories.get(kind)
-        # Of two threads that make one, both get the one that came first.
-        return held if isinstance(held, kind) else self.memories.setdefault(kind, make())  # type: ignore[return-value]
+        held: Memory | None = self.memories.get(kind)
+        if held is None:
+            # Of two threads that make one, both get the one that came first.
+            held = self.memories.setdefault(kind, make())
+        return held

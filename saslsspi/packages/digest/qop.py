@@ -9,7 +9,7 @@ from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.engine.policy import Policy
 from saslsspi.packages.digest.ciphers import Cipher, permitted_ciphers
 
-__all__ = ["AUTH", "AUTH_CONF", "AUTH_INT", "QOPS", "Permitted", "granted_flags", "permitted", "wants_layer"]
+__all__ = ["AUTH", "AUTH_CONF", "AUTH_INT", "QOPS", "Permitted", "granted_flags", "layer_flags", "permitted"]
 
 AUTH: Final = b"auth"
 AUTH_INT: Final = b"auth-int"
@@ -67,9 +67,9 @@ def permitted(side: Side, required: int, requested: int, policy: Policy) -> Perm
     return Permitted(tuple(qops), ciphers)
 
 
-def wants_layer(side: Side, requested: int) -> bool:
-    """Whether context flags ask for more than authentication."""
-    return bool(requested & (_SIGNING[side] | _SEALING))
+def layer_flags(side: Side) -> int:
+    """Return the context flags that ask for more than authentication."""
+    return _SIGNING[side] | _SEALING
 
 
 def granted_flags(side: Side, qop: bytes) -> int:

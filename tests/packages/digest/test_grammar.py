@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packages.digest.ours import new_client, new_server
+from packages.digest.ours import new_client, new_server, refuse
 from packages.digest.scripted import ScriptedClient, ScriptedServer, parse_strictly, values
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken, SaslError
+from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
 from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
 from saslsspi.status import SecurityStatus
 
@@ -333,3 +336,43 @@ def test_any_octets_are_read_or_are_an_invalid_token(octets: bytes, allowed: Tol
             reader.from_bytes(octets, allowed)
         except SaslError as error:
             assert error.status is SecurityStatus.SEC_E_INVALID_TOKEN  # noqa: PT017  # nothing raised is right too
+
+
+HOSTILE = [b"", b"\xff", b"\xc3\xa9", b"\x00", b"a b", b"a,b", b"\\\\", b"%", b"0" * 5000, b"(", b"\x7f", b"'"]
+
+
+@pytest.mark.parametrize("allowed", [Tolerances.NONE, Tolerances.DEFAULT])
+@pytest.mark.parametrize("quoted", [True, False])
+@pytest.mark.parametrize("read", [Challenge, Response, ResponseAuth, HttpChallenge, HttpResponse, AuthenticationInfo])
+def test_whatever_a_peer_writes_is_the_peers_fault(read: Any, quoted: bool, allowed: Tolerances) -> None:
+    """Each directive with each value is read, or refused by name: what is read as a word is ASCII."""
+    base = {
+        b"nonce": b'"n"', b"realm": b'"r"', b"algorithm": b"md5-sess", b"username": b'"u"', b"cnonce": b'"c"',
+        b"nc": b"00000001", b"digest-uri": b'"imap/h"', b"uri": b'"/"', b"qop": b"auth", b"response": b"0" * 32,
+        b"rspauth": b"0" * 32, b"cipher": b"rc4", b"maxbuf": b"100", b"charset": b"utf-8", b"stale": b"true",
+        b"userhash": b"false", b"opaque": b'"o"', b"domain": b'"/"', b"authzid": b'"a"', b"nextnonce": b'"n"',
+    }  # fmt: skip
+    for name in (*base, b"username*", b"hashed-dirs", b"service-name", b"channel-binding"):
+        for value in HOSTILE:
+            changed = base | {name: b'"' + value + b'"' if quoted else value}
+            try:
+                message = read.from_bytes(b",".join(key + b"=" + raw for key, raw in changed.items()), allowed)
+            except InvalidToken:
+                continue
+            for word in ("qop", "cipher", "nc"):
+                octets = getattr(message, word, None)
+                assert not isinstance(octets, bytes) or octets.isascii()
+
+
+@pytest.mark.requirement("RFC2831-2.1.2-29")
+@pytest.mark.parametrize("qop", [b'"\xff"', b'"a b"', b'""', b"\xff"])
+def test_a_qop_that_is_no_token_is_refused_as_the_peers(qop: bytes) -> None:
+    refuse(ScriptedClient(changes={"qop": qop}), InvalidToken)
+
+
+def test_readers_take_as_many_steps_as_there_are_octets() -> None:
+    """No quadratic corner: what a reader calls grows with the message, and messages are bounded."""
+    for read, limit in ((Challenge, 2048), (Response, 4096), (HttpChallenge, 8192), (HttpResponse, 8192)):
+        for piece in (b"a=b,", b'a="b\\"c",', b" ", b",", b"\r\n ", b'"', b"\\", b'a="' + b"\\" * 2):
+            with pytest.raises(InvalidToken):
+                read.from_bytes(piece * (limit // len(piece) + 1))

@@ -26,7 +26,7 @@ from saslsspi.packages.digest.charset import client_hash, decode, encode
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
-from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags, wants_layer
+from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags, layer_flags
 from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 from saslsspi.packages.digest.sasl.sessions import ClientSession, SessionCache, SessionKey
@@ -38,6 +38,9 @@ _CNONCE_SIZE: Final = 18  # octets of randomness; section 2.1.2 asks for at leas
 # RFC 3986: the characters of a URI, percent signs included.
 _URI: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+").fullmatch
 _SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
+# A layer gets keys of its own: see sessions.py. Credentials that come with a call may be another user's: only the
+# handle's own take a session up again.
+_NEVER_RESUMED: Final = _SUPPLIED | layer_flags(Side.INITIATE)
 
 
 class _Position(enum.Enum):
@@ -63,12 +66,14 @@ class DigestClient(Exchange):
         "_maxbuf",
         "_position",
         "_session",
+        "_sessions",
         "outcome",
     )
 
     def __init__(self, credential: DigestCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
         self._credential = credential
+        self._sessions = credential.memories.get(SessionCache) or credential.memory(SessionCache, SessionCache)
         self._environment = environment
         self._position = _Position.BEGINNING
         self._cipher: Cipher | None = None
@@ -82,10 +87,10 @@ class DigestClient(Exchange):
         if token:
             return self._answer(token, request)
         self._position = _Position.CHALLENGE
-        if not _may_resume(request):
+        if request.requested & _NEVER_RESUMED:
             return StepResult(Event.CONTINUE, None)
         key = _session_key(request)
-        resumed = self._sessions().next_use(key)
+        resumed = self._sessions.next_use(key)
         if resumed is None:
             return StepResult(Event.CONTINUE, None)
         session, count = resumed
@@ -93,14 +98,11 @@ class DigestClient(Exchange):
         self._position = _Position.ANSWER_TO_INITIAL_RESPONSE
         return StepResult(Event.CONTINUE, self._respond(session, b"%08x" % count, key))
 
-    def _sessions(self) -> SessionCache:
-        return self._credential.memory(SessionCache, SessionCache)
-
     def _answer_or_proof(self, token: bytes, request: Request) -> StepResult:
         """The server took the initial response, and proves itself, or sends a challenge to begin anew."""
         if not token or ResponseAuth.announced(token):
             return self._finish(token, request)
-        self._sessions().drop(self._key)
+        self._sessions.drop(self._key)
         return self._answer(token, request)
 
     def _answer(self, token: bytes, request: Request) -> StepResult:
@@ -171,8 +173,8 @@ class DigestClient(Exchange):
                 requirement="RFC2831-2.1.3-06",
             )
         resumed = self._position is _Position.ANSWER_TO_INITIAL_RESPONSE
-        if not resumed and session.qop == AUTH and _may_resume(request):
-            self._sessions().put(self._key, session, 1)
+        if not resumed and session.qop == AUTH and not request.requested & _NEVER_RESUMED:
+            self._sessions.put(self._key, session, 1)
         self.outcome = self._established(session, resumed=resumed)
         return StepResult(Event.COMPLETE, None)
 
@@ -247,12 +249,6 @@ class DigestClient(Exchange):
             f"the server offers qop {offered}, and flags and policy permit {wanted} (min_ssf {policy.min_ssf})",
             requirement="RFC2831-2.1.1-20",
         )
-
-
-def _may_resume(request: Request) -> bool:
-    # A layer gets keys of its own: see sessions.py. Credentials that come with a call may be another user's: only the
-    # handle's own take a session up again.
-    return not (request.requested & _SUPPLIED or wants_layer(Side.INITIATE, request.requested))
 
 
 def _session_key(request: Request) -> SessionKey:

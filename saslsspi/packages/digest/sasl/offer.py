@@ -73,7 +73,10 @@ def offer_for(credential: DigestCredential, request: Request, policy: Policy) ->
     Raises:
         SecurityQosFailed: flags and policy leave nothing to offer.
     """
-    offers, key = credential.memory(_Offers, _Offers), (request.required, request.requested, policy.max_buffer)
+    offers: _Offers | None = credential.memories.get(_Offers)
+    if offers is None:
+        offers = credential.memory(_Offers, _Offers)
+    key = (request.required, request.requested, policy.max_buffer)
     made = offers.get(key)
     if made is None:
         made = offers[key] = Offer.of(credential.realms, request, policy)

@@ -19,8 +19,11 @@ _UTF8_WITHOUT_CHARSET: Final = int(Tolerances.UTF8_WITHOUT_CHARSET)
 _SILENT_UTF8: Final = int(Tolerances.UTF8_WITHOUT_CHARSET | Tolerances.OTHER_ENCODINGS)
 
 
-def readings(response: Response, allowed: int) -> list[Reading]:
-    """Return the readings of a response under the allowed tolerances.
+def readings(response: Response, allowed: int, realms: tuple[str, ...]) -> list[Reading]:
+    """Return the readings of a response under the allowed tolerances, those in a realm that is served.
+
+    Realms are compared as they are: section 2.1.2 gives them no case folding. Where none is offered, clients may
+    "compute a default" (section 2.1.1), as Cyrus SASL does; whether it is served, the authority says.
 
     Raises:
         InvalidToken: a name is not the UTF-8 that was announced.
@@ -34,4 +37,4 @@ def readings(response: Response, allowed: int) -> list[Reading]:
         if not utf8 and allowed & _SILENT_UTF8 and not (name + realm).isascii() and is_utf8(name + realm):
             found.append(Reading(name.decode(), realm.decode(), utf8, tolerance | _UTF8_WITHOUT_CHARSET))
         found.append(Reading(decode(name, utf8), decode(realm, utf8), utf8, tolerance))
-    return found
+    return [reading for reading in found if reading.realm in realms] if realms else found

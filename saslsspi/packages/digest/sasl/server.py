@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import logging
 from binascii import b2a_base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
@@ -17,7 +17,7 @@ from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Event, Exchange, Outcome, Request, Side, StepResult
+from saslsspi.engine.exchange import Event, Exchange, Outcome, Qop, Request, Side, StepResult
 from saslsspi.engine.policy import tolerance_names
 from saslsspi.errors import (
     ContextMisuse,
@@ -132,15 +132,14 @@ class DigestServer(Exchange):
             response = Response.from_bytes(token, policy.tolerances)
             record = store.find(response.nonce)
             # Section 2.2.2: a server may send a challenge instead "for any other reason". A layer is such a reason.
-            if record is None or not isinstance(record.session, _Session) or _qop(response) != AUTH:
+            if record is None or not isinstance(record.session, _Session) or self._check_qop(response) != AUTH:
                 return None, False
             session = record.session
             # The store may serve several acceptors, and this one may offer less than the one that began the session.
-            self._check_qop(response)
             self._check_target(response)
         except SaslError:
             return None, False
-        if not self._serves(session.reading.realm):
+        if self._credential.realms and session.reading.realm not in self._credential.realms:
             return None, False
         first = session.response
         same = (
@@ -163,7 +162,7 @@ class DigestServer(Exchange):
         if not store.advance(response.nonce, int(response.nc, 16)):
             _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.identity.username)
             return None, False
-        self.outcome = self._established(session, resumed=True)
+        self.outcome = self._established(response, session.ha1, session.identity, resumed=True)
         return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
 
     def _receive(self, token: bytes, request: Request) -> StepResult | Question:
@@ -176,9 +175,7 @@ class DigestServer(Exchange):
             raise LogonDenied("nc is not 00000001 in initial authentication", requirement="RFC2831-2.1.3-01")
         self._check_qop(response)
         self._check_target(response)
-        # Realms are compared as they are: section 2.1.2 gives them no case folding. Where none is offered, clients may
-        # "compute a default" (section 2.1.1), as Cyrus SASL does; whether it is served, the authority says.
-        self._readings = [each for each in readings(response, tolerances) if self._serves(each.realm)]
+        self._readings = readings(response, tolerances, self._credential.realms)
         if not self._readings:
             raise LogonDenied(
                 f"the client names a realm that is not served here; there are {', '.join(self._credential.realms)}",
@@ -186,19 +183,29 @@ class DigestServer(Exchange):
             )
         self._response = response
         self._position = _Position.ANSWER
-        return self._ask()
-
-    def _serves(self, realm: str) -> bool:
-        return not self._credential.realms or realm in self._credential.realms
-
-    def _ask(self) -> Question:
         return Question(self._readings[0].username, self._readings[0].realm, _SECRETS)
 
     def resume(self, account: Account | None) -> StepResult | Question:
         """Verify the response with what the authority knows of the user."""
         response = self._response
         reading = self._readings.pop(0)
-        for secret, tolerance in self._secrets(account, reading):
+        known_ha1 = None if account is None else account.ha1
+        password = None if account is None else account.password
+        # As many hashes for nobody as for any account, however it was stored and whatever it holds.
+        hashes = accepted_hashes(
+            reading.username,
+            reading.realm,
+            password or "",
+            utf8=reading.utf8,
+            tolerances=int(self._environment.policy.tolerances),
+        )
+        for number, (secret, tolerance) in enumerate(hashes):
+            if known_ha1 is not None:
+                secret = known_ha1 if number == 0 else None
+            elif password is None:
+                secret = None
+            # Nobody knows a secret that has just been drawn.
+            secret = secret or self._environment.random(_SECRET_SIZE)
             ha1 = session_hash(secret, response.nonce, response.cnonce, response.authzid)
             right, rspauth = response_values(
                 ha1, response.nonce, response.nc, response.cnonce, response.qop or AUTH, response.digest_uri
@@ -207,28 +214,8 @@ class DigestServer(Exchange):
                 self._accept(account, reading, ha1, tolerance)
                 return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes())
         if self._readings:
-            return self._ask()
+            return Question(self._readings[0].username, self._readings[0].realm, _SECRETS)
         raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC2831-2.1.3-02")
-
-    def _secrets(self, account: Account | None, reading: Reading) -> Iterator[tuple[bytes, int]]:
-        """Yield what the client may have hashed and the tolerances that it takes, in as many steps for nobody."""
-        ha1 = None if account is None else account.ha1
-        password = None if account is None else account.password
-        for number, (secret, tolerance) in enumerate(
-            accepted_hashes(
-                reading.username,
-                reading.realm,
-                password or "",
-                utf8=reading.utf8,
-                tolerances=int(self._environment.policy.tolerances),
-            )
-        ):
-            if ha1 is not None:
-                secret = ha1 if number == 0 else None
-            elif password is None:
-                secret = None
-            # Nobody knows a secret that has just been drawn, and it costs what a real one costs.
-            yield secret or self._environment.random(_SECRET_SIZE), tolerance
 
     def _accept(self, account: Account, reading: Reading, ha1: bytes, tolerance: int) -> None:
         response = self._response
@@ -246,11 +233,10 @@ class DigestServer(Exchange):
             tolerances=tolerance_names(used) if used else (),
             account=account,
         )
-        session = _Session(response, reading, ha1, identity)
-        self.outcome = self._established(session, resumed=False)
+        self.outcome = outcome = self._established(response, ha1, identity, resumed=False)
         store = self._environment.nonce_store
-        if store is not None and _qop(response) == AUTH:
-            owner = f"{reading.username}@{reading.realm}"
+        if store is not None and outcome.qop is Qop.AUTH:
+            session, owner = _Session(response, reading, ha1, identity), f"{reading.username}@{reading.realm}"
             store.remember(response.nonce, NonceRecord(self._environment.clock(), session, owner))
 
     def _verified(self, account: Account, realm: str) -> str:
@@ -260,9 +246,8 @@ class DigestServer(Exchange):
         """
         return realm if self._credential.realms else account.realm or account.domain
 
-    def _established(self, session: _Session, *, resumed: bool) -> Outcome:
-        response, _, ha1, identity = session
-        qop = _qop(response)
+    def _established(self, response: Response, ha1: bytes, identity: _Identity, *, resumed: bool) -> Outcome:
+        qop = (response.qop or AUTH).lower()
         outcome = Outcome(
             flags=granted_flags(Side.ACCEPT, qop),
             username=identity.username,
@@ -289,18 +274,20 @@ class DigestServer(Exchange):
             max_receive=max_receive,
         )
 
-    def _check_qop(self, response: Response) -> None:
-        qop = _qop(response)
+    def _check_qop(self, response: Response) -> bytes:
+        """Return the qop in lower case; an absent one is auth (section 2.1.2)."""
+        qop = (response.qop or AUTH).lower()
         if qop not in self._offer.qops:
             raise QopNotSupported(
                 f"the client chose qop {qop.decode()}, which was not offered", requirement="RFC2831-2.1.2-29"
             )
         if qop != AUTH_CONF:
-            return
+            return qop
         if response.cipher is None:
             raise InvalidToken("qop is auth-conf and there is no cipher", requirement="RFC2831-2.1.2-56")
         if response.cipher not in self._offer.ciphers:
             raise QopNotSupported("the client chose a cipher that was not offered", requirement="RFC2831-2.1.2-58")
+        return qop
 
     def _check_target(self, response: Response) -> None:
         # "Servers SHOULD check that the supplied value is correct. This will detect accidental connection to the
@@ -310,11 +297,6 @@ class DigestServer(Exchange):
             raise WrongPrincipal(
                 f"the client's digest-uri is none of {', '.join(sorted(right))}", requirement="RFC2831-2.1.2-38"
             )
-
-
-def _qop(response: Response) -> bytes:
-    """The qop in lower case; "absent" is auth (section 2.1.2)."""
-    return (response.qop or AUTH).lower()
 
 
 def _out_of_turn(exchange: DigestServer, token: bytes, request: Request) -> StepResult:
