@@ -12,20 +12,17 @@ A WebSocket is judged by its opening request; one that is refused is closed, whi
 from __future__ import annotations
 
 import http
-from collections.abc import Awaitable, Callable, Hashable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
-from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest
+from saslsspi.adapters.http.acceptor import HttpDecision, HttpRequest
 from saslsspi.adapters.http.digest import EntityHash
+from saslsspi.adapters.http.middleware import CONNECTION, SAFE, Middleware
 from saslsspi.adapters.stream.beside_loop import beside_loop
-from saslsspi.channel_bindings import ChannelBindings
 
 __all__ = ["CONNECTION", "AsgiAuthentication"]
 
-CONNECTION: Final = "saslsspi.connection"
-_MAX_BODY: Final = 1 << 20
-_SAFE: Final = "/;=,~:@!$&'()*+"
 _TRAILERS: Final = "http.response.trailers"
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,42 +32,16 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-def _connection(scope: Scope) -> Hashable:
-    value: Hashable = scope.get(CONNECTION)
-    return value
-
-
-class AsgiAuthentication:
+class AsgiAuthentication(Middleware[Application, Scope]):
     """An application that serves authenticated users only.
 
     What the inner application finds: `scope["user"]` is the HttpUser, with username, scheme, realm, groups and context.
 
     Under auth-int a request's body is read before the application runs. Authentication-Info of the answer goes into its
     trailers where the server has the extension http.response.trailers; elsewhere the answer is held until it is whole.
-    The acceptor's work, which may ask an authority that blocks, is done in a thread.
-
-    Args:
-        application: The inner one.
-        acceptor: Who decides.
-        connection: Takes the scope and returns what tells the connection from every other one, or None.
-        bindings: Of the server's certificate; they count for requests whose scheme is https or wss.
-        max_body: Largest body of a request under auth-int, in octets; a larger one is answered with 413.
+    The acceptor's work, which may ask an authority that blocks, is done in a thread. What it takes stands with
+    Middleware.
     """
-
-    def __init__(
-        self,
-        application: Application,
-        acceptor: HttpAcceptor,
-        *,
-        connection: Callable[[Scope], Hashable] = _connection,
-        bindings: ChannelBindings | None = None,
-        max_body: int = _MAX_BODY,
-    ) -> None:
-        self._application = application
-        self._acceptor = acceptor
-        self._connection = connection
-        self._bindings = bindings
-        self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or hand on what is none."""
@@ -98,7 +69,7 @@ class AsgiAuthentication:
         shared = scope.get("http_version", "1.1") in ("2", "3")
         return HttpRequest(
             method=scope.get("method", "GET"),
-            targets=_targets(scope),
+            targets=self._targets(_paths(scope), scope.get("scheme", "http"), _field(scope, "Host")),
             credentials=credentials,
             connection=None if shared else self._connection(scope),
             bindings=self._bindings if scope.get("scheme") in ("https", "wss") else None,
@@ -170,15 +141,13 @@ def _field(scope: Scope, name: str) -> str:
     return b", ".join(values).decode("latin-1")
 
 
-def _targets(scope: Scope) -> tuple[str, ...]:
-    """Return the request target as clients may have written it."""
+def _paths(scope: Scope) -> list[str]:
+    """Return path and query as this server was asked for them."""
     query = bytes(scope.get("query_string") or b"").decode("latin-1")
-    paths = [quote(scope["path"], _SAFE)]
+    paths = [quote(scope["path"], SAFE)]
     if raw := scope.get("raw_path"):
         paths.append(bytes(raw).partition(b"?")[0].decode("latin-1"))
-    written = [path + ("?" + query if query else "") for path in paths]
-    host = _field(scope, "Host")
-    return (*written, *(f"{scope.get('scheme', 'http')}://{host}{target}" for target in written))
+    return [path + ("?" + query if query else "") for path in paths]
 
 
 async def _whole(receive: Receive, limit: int) -> bytes | None:

@@ -10,60 +10,34 @@ from __future__ import annotations
 
 import http
 import io
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 
-from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest
+from saslsspi.adapters.http.acceptor import HttpDecision, HttpRequest
 from saslsspi.adapters.http.digest import EntityHash
-from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.adapters.http.middleware import CONNECTION, SAFE, Middleware
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["CONNECTION", "WsgiAuthentication"]
 
-CONNECTION: Final = "saslsspi.connection"
-_MAX_BODY: Final = 1 << 20
 _DIGITS: Final = 18
-_SAFE: Final = "/;=,~:@!$&'()*+"
+
+Application: TypeAlias = "WSGIApplication"
+Environ: TypeAlias = "WSGIEnvironment"
 
 
-def _connection(environ: WSGIEnvironment) -> Hashable:
-    value: Hashable = environ.get(CONNECTION)
-    return value
-
-
-class WsgiAuthentication:
+class WsgiAuthentication(Middleware[Application, Environ]):
     """An application that serves authenticated users only.
 
     What the inner application finds: `environ["REMOTE_USER"]` the name, `environ["AUTH_TYPE"]` the scheme, and
     `environ["saslsspi.user"]` the HttpUser with realm, groups and context.
 
     Under auth-int a request's body is read before the application runs, and its answer is held until it is whole.
-
-    Args:
-        application: The inner one.
-        acceptor: Who decides.
-        connection: Takes the environ and returns what tells the connection from every other one, or None.
-        bindings: Of the server's certificate; they count for requests whose wsgi.url_scheme is https.
-        max_body: Largest body of a request under auth-int, in octets; a larger one is answered with 413.
+    What it takes stands with Middleware.
     """
-
-    def __init__(
-        self,
-        application: WSGIApplication,
-        acceptor: HttpAcceptor,
-        *,
-        connection: Callable[[WSGIEnvironment], Hashable] = _connection,
-        bindings: ChannelBindings | None = None,
-        max_body: int = _MAX_BODY,
-    ) -> None:
-        self._application = application
-        self._acceptor = acceptor
-        self._connection = connection
-        self._bindings = bindings
-        self._max_body = max_body
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request."""
@@ -80,7 +54,7 @@ class WsgiAuthentication:
         decision = self._acceptor.judge(
             HttpRequest(
                 method=environ["REQUEST_METHOD"],
-                targets=_targets(environ),
+                targets=self._targets(_paths(environ), environ["wsgi.url_scheme"], environ.get("HTTP_HOST", "")),
                 credentials=credentials,
                 connection=self._connection(environ),
                 bindings=self._bindings if secure else None,
@@ -136,14 +110,12 @@ class WsgiAuthentication:
         return parts
 
 
-def _targets(environ: WSGIEnvironment) -> tuple[str, ...]:
-    """Return the request target as clients may have written it."""
-    path = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), _SAFE, "latin-1") or "/"
+def _paths(environ: WSGIEnvironment) -> list[str]:
+    """Return path and query as this server was asked for them."""
+    path = quote(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), SAFE, "latin-1") or "/"
     query = environ.get("QUERY_STRING", "")
-    written = [path + ("?" + query if query else "")]
-    written += [environ[name] for name in ("REQUEST_URI", "RAW_URI") if name in environ]
-    host = environ.get("HTTP_HOST", "")
-    return (*written, *(f"{environ['wsgi.url_scheme']}://{host}{target}" for target in written))
+    raw = [environ[name] for name in ("REQUEST_URI", "RAW_URI") if name in environ]
+    return [path + ("?" + query if query else ""), *raw]
 
 
 def _answered(status: int, headers: list[tuple[str, str]], start_response: StartResponse) -> list[bytes]:

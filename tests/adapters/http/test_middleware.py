@@ -12,7 +12,7 @@ from saslsspi.adapters.asgi import AsgiAuthentication
 from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import MutualAuthFailed
+from saslsspi.errors import InvalidParameter, MutualAuthFailed
 from saslsspi.sspi import IscReq
 
 SIGNING = int(IscReq.ISC_REQ_INTEGRITY)
@@ -63,7 +63,7 @@ async def asgi_application(scope: Any, receive: Any, send: Any) -> None:
 def asgi(middleware: AsgiAuthentication, credentials: str = "", *parts: bytes, **more: Any) -> list[dict[str, Any]]:
     """Return what is sent for a request whose body comes in parts."""
     scope = {"type": "http", "method": "GET", "path": "/tea", "scheme": "http", "query_string": b"", **more}
-    scope["headers"] = [(b"authorization", credentials.encode())] if credentials else []
+    scope["headers"] = [*more.get("headers", ()), *([(b"authorization", credentials.encode())] if credentials else [])]
     coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     coming.append({"type": "http.request", "body": b"", "more_body": False})
     if scope["type"] == "websocket":
@@ -212,3 +212,25 @@ def test_the_target_is_taken_as_it_was_written() -> None:
     assert recorder.request.targets == ("/t/%C3%A9?a=%20", "http://tea.example/t/%C3%A9?a=%20")
     asgi(AsgiAuthentication(asgi_application, recorder), path="/t/é", query_string=b"a=%20", raw_path=b"/t/%c3%a9")
     assert recorder.request.targets[:2] == ("/t/%C3%A9?a=%20", "/t/%c3%a9?a=%20")
+
+
+def test_a_prefix_that_a_proxy_takes_off_is_named_and_no_header_is_believed() -> None:
+    """The client's uri is /shop/tea, the proxy asks for /tea."""
+    told: dict[str, Any] = {"HTTP_X_FORWARDED_PREFIX": "/shop"}
+    outer = [(b"x-forwarded-prefix", b"/shop")]
+    for prefix, status in [("/shop", 200), ("/shop/", 200), ("", 400), ("/other", 400)]:
+        site, client = acceptor(), DigestClient()
+        middleware = WsgiAuthentication(wsgi_application, site, stripped_prefix=prefix)
+        sent = client.answer(challenges(wsgi(middleware, **told)[1]), "/shop/tea")
+        assert wsgi(middleware, sent, **told)[0].startswith(str(status))
+        inner = AsgiAuthentication(asgi_application, site, stripped_prefix=prefix)
+        sent = client.answer(challenges(asgi(inner, headers=outer)[0]["headers"]), "/shop/tea")
+        assert asgi(inner, sent, headers=outer)[0]["status"] == status
+        plain = client.answer(challenges(wsgi(middleware)[1]), "/tea")
+        assert wsgi(middleware, plain)[0] == "200 OK"
+
+
+def test_a_prefix_is_a_path() -> None:
+    for wrong in ("shop", "http://tea.example/shop", "/b\u00fccher"):
+        with pytest.raises(InvalidParameter):
+            WsgiAuthentication(wsgi_application, acceptor(), stripped_prefix=wrong)
