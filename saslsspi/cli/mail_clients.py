@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Unpack
 
 from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
-from saslsspi.adapters.mail.dialogue import printable
+from saslsspi.adapters.mail.line_protocol import printable
 from saslsspi.adapters.mail.logon import LogonOptions
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL

@@ -14,8 +14,9 @@ from typing import Any, Final, cast
 
 from aiosmtpd.smtp import SMTP
 
-from saslsspi.adapters.mail.dialogue import MAX_LINE
-from saslsspi.adapters.mail.server import SMTP_REPLIES, SaslService, ServerDialogue, Verdict, server_bindings
+from saslsspi.adapters.mail.line_protocol import MAX_LINE, Verdict
+from saslsspi.adapters.mail.protocols import SMTP as SMTP_WORDS
+from saslsspi.adapters.mail.server import SaslService, ServerDialogue, server_bindings
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.channel_bindings import ChannelBindings
@@ -124,7 +125,7 @@ class SaslSmtpProtocol(SMTP):
         # The authority may block, so it is asked beside the loop.
         step = await beside_loop(dialogue.begin, arguments)
         while step.verdict is None:
-            await self.push(b"334 " + step.challenge)
+            await self.push(dialogue.line(step))
             line = await self._read_response()
             if line is None:
                 return Verdict.TOO_LONG
@@ -137,7 +138,7 @@ class SaslSmtpProtocol(SMTP):
         assert self.transport is not None
         if verdict is not Verdict.SUCCESS:
             self._failures += 1
-            await self.push(SMTP_REPLIES[verdict])
+            await self.push(SMTP_WORDS.replies[verdict])
             if self._failures >= self._max_failures:
                 await self.push("421 4.7.0 Too many failures")
                 self.transport.close()
@@ -147,12 +148,12 @@ class SaslSmtpProtocol(SMTP):
         self.session.auth_data = security  # type: ignore[assignment]  # declared as None, meant for anything
         await self.authenticated(security)
         if dialogue.layer is None:
-            await self.push(SMTP_REPLIES[verdict])
+            await self.push(SMTP_WORDS.replies[verdict])
         elif self._unread():
             # Clear text behind the last response would be read as if it had been protected.
             self.transport.close()
         else:
-            await self.push(SMTP_REPLIES[verdict])
+            await self.push(SMTP_WORDS.replies[verdict])
             self._install(dialogue.layer)
 
     async def _read_response(self) -> bytes | None:

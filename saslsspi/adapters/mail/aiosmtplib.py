@@ -11,21 +11,23 @@ from typing import Unpack, cast
 
 import aiosmtplib
 
-from saslsspi.adapters.mail.dialogue import Refused, Reply, ReplyKind
+from saslsspi.adapters.mail.asyncio_stream import carry_async
+from saslsspi.adapters.mail.dialogue import Refused, Turn
+from saslsspi.adapters.mail.line_protocol import Reply, ReplyKind
 from saslsspi.adapters.mail.logon import (
-    Dialogue,
     Established,
     Logon,
     LogonOptions,
     check_not_hidden,
     closing_on_error,
-    ended_of,
+    layer_is_spoken,
     log_on,
 )
-from saslsspi.adapters.mail.smtp import SMTP_PROFILE, SmtpLogonDenied, reply_kind
+from saslsspi.adapters.mail.protocols import SMTP, smtp_kind
+from saslsspi.adapters.mail.smtp import SmtpLogonDenied
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported
+from saslsspi.errors import ContextMisuse, InvalidToken
 from saslsspi.sasl.layer import Layer
 
 __all__ = ["SaslAsyncSMTP"]
@@ -39,7 +41,6 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
     """
 
     security: Security | None = None
-    _code = 0  # of the last reply to AUTH
 
     async def authenticate_sasl(
         self,
@@ -58,26 +59,22 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         """
         if self.security is not None and self.is_connected:
             raise ContextMisuse("this session is authenticated already (RFC 4954 section 4)")
-        if self.is_ehlo_or_helo_needed:
-            await self.ehlo()
-        if not self.supports_extension("auth"):
-            raise PeerUnsupported("the server does not offer AUTH")
-        offered = self._offered()
-        host = self.hostname or ""
-        logon = Logon.over(self.get_transport_info("ssl_object"), mechanism, options, host=host)
-        dialogue = log_on(logon, SMTP_PROFILE, offered, initial_response=True)
-        arguments = next(dialogue)
         with closing_on_error(self.close, aiosmtplib.SMTPException):
-            ended = await self._carry(dialogue, arguments)
+            if self.is_ehlo_or_helo_needed:
+                await self.ehlo()
+        logon = Logon.over(self.get_transport_info("ssl_object"), mechanism, options, host=self.hostname or "")
+        offered = logon.candidates(self._offered() if self.supports_extension("auth") else None)
+        dialogue = log_on(logon, SMTP, offered, initial_response=self.supports_extension("auth"))
+        turn = next(dialogue)
+        with closing_on_error(self.close, aiosmtplib.SMTPException):
+            ended = await carry_async(dialogue, turn, self._ask)
             if isinstance(ended, Established) and ended.layer is not None:
                 self._install(ended.layer)
-                await self.ehlo()
+                with layer_is_spoken(SMTP, ended.security):
+                    await self.ehlo()
                 check_not_hidden(logon, ended.security, offered, self._offered())
         if isinstance(ended, Refused):
-            refusal = ended.error()
-            if isinstance(refusal, LogonDenied):
-                raise SmtpLogonDenied(refusal.text, self._code, ended.reply.text)
-            raise refusal
+            raise ended.error(SmtpLogonDenied.of)
         self.security = ended.security
         return ended.security
 
@@ -86,17 +83,11 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         self.security = None
         super().close()
 
-    async def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
-        line = b"AUTH " + arguments
-        while True:
-            response = await self.execute_command(line)
-            self._code, kind = response.code, reply_kind(response.code)
-            try:
-                line = dialogue.send(Reply(kind, response.message.encode("utf-8", "surrogateescape")))
-            except StopIteration as stop:
-                return ended_of(stop)
-            if kind is not ReplyKind.CHALLENGE:
-                line = b"AUTH " + line
+    async def _ask(self, turn: Turn) -> Reply:
+        response = await self.execute_command(turn.line.removesuffix(b"\r\n"))
+        kind = smtp_kind(str(response.code))
+        text = response.message.encode("utf-8", "surrogateescape")
+        return Reply(kind, text.rstrip(b" ") if kind is ReplyKind.CHALLENGE else text, None, str(response.code))
 
     def _offered(self) -> list[str]:
         return [name.upper() for name in self.server_auth_methods]

@@ -1,160 +1,285 @@
-r"""SASL over an asyncio stream, for mail clients of any make: SMTP, IMAP or POP3 on a LayeredStream.
+r"""Protocols of lines over an asyncio stream: a logon for clients of any make, and a small client of our own.
 
-stream = LayeredStream(*await asyncio.open_connection("mail.example.com", 143))
-...  # greeting, CAPABILITY
-security = await authenticate_stream(stream, ImapLines(b"a1"), ["DIGEST-MD5"], host="mail.example.com",
-                                     credentials=Password("alice", "wonderland"))
-stream.write(b"a2 CAPABILITY\r\n")  # under the layer, if there is one
+async with await LineClient.connect(IMAP, "mail.example.com", starttls=context) as client:
+    security = await client.authenticate_sasl(credentials=Password("alice", "wonderland"))
+    reply = await client.command(b"SELECT INBOX")  # under the layer, if there is one
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol, Unpack
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Self, TypeVar, Unpack, cast
 
-from saslsspi.adapters.mail.dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind
-from saslsspi.adapters.mail.imap import IMAP_PROFILE, imap_reply_kind
-from saslsspi.adapters.mail.logon import Dialogue, Established, Logon, LogonOptions, closing_on_error, ended_of, log_on
-from saslsspi.adapters.mail.pop3 import POP3_PROFILE, pop3_reply
-from saslsspi.adapters.mail.smtp import SMTP_PROFILE, reply_kind
+from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument
+from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reading, Reply, ReplyKind, ends_here
+from saslsspi.adapters.mail.logon import (
+    Established,
+    Logon,
+    LogonOptions,
+    check_not_hidden,
+    closing_on_error,
+    layer_is_spoken,
+    log_on,
+)
+from saslsspi.adapters.mail.strings import LINE
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.engine.security import Security
-from saslsspi.errors import InvalidToken
+from saslsspi.errors import ContextMisuse, InvalidToken, PeerUnsupported, UnsupportedFunction
 
-__all__ = ["ImapLines", "Lines", "Pop3Lines", "SmtpLines", "authenticate_stream"]
+__all__ = ["LineClient", "authenticate_stream", "carry_async", "read_stream"]
 
-_MAX_OTHER_LINES: Final = 1000
-
-
-class Lines(Protocol):
-    """How a protocol writes the command and sorts the lines that answer it."""
-
-    profile: Profile
-
-    def command(self, arguments: bytes) -> bytes:
-        """Return the command's line, without its CRLF."""
-
-    def reply(self, line: bytes) -> Reply | None:
-        """Sort a line of the server, without its CRLF; None for one that is no answer, or not yet."""
+_T = TypeVar("_T")
 
 
-class SmtpLines:
-    """RFC 4954."""
+async def read_stream(stream: LayeredStream, reading: Reading[_T], limit: int = MAX_LINE) -> _T:
+    """Read an answer from a stream.
 
-    profile = SMTP_PROFILE
-
-    def command(self, arguments: bytes) -> bytes:
-        """Return AUTH and its arguments."""
-        return b"AUTH " + arguments
-
-    def reply(self, line: bytes) -> Reply | None:
-        """Sort a reply; lines with a hyphen are followed by others."""
-        if not line[:3].isdigit() or line[3:4] not in (b"", b" ", b"-"):
-            raise InvalidToken("the server's reply to AUTH is not an SMTP reply")
-        return None if line[3:4] == b"-" else Reply(reply_kind(int(line[:3])), line[4:])
-
-
-class Pop3Lines:
-    """RFC 5034."""
-
-    profile = POP3_PROFILE
-
-    def command(self, arguments: bytes) -> bytes:
-        """Return AUTH and its arguments."""
-        return b"AUTH " + arguments
-
-    def reply(self, line: bytes) -> Reply | None:
-        """Sort a reply."""
-        return pop3_reply(line)
+    Raises:
+        InvalidToken: the stream ended, a line is longer than limit octets, or it is not of the protocol.
+    """
+    try:
+        wanted = next(reading)
+        while True:
+            if wanted == LINE:
+                line = await stream.readline(limit)
+                if not line:
+                    raise InvalidToken("the server's answer ends with the connection")
+                octets = line[:-1].removesuffix(b"\r")
+            else:
+                octets = await stream.readexactly(wanted)
+            wanted = reading.send(octets)
+    except StopIteration as stop:
+        return cast(_T, stop.value)
 
 
-class ImapLines:
-    """RFC 9051; the tag must be one that the connection has not used."""
+async def carry_async(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]]) -> _T:
+    """Carry a dialogue over an asyncio connection, from its first turn on; ask sends a turn and reads the reply.
 
-    profile = IMAP_PROFILE
-
-    def __init__(self, tag: bytes) -> None:
-        self._tag = tag
-        self._tries = 0
-
-    def command(self, arguments: bytes) -> bytes:
-        """Return a tag, AUTHENTICATE and its arguments; a further mechanism gets a further tag."""
-        self._tries += 1
-        return self._current + b" AUTHENTICATE " + arguments
-
-    def reply(self, line: bytes) -> Reply | None:
-        """Sort a response; untagged ones are no answer."""
-        first, _, rest = line.partition(b" ")
-        if first == b"+":
-            return Reply(ReplyKind.CHALLENGE, rest)
-        if first == b"*":
-            return None
-        if first != self._current:
-            raise InvalidToken("the server's answer to AUTHENTICATE is not an IMAP response")
-        status, _, text = rest.partition(b" ")
-        return Reply(imap_reply_kind(status.decode("ascii", "replace").upper(), text), text)
-
-    @property
-    def _current(self) -> bytes:
-        return self._tag if self._tries < 2 else self._tag + b".%d" % self._tries
+    Raises:
+        SaslError: see the dialogue; where no reply came it decides what the error is.
+    """
+    try:
+        while True:
+            try:
+                reply = await ask(turn)
+            except Exception as lost:
+                turn = dialogue.throw(lost)
+            else:
+                turn = dialogue.send(reply)
+    except StopIteration as stop:
+        return cast(_T, stop.value)
 
 
 async def authenticate_stream(
     stream: LayeredStream,
-    lines: Lines,
-    offered: Sequence[str],
+    protocol: LineProtocol,
+    offered: Sequence[str] | None,
     mechanism: str | Sequence[str] | None = None,
     *,
     initial_response_invited: bool = True,
+    tag: bytes = b"sasl",
     **options: Unpack[LogonOptions],
 ) -> Security:
     """Authenticate, and put the layer into force on the stream; then ask for the capabilities anew.
 
     Args:
         stream: Stands before a command.
-        lines: The protocol.
-        offered: The mechanisms that the server lists.
+        protocol: SMTP, IMAP, POP3 or SIEVE.
+        offered: The mechanisms that the server lists; None where it lists none.
         mechanism: A name, names in order of preference, or None for the strongest.
         initial_response_invited: Whether the server takes one: IMAP's SASL-IR.
+        tag: What the tags of the commands begin with, where the protocol has tags; a number follows.
         **options: See LogonOptions; `host` is needed.
 
     Raises:
-        LogonDenied, NoAuthenticatingAuthority, AlgorithmMismatch, PackageNotFound: the server refuses, or nothing is
-            left to try; the stream stands before a command again.
+        LogonDenied, NoAuthenticatingAuthority, AlgorithmMismatch, PackageNotFound, UnsupportedFunction: the server
+            refuses, or nothing is left to try; the stream stands before a command again.
         SaslError: the exchange failed, and the stream is closed.
     """
     logon = Logon.over(stream.get_extra_info("ssl_object"), mechanism, options, host=options.get("host", ""))
-    dialogue = log_on(logon, lines.profile, offered, initial_response=initial_response_invited)
-    arguments = next(dialogue)
-    with closing_on_error(stream.close):
-        ended = await _carry(stream, lines, dialogue, arguments)
-        if isinstance(ended, Established) and ended.layer is not None:
-            stream.install(ended.layer)
-    if isinstance(ended, Refused):
-        raise ended.error()
+    tags = (tag + b"%d" % number for number in range(1, 1 << 32)) if protocol.tagged else repeat(b"")
+    ended = await _log_on(stream, protocol, logon, logon.candidates(offered), initial_response_invited, tags)
     return ended.security
 
 
-async def _carry(stream: LayeredStream, lines: Lines, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
-    line = lines.command(arguments)
-    while True:
-        stream.write(line + b"\r\n")
+async def _log_on(
+    stream: LayeredStream,
+    protocol: LineProtocol,
+    logon: Logon,
+    offered: Sequence[str],
+    initial_response: bool,
+    tags: Iterable[bytes],
+) -> Established:
+    dialogue = log_on(logon, protocol, offered, initial_response=initial_response, tags=tags)
+    turn = next(dialogue)
+
+    async def ask(turn: Turn) -> Reply:
+        stream.write(turn.line)
         await stream.drain()
-        reply = await _read_reply(stream, lines)
-        try:
-            line = dialogue.send(reply)
-        except StopIteration as stop:
-            return ended_of(stop)
-        if reply.kind is not ReplyKind.CHALLENGE:
-            line = lines.command(line)
+        return await read_stream(stream, protocol.read(turn.tag))
+
+    with closing_on_error(stream.close):
+        ended = await carry_async(dialogue, turn, ask)
+        if isinstance(ended, Established) and ended.layer is not None:
+            stream.install(ended.layer, unread_is_protected=protocol.speaks_unasked)
+    if isinstance(ended, Refused):
+        raise ended.error()
+    return ended
 
 
-async def _read_reply(stream: LayeredStream, lines: Lines) -> Reply:
-    for _ in range(_MAX_OTHER_LINES):
-        line = await stream.readline(MAX_LINE)
-        if not line:
-            raise InvalidToken("the connection ended in the middle of the exchange")
-        reply = lines.reply(line.rstrip(b"\r\n"))
-        if reply is not None:
-            return reply
-    raise InvalidToken(f"the server sends more than {_MAX_OTHER_LINES} lines that are no answer")
+class LineClient:
+    """A client of a protocol of lines: TLS, capabilities, a logon, and then whatever commands its user writes.
+
+    One task uses it at a time. `async with` closes it.
+
+    Attributes:
+        protocol: What it speaks.
+        stream: The connection.
+        listed: What the server listed last.
+        security: What authenticate_sasl negotiated; None before.
+    """
+
+    def __init__(self, protocol: LineProtocol, stream: LayeredStream, host: str) -> None:
+        self.protocol = protocol
+        self.stream = stream
+        self.listed = Capabilities(None, False, False, {})
+        self.security: Security | None = None
+        self._host = host
+        self._tags = self._make_tags()
+
+    @classmethod
+    async def connect(
+        cls,
+        protocol: LineProtocol,
+        host: str,
+        port: int | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+    ) -> Self:
+        """Connect, begin TLS and ask for the capabilities.
+
+        Args:
+            protocol: SMTP, IMAP, POP3 or SIEVE.
+            host: The server's name.
+            port: Without it the protocol's usual one.
+            tls: The context of TLS from the start.
+            starttls: The context of TLS that STARTTLS begins.
+
+        Raises:
+            UnsupportedFunction: the server does not begin TLS.
+            SaslError: it does not speak the protocol.
+            OSError: it cannot be reached, or its certificate is not trusted.
+        """
+        usual = protocol.tls_port if tls is not None else protocol.port
+        if port is None and usual is None:
+            raise UnsupportedFunction(f"{protocol.title} has no port that speaks TLS from the start")
+        streams = await asyncio.open_connection(
+            host, usual if port is None else port, ssl=tls, server_hostname=None if tls is None else host
+        )
+        client = cls(protocol, LayeredStream(*streams), host)
+        with closing_on_error(client.close):
+            if protocol.announces:
+                client.listed = await read_stream(client.stream, protocol.read_capabilities(b"*"))
+            else:
+                greeting = await read_stream(client.stream, protocol.read(b"*"))
+                if greeting.kind is ReplyKind.BYE:
+                    raise ends_here(greeting.text)
+                if not greeting.positive:
+                    raise InvalidToken("the server's greeting is none")
+                await client.capabilities()
+            if starttls is not None:
+                await client.start_tls(starttls)
+        return client
+
+    async def capabilities(self) -> Capabilities:
+        """Ask what the server can."""
+        tag = next(self._tags)
+        await self._send(self.protocol.command(self.protocol.capability, tag))
+        self.listed = await read_stream(self.stream, self.protocol.read_capabilities(tag))
+        return self.listed
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Begin TLS, and take the capabilities anew.
+
+        Raises:
+            UnsupportedFunction: the server refuses.
+            InvalidToken: octets in clear stand behind its reply.
+        """
+        reply = await self.command(self.protocol.starttls)
+        if not reply.positive:
+            raise PeerUnsupported("the server does not begin TLS")
+        with closing_on_error(self.close):
+            await self.stream.start_tls(context, server_hostname=self._host)
+            await self._anew()
+
+    async def authenticate_sasl(
+        self, mechanism: str | Sequence[str] | None = None, **options: Unpack[LogonOptions]
+    ) -> Security:
+        """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
+
+        Where a layer is negotiated it is in force when this returns, and the capabilities were taken anew under it.
+
+        Raises:
+            LogonDenied, NoAuthenticatingAuthority, AlgorithmMismatch, PackageNotFound, UnsupportedFunction: the
+                server refuses, or nothing is left to try; the connection can be used for another try.
+            SaslError: the exchange failed, and the connection is closed.
+        """
+        if self.security is not None:
+            raise ContextMisuse("this session is authenticated already")
+        logon = Logon.over(self.stream.get_extra_info("ssl_object"), mechanism, options, host=self._host)
+        offered = logon.candidates(self.listed.mechanisms)
+        invited = self.listed.initial_response
+        ended = await _log_on(self.stream, self.protocol, logon, offered, invited, self._tags)
+        if ended.layer is not None:
+            with closing_on_error(self.close):
+                with layer_is_spoken(self.protocol, ended.security):
+                    await self._anew()
+                check_not_hidden(logon, ended.security, offered, self.listed.mechanisms or ())
+        self.security = ended.security
+        return ended.security
+
+    async def command(self, text: bytes) -> Reply:
+        """Give a command, without tag and CRLF, and return the reply.
+
+        Raises:
+            InvalidParameter: the text would be more than one command.
+            SaslError: the answer is none.
+        """
+        check_argument(text)
+        tag = next(self._tags)
+        await self._send(self.protocol.command(text, tag))
+        return await read_stream(self.stream, self.protocol.read(tag))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.stream.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the client; the end of the block closes it."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connection."""
+        self.close()
+        await self.stream.wait_closed()
+
+    async def _send(self, line: bytes) -> None:
+        self.stream.write(line)
+        await self.stream.drain()
+
+    async def _anew(self) -> None:
+        """Take the capabilities where TLS or a layer has begun; RFC 5804 (2.1, 2.2) has them sent unasked."""
+        if self.protocol.announces:
+            self.listed = await read_stream(self.stream, self.protocol.read_capabilities(b""))
+        else:
+            await self.capabilities()
+
+    def _make_tags(self) -> Iterator[bytes]:
+        number = 0
+        while True:
+            number += 1
+            yield b"a%d" % number if self.protocol.tagged else b""

@@ -7,61 +7,34 @@ are.
 
 from __future__ import annotations
 
-import contextlib
 import imaplib
-import socket
+import re
 import ssl
-from collections.abc import Sequence
-from typing import Any, Final, Unpack
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Self, Unpack
 
-from saslsspi.adapters.mail.dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail.lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail.logon import (
-    Dialogue,
-    Established,
-    Logon,
-    LogonOptions,
-    check_not_hidden,
-    closing_on_error,
-    ended_of,
-    log_on,
-)
+from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
+from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
+from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.protocols import IMAP, imap_capabilities
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied
+from saslsspi.sasl.layer import Layer
 
-__all__ = ["IMAP_PROFILE", "ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL", "imap_reply_kind"]
-
-# RFC 7162 section 4 recommends 8,192 octets as the longest command line without literals; the tag needs some of it.
-IMAP_PROFILE: Final = Profile("imap", "AUTHENTICATE", 8000)
+__all__ = ["ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL"]
 
 _MAX_RESPONSE_LINE: Final = 1_000_000  # imaplib's own limit
+_UNTAGGED: Final = re.compile(rb"\* ([A-Za-z]+)(?: (.*))?\Z", re.S)
 
 
 class ImapLogonDenied(LogonDenied, imaplib.IMAP4.error):
     """The server's NO, for those who catch imaplib's exception and for those who catch ours."""
 
-
-def imap_reply_kind(status: str, text: bytes) -> ReplyKind:
-    """Sort a tagged response by its status and its response code (RFC 5530)."""
-    if status == "OK":
-        return ReplyKind.SUCCESS
-    code = text[1:].partition(b"]")[0].upper() if text.startswith(b"[") else b""
-    if code in (b"AUTHENTICATIONFAILED", b"AUTHORIZATIONFAILED", b"EXPIRED"):
-        return ReplyKind.DENIED
-    if code in (b"PRIVACYREQUIRED", b"CANNOT"):
-        return ReplyKind.UNSUITABLE
-    return ReplyKind.TEMPORARY if code == b"UNAVAILABLE" else ReplyKind.REFUSED
-
-
-class _Responder:
-    """Gives imaplib a bound method, which it calls for every continuation of a command that has a literal."""
-
-    def __init__(self, dialogue: Dialogue) -> None:
-        self._dialogue = dialogue
-
-    def respond(self, challenge: bytes | None) -> bytes:
-        """Answer a challenge, both in base64."""
-        return self._dialogue.send(Reply(ReplyKind.CHALLENGE, challenge or b""))
+    @classmethod
+    def of(cls, refused: Refused) -> Self:
+        """Make the error of a refusal."""
+        return cls(refused.shown)
 
 
 class _Sasl(imaplib.IMAP4):
@@ -72,9 +45,10 @@ class _Sasl(imaplib.IMAP4):
     """
 
     security: Security | None = None
+    capabilities: tuple[str, ...] = ()
     _reader: LineFile | None = None
-    _max_line = _MAX_RESPONSE_LINE
     _layered = False
+    _commands = 0  # that this class has sent itself
 
     def authenticate_sasl(
         self,
@@ -94,26 +68,22 @@ class _Sasl(imaplib.IMAP4):
         """
         if self.state != "NONAUTH":
             raise ContextMisuse(f"AUTHENTICATE is not for the state {self.state}")
-        offered = self._offered()
         logon = Logon.over(self.sock, mechanism, options, host=self.host)
-        # RFC 4959 section 3: a client "MUST NOT" send an initial response to a server that does not advertise it.
-        inline = bool({"SASL-IR", "IMAP4REV2"}.intersection(self.capabilities))
-        dialogue = log_on(logon, IMAP_PROFILE, offered, initial_response=inline)
-        arguments = next(dialogue)
-        # imaplib sends a response and its CRLF one by one; Nagle would hold the second back for 40 ms each time.
-        with contextlib.suppress(OSError):
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with closing_on_error(self._drop, imaplib.IMAP4.error):
-            ended = self._carry(dialogue, arguments)
-            if isinstance(ended, Established):
-                self._install(ended)
-            if isinstance(ended, Established) and ended.layer is not None:
-                check_not_hidden(logon, ended.security, offered, self._offered())
-        if isinstance(ended, Refused):
-            refusal = ended.error()
-            raise ImapLogonDenied(refusal.text) if isinstance(refusal, LogonDenied) else refusal
-        self.security = ended.security
-        return ended.security
+        carrier = Carrier(
+            ask=self._ask,
+            install=self._install,
+            capabilities=self._refresh,
+            drop=self._drop,
+            denied=ImapLogonDenied.of,
+            foreign=(imaplib.IMAP4.error,),
+        )
+        security = authenticate(carrier, IMAP, logon, self._listed(), tags=self._tags())
+        self.state = "AUTH"
+        if not self._layered:
+            with closing_on_error(self._drop, imaplib.IMAP4.error):
+                self._refresh()
+        self.security = security
+        return security
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         """Start TLS as imaplib does; octets that came in clear behind the reply are an error, not a response."""
@@ -131,10 +101,10 @@ class _Sasl(imaplib.IMAP4):
         Raises:
             InvalidToken: it is longer; the connection is closed.
         """
-        line = self._incoming().readline(self._max_line + 1)
-        if len(line) > self._max_line:
+        line = self._incoming().readline(_MAX_RESPONSE_LINE + 1)
+        if len(line) > _MAX_RESPONSE_LINE:
             self._drop()
-            raise InvalidToken(f"a line of the server is longer than {self._max_line} octets")
+            raise InvalidToken(f"a line of the server is longer than {_MAX_RESPONSE_LINE} octets")
         return line
 
     def send(self, data: bytes) -> None:  # type: ignore[override]  # octets are all that imaplib sends
@@ -155,53 +125,50 @@ class _Sasl(imaplib.IMAP4):
                 check_argument(argument)
         return super()._command(name, *args)  # type: ignore[misc, no-any-return]
 
-    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
-        self._max_line = MAX_LINE
-        try:
-            while True:
-                self.literal = _Responder(dialogue).respond  # type: ignore[assignment]  # imaplib calls a method
-                try:
-                    status, data = self.xatom("AUTHENTICATE", *arguments.decode("ascii").split(" "))
-                except self.abort:
-                    raise
-                except self.error as error:
-                    if isinstance(error, SaslError):
-                        raise
-                    status, data = "BAD", [str(error).encode()]  # imaplib's way to report it
-                text = data[-1] if data and isinstance(data[-1], bytes) else b""
-                try:
-                    arguments = dialogue.send(Reply(imap_reply_kind(status, text), text))
-                except StopIteration as stop:
-                    return ended_of(stop)
-        finally:
-            self.literal = None
-            self._max_line = _MAX_RESPONSE_LINE
+    def _listed(self) -> Capabilities:
+        """Return what imaplib has kept of the last CAPABILITY."""
+        return imap_capabilities([b"* CAPABILITY " + " ".join(self.capabilities).encode("utf-8", "replace")])
 
-    def _install(self, ended: Established) -> None:
-        self.state = "AUTH"
-        if ended.layer is None:
-            self._refresh()
-            return
+    def _tags(self) -> Iterator[bytes]:
+        """Make tags that imaplib makes none of."""
+        while True:
+            self._commands += 1
+            yield b"%bS%d" % (self.tagpre, self._commands)  # type: ignore[str-format]  # typeshed takes it for text
+
+    def _ask(self, turn: Turn) -> Reply:
+        reply = asking(self._incoming(), IMAP)(turn)
+        for line in reply.lines[:-1]:
+            if (untagged := _UNTAGGED.match(line)) is not None:
+                self._append_untagged(untagged[1].decode("ascii").upper(), untagged[2] or b"")
+        if b"[CAPABILITY " in reply.lines[-1].upper():
+            self.untagged_responses["CAPABILITY"] = [" ".join(imap_capabilities(reply.lines[-1:]).values).encode()]
+        return reply
+
+    def _install(self, layer: Layer) -> None:
         reader = self._incoming()
         # What stands behind the tagged OK is under the layer already (RFC 3501 section 6.2.2); clear text that was
         # put in there does not pass for a protected buffer.
-        self.sock = layered(reader.sock, ended.layer)
-        self._reader = LineFile(self.sock, ended.layer.unwrap(reader.unread))
+        self.sock = layered(reader.sock, layer)
+        self._reader = LineFile(self.sock, layer.unwrap(reader.unread))
         self._layered = True
         # RFC 3501 section 6.2.2: "the client MUST" ask for the capabilities again under a layer.
         self.untagged_responses.pop("CAPABILITY", None)
-        self._refresh()
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> Capabilities:
         """Take the capabilities that came with the OK, or ask."""
         data = self.response("CAPABILITY")[1]
         if data == [None]:
             data = self.capability()[1]
+        self._keep(data)
+        return self._listed()
+
+    def _keep(self, data: list[Any]) -> None:
+        """Keep the capabilities as imaplib does, whatever octets stand in them."""
         if data and isinstance(data[-1], bytes):
             self.capabilities = tuple(data[-1].decode("ascii", "replace").upper().split())
 
-    def _offered(self) -> list[str]:
-        return [name[5:] for name in self.capabilities if name.startswith("AUTH=")]
+    def _get_capabilities(self) -> None:
+        self._keep(self.capability()[1])
 
     def _drop(self) -> None:
         """Close the connection without another word."""

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Final, Protocol, cast
+from collections.abc import Callable, Generator
+from typing import Final, Protocol, TypeVar, cast
 
+from saslsspi.adapters.mail.dialogue import Turn
+from saslsspi.adapters.mail.line_protocol import MAX_LINE, LineProtocol, Reading, Reply
+from saslsspi.adapters.mail.strings import LINE
 from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LineFile", "StreamSocket", "check_silence", "layered", "strength_of"]
+__all__ = ["LineFile", "StreamSocket", "asking", "carry", "check_silence", "layered", "read", "strength_of"]
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"
+
+_T = TypeVar("_T")
 
 
 class StreamSocket(Protocol):
@@ -87,6 +93,64 @@ class LineFile:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
+
+
+def read(file: LineFile, reading: Reading[_T], limit: int = MAX_LINE) -> _T:
+    """Read an answer from a connection.
+
+    Raises:
+        InvalidToken: the connection ended, a line is longer than limit octets, or it is not of the protocol.
+        OSError: the socket's own.
+    """
+    try:
+        wanted = next(reading)
+        while True:
+            wanted = reading.send(_line(file, limit) if wanted == LINE else _octets(file, wanted))
+    except StopIteration as stop:
+        return cast(_T, stop.value)
+
+
+def _line(file: LineFile, limit: int) -> bytes:
+    line = file.readline(limit + 1)
+    if not line.endswith(_LINE_END):
+        problem = "is longer than we read" if len(line) > limit else "ends with the connection"
+        raise InvalidToken(f"the server's answer {problem}")
+    return line[:-1].removesuffix(b"\r")
+
+
+def _octets(file: LineFile, size: int) -> bytes:
+    octets = file.read(size)
+    if len(octets) < size:
+        raise InvalidToken("the server's answer ends with the connection")
+    return octets
+
+
+def carry(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Reply]) -> _T:
+    """Carry a dialogue over a blocking connection, from its first turn on; ask sends a turn and reads the reply.
+
+    Raises:
+        SaslError: see the dialogue; where no reply came it decides what the error is.
+    """
+    try:
+        while True:
+            try:
+                reply = ask(turn)
+            except Exception as lost:
+                turn = dialogue.throw(lost)
+            else:
+                turn = dialogue.send(reply)
+    except StopIteration as stop:
+        return cast(_T, stop.value)
+
+
+def asking(file: LineFile, protocol: LineProtocol) -> Callable[[Turn], Reply]:
+    """Return how a connection is asked."""
+
+    def ask(turn: Turn) -> Reply:
+        file.sock.sendall(turn.line)
+        return read(file, protocol.read(turn.tag))
+
+    return ask
 
 
 def layered(sock: StreamSocket, layer: Layer) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Which mechanism a mail client uses, and in which order others are tried; shared by SMTP, IMAP and POP3 clients."""
+"""Which mechanism a client of a line protocol uses, in which order others are tried, and what ends a logon."""
 
 from __future__ import annotations
 
@@ -6,29 +6,40 @@ import contextlib
 import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import Final, NamedTuple, Self, TypeAlias, TypedDict
 
-from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Profile, Refused, Reply, ReplyKind, converse
-from saslsspi.adapters.mail.lines import strength_of
+from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Refused, Turn, converse
+from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reply, ReplyKind, printable
+from saslsspi.adapters.mail.lines import carry, strength_of
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.engine.security import Security
-from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
+from saslsspi.errors import (
+    DowngradeDetected,
+    InvalidToken,
+    LogonDenied,
+    PackageNotFound,
+    PeerUnsupported,
+    SaslError,
+)
 from saslsspi.sasl.acceptance import choose
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
 
 __all__ = [
+    "Carrier",
     "Dialogue",
     "Established",
     "Logon",
     "LogonOptions",
+    "authenticate",
     "check_not_hidden",
     "closing_on_error",
-    "ended_of",
+    "layer_is_spoken",
     "log_on",
 ]
 
@@ -68,8 +79,8 @@ class LogonOptions(TypedDict, total=False):
     environment: Environment | None
 
 
-Dialogue: TypeAlias = Generator[bytes, Reply, Established | Refused]
-"""Yields the arguments of a command after each final reply, and response lines after challenges."""
+Dialogue: TypeAlias = Generator[Turn, Reply, Established | Refused]
+"""Yields a command after each final reply, and responses after challenges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,16 +159,33 @@ class Logon:
         asked = self.bindings_given or mechanism.upper() in (name.upper() for name in self.preferred)
         return not asked and self.effective_policy.channel_binding is ChannelBindingPolicy.ALLOW
 
-    def client(self, mechanism: str, profile: Profile) -> Client:
+    def candidates(self, listed: Sequence[str] | None) -> list[str]:
+        """Return what may be tried of a server's list: one mechanism that was named is, listed or not.
+
+        Raises:
+            PeerUnsupported: the server lists no mechanisms at all (None), and none was named.
+        """
+        named = self.mechanism if isinstance(self.mechanism, str) else None
+        if listed is None and named is None:
+            raise PeerUnsupported("the server does not offer SASL; name a mechanism to try that one all the same")
+        found = list(listed or ())
+        if named is not None and named.upper() not in (name.upper() for name in found):
+            found.append(named)
+        return found
+
+    def client(self, mechanism: str, protocol: LineProtocol) -> Client:
         """Make the client's side of an exchange."""
+        policy = self.effective_policy
+        if mechanism.upper() in protocol.clear_after and policy.min_ssf == 0:
+            policy = replace(policy, max_ssf=0)
         return Client(
             mechanism,
-            service=profile.service,
+            service=protocol.service,
             host=self.host,
             credentials=self.credentials,
             server_name=self.server_name,
             authzid=self.authzid,
-            policy=self.policy,
+            policy=policy,
             bindings=self.plus_bindings if mechanism.endswith(_PLUS) else self.bindings,
             external_ssf=self.external_ssf,
             environment=self.environment,
@@ -165,8 +193,15 @@ class Logon:
         )
 
 
-def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_response: bool) -> Dialogue:
-    """Yield lines and be sent replies as in converse, through one mechanism after another.
+def log_on(
+    logon: Logon,
+    protocol: LineProtocol,
+    offered: Sequence[str],
+    *,
+    initial_response: bool,
+    tags: Iterable[bytes] = repeat(b""),
+) -> Dialogue:
+    """Yield turns and be sent replies as in converse, through one mechanism after another.
 
     A mechanism that the server finds unsuitable is followed by the next (RFC 4954 section 6). A refusal without a
     reason could mean the password, and another try would be another guess: it is followed by the next only where the
@@ -176,6 +211,7 @@ def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_re
         PackageNotFound: no mechanism is left; says why for each.
         SaslError: see converse.
     """
+    tag = iter(tags)
     remaining = list(offered)
     policy = logon.effective_policy
     refused: Refused | None = None
@@ -186,9 +222,13 @@ def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_re
             if refused is None:
                 raise
             return refused
-        client = logon.client(mechanism, profile)
+        client = logon.client(mechanism, protocol)
         ended = yield from converse(
-            client, profile, policy=policy, initial_response=initial_response and logon.initial_response
+            client,
+            protocol,
+            policy=policy,
+            initial_response=initial_response and logon.initial_response,
+            tag=next(tag),
         )
         if not isinstance(ended, Refused):
             security = client.security
@@ -206,10 +246,55 @@ def log_on(logon: Logon, profile: Profile, offered: Sequence[str], *, initial_re
             return refused
 
 
-def ended_of(stop: StopIteration) -> Established | Refused:
-    """Return what a dialogue ended in."""
-    ended: Established | Refused = stop.value
-    return ended
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """What a blocking client's connection does for a logon.
+
+    Attributes:
+        ask: Sends a turn and reads the reply.
+        install: Puts a layer into force.
+        capabilities: Asks what the server lists, under the layer.
+        drop: Closes the connection without another word.
+        denied: Makes the error for credentials that are refused.
+        foreign: What the library below raises of its own.
+    """
+
+    ask: Callable[[Turn], Reply]
+    install: Callable[[Layer], None]
+    capabilities: Callable[[], Capabilities]
+    drop: Callable[[], object]
+    denied: Callable[[Refused], LogonDenied]
+    foreign: tuple[type[Exception], ...] = ()
+
+
+def authenticate(
+    carrier: Carrier,
+    protocol: LineProtocol,
+    logon: Logon,
+    listed: Capabilities,
+    *,
+    tags: Iterable[bytes] = repeat(b""),
+) -> Security:
+    """Log on over a blocking connection, and put the layer into force.
+
+    Raises:
+        LogonDenied, NoAuthenticatingAuthority, AlgorithmMismatch, PackageNotFound, PeerUnsupported: the server
+            refuses, or nothing is left to try; the connection stands before a command again.
+        SaslError: the exchange failed, and the connection is closed.
+    """
+    offered = logon.candidates(listed.mechanisms)
+    dialogue = log_on(logon, protocol, offered, initial_response=listed.initial_response, tags=tags)
+    turn = next(dialogue)
+    with closing_on_error(carrier.drop, *carrier.foreign):
+        ended = carry(dialogue, turn, carrier.ask)
+        if isinstance(ended, Established) and ended.layer is not None:
+            carrier.install(ended.layer)
+            with layer_is_spoken(protocol, ended.security):
+                under_layer = carrier.capabilities()
+            check_not_hidden(logon, ended.security, offered, under_layer.mechanisms or ())
+    if isinstance(ended, Refused):
+        raise ended.error(carrier.denied)
+    return ended.security
 
 
 @contextlib.contextmanager
@@ -223,9 +308,29 @@ def closing_on_error(close: Callable[[], object], *foreign: type[Exception]) -> 
         yield
     except BaseException as error:
         close()
-        if isinstance(error, (ConnectionError, *foreign)) and not isinstance(error, SaslError):
-            raise InvalidToken(f"the server broke off the exchange: {type(error).__name__}") from error
+        lost: tuple[type[Exception], ...] = (ConnectionError, ssl.SSLError, EOFError, *foreign)
+        if isinstance(error, lost) and not isinstance(error, SaslError):
+            said = printable(str(error).encode("utf-8", "replace")) or type(error).__name__
+            raise InvalidToken(f"the server broke off the exchange: {said}") from error
         raise
+
+
+@contextlib.contextmanager
+def layer_is_spoken(protocol: LineProtocol, security: Security) -> Iterator[None]:
+    """Say what a layer has to do with it when a server goes on in clear.
+
+    Raises:
+        InvalidToken: it does, in a protocol that goes on in clear behind this mechanism (LineProtocol.clear_after).
+    """
+    try:
+        yield
+    except (SaslError, OSError) as error:
+        if security.mechanism not in protocol.clear_after:
+            raise
+        raise InvalidToken(
+            f"the server does not speak the layer that Policy.min_ssf asks for: behind {security.mechanism} "
+            f"{protocol.title} goes on in clear on most servers, so leave min_ssf at 0 and use TLS"
+        ) from error
 
 
 def check_not_hidden(logon: Logon, security: Security, before: Iterable[str], under_layer: Sequence[str]) -> None:

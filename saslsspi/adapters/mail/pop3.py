@@ -9,47 +9,27 @@ import contextlib
 import poplib
 import ssl
 from collections.abc import Sequence
-from typing import Any, Final, Unpack
+from typing import Any, Self, Unpack
 
-from saslsspi.adapters.mail.dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail.lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail.logon import (
-    Dialogue,
-    Established,
-    Logon,
-    LogonOptions,
-    check_not_hidden,
-    closing_on_error,
-    ended_of,
-    log_on,
-)
+from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
+from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read
+from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.protocols import POP3
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported, SaslError
+from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["POP3_PROFILE", "PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL", "pop3_reply"]
-
-# RFC 5034 section 4: the service name is "pop", and the command keeps POP3's limit of 255 octets.
-POP3_PROFILE: Final = Profile("pop", "AUTH", 255)
+__all__ = ["PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL"]
 
 
 class PopLogonDenied(LogonDenied, poplib.error_proto):
     """The server's -ERR, for those who catch poplib's exception and for those who catch ours."""
 
-
-def pop3_reply(line: bytes) -> Reply:
-    """Sort a reply to AUTH; the codes in brackets are RFC 3206's."""
-    status, _, text = line.partition(b" ")
-    if status == b"+":
-        return Reply(ReplyKind.CHALLENGE, text)
-    if status == b"+OK":
-        return Reply(ReplyKind.SUCCESS, text)
-    if status != b"-ERR":
-        raise InvalidToken("the server's reply to AUTH is not a POP3 reply")
-    code = text[1:].partition(b"]")[0].upper() if text.startswith(b"[") else b""
-    if code == b"AUTH":
-        return Reply(ReplyKind.DENIED, text)
-    return Reply(ReplyKind.TEMPORARY if code in (b"SYS/TEMP", b"IN-USE") else ReplyKind.REFUSED, text)
+    @classmethod
+    def of(cls, refused: Refused) -> Self:
+        """Make the error of a refusal."""
+        return cls(refused.shown)
 
 
 class _Sasl(poplib.POP3):
@@ -61,7 +41,6 @@ class _Sasl(poplib.POP3):
 
     security: Security | None = None
     _layered = False
-    _at_end = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -71,51 +50,52 @@ class _Sasl(poplib.POP3):
                 self._drop()
             raise
 
+    def __enter__(self) -> Self:
+        """Return the connection; the end of the block leaves it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say good-bye, where there is somebody to say it to, and close."""
+        if self.sock is not None:
+            with contextlib.suppress(OSError, poplib.error_proto):
+                self.quit()
+        self._drop()
+
     def authenticate_sasl(
         self,
         mechanism: str | Sequence[str] | None = None,
-        *,
-        without_capability: bool = False,
         **options: Unpack[LogonOptions],
     ) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
-        Where a layer is negotiated it is installed before this returns. Keywords beside without_capability are those
-        of LogonOptions.
-
-        Args:
-            mechanism: A name, or names in order of preference.
-            without_capability: Try the named mechanisms on a server whose CAPA does not list SASL.
-            **options: See LogonOptions.
+        Where a layer is negotiated it is installed before this returns. The keywords are those of LogonOptions. One
+        that is named is tried on servers, too, whose CAPA does not list it, or that have no CAPA.
 
         Raises:
             PopLogonDenied: the server says -ERR; the connection can be used for another try.
             NoAuthenticatingAuthority: the server fails for a time; another password would not help.
-            AlgorithmMismatch, PackageNotFound: no mechanism is left.
+            AlgorithmMismatch, PackageNotFound, UnsupportedFunction: no mechanism is left.
             SaslError: the exchange failed, and the connection is closed.
         """
         if self.security is not None:
             raise ContextMisuse("this session is authenticated already (RFC 5034 section 4)")
         logon = Logon.over(self.sock, mechanism, options, host=self.host)
-        offered = self._offered()
-        listed = offered is not None
-        if offered is None:
-            if not without_capability or not logon.preferred:
-                raise PeerUnsupported("the server's CAPA does not list SASL")
-            offered = list(logon.preferred)
-        # RFC 5034 section 3: on a server without the capability the client "MUST NOT" send an initial response.
-        dialogue = log_on(logon, POP3_PROFILE, offered, initial_response=listed)
-        arguments = next(dialogue)
         with closing_on_error(self._drop, poplib.error_proto):
-            ended = self._carry(dialogue, arguments)
-            if isinstance(ended, Established) and ended.layer is not None:
-                self._install(ended.layer)
-                check_not_hidden(logon, ended.security, offered, self._offered() or ())
-        if isinstance(ended, Refused):
-            refusal = ended.error()
-            raise PopLogonDenied(refusal.text) if isinstance(refusal, LogonDenied) else refusal
-        self.security = ended.security
-        return ended.security
+            listed = self._capabilities()
+        carrier = Carrier(
+            ask=self._ask,
+            install=self._install,
+            capabilities=self._capabilities,
+            drop=self._drop,
+            denied=PopLogonDenied.of,
+            foreign=(poplib.error_proto,),
+        )
+        self.security = authenticate(carrier, POP3, logon, listed)
+        return self.security
+
+    def capa(self) -> dict[str, list[str]]:
+        """Return the capabilities as poplib does, whatever octets stand in them."""
+        return {name: value.split() for name, value in self._capabilities().values.items()}
 
     def stls(self, *args: Any, **kwargs: Any) -> bytes:
         """Start TLS as poplib does; octets that came in clear behind the reply are an error, not a reply."""
@@ -138,35 +118,20 @@ class _Sasl(poplib.POP3):
 
     def _getline(self) -> tuple[bytes, int]:
         self._open_file()
-        try:
-            answer: tuple[bytes, int] = super()._getline()  # type: ignore[misc]
-        except poplib.error_proto:
-            self._at_end = True
-            raise
+        answer: tuple[bytes, int] = super()._getline()  # type: ignore[misc]
         return answer
 
     def _putcmd(self, line: str) -> None:
         check_argument(line)
         super()._putcmd(line)  # type: ignore[misc]
 
-    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
-        line = b"AUTH " + arguments
-        while True:
-            self.sock.sendall(line + b"\r\n")
-            reply = self._read_reply()
-            try:
-                line = dialogue.send(reply)
-            except StopIteration as stop:
-                return ended_of(stop)
-            if reply.kind is not ReplyKind.CHALLENGE:
-                line = b"AUTH " + line
+    def _ask(self, turn: Turn) -> Reply:
+        return asking(self._open_file(), POP3)(turn)
 
-    def _read_reply(self) -> Reply:
-        line = self._open_file().readline(MAX_LINE + 1)
-        if not line.endswith(b"\n"):
-            problem = "is longer than we read" if len(line) > MAX_LINE else "ends with the connection"
-            raise InvalidToken(f"the server's reply to AUTH {problem}")
-        return pop3_reply(line.rstrip(b"\r\n"))
+    def _capabilities(self) -> Capabilities:
+        file = self._open_file()
+        file.sock.sendall(POP3.command(POP3.capability))
+        return read(file, POP3.read_capabilities(b""))
 
     def _install(self, layer: Layer) -> None:
         file = self._open_file()
@@ -174,15 +139,6 @@ class _Sasl(poplib.POP3):
         check_silence(file, "the server's success")
         self.sock = layered(file.sock, layer)
         self._layered = True
-
-    def _offered(self) -> list[str] | None:
-        """Ask for the SASL capability; poplib keeps no list."""
-        try:
-            return self.capa().get("SASL")
-        except poplib.error_proto as error:
-            if self._at_end:  # poplib says "not supported" then
-                raise InvalidToken("the connection ended in the middle of CAPA") from error
-            return None
 
     def _drop(self) -> None:
         """Close the connection without another word."""

@@ -1,15 +1,15 @@
 """The server's half of AUTH and AUTHENTICATE in line protocols, for servers of any kind: no socket, no event loop.
 
 SaslService says what a server offers; each command makes one ServerDialogue. The server reads its own lines, hands
-over the command's arguments and then each response line, and sends what it gets back in its protocol's own words:
-SMTP_REPLIES, IMAP_REPLIES and POP3_REPLIES have them.
+over the command's arguments and then each response line, and sends what the dialogue makes of each step in the
+protocol's own words.
 
     dialogue = service.dialogue(external_ssf=bits_of_tls)
     step = dialogue.begin(b"PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=")
     while step.verdict is None:
-        send(b"+ " + step.challenge)
+        send(dialogue.line(step))
         step = dialogue.receive(read_line())
-    send(POP3_REPLIES[step.verdict])
+    send(dialogue.line(step, tag))
     if dialogue.layer is not None:
         ...  # every octet behind that line is under the layer, in both directions
 """
@@ -17,10 +17,9 @@ SMTP_REPLIES, IMAP_REPLIES and POP3_REPLIES have them.
 from __future__ import annotations
 
 import base64
-import enum
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
@@ -28,6 +27,8 @@ from saslsspi.accounts.authority import AccountLookup, secrets_of
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail.identity import MailAuthority
+from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
+from saslsspi.adapters.mail.protocols import POP3, protocol_of_service
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property
@@ -39,78 +40,11 @@ from saslsspi.sasl.mechanism import First, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sasl.server import Server
 
-__all__ = [
-    "IMAP_REPLIES",
-    "POP3_REPLIES",
-    "SMTP_REPLIES",
-    "SaslService",
-    "ServerDialogue",
-    "Step",
-    "Verdict",
-    "server_bindings",
-]
+__all__ = ["SaslService", "ServerDialogue", "Step", "server_bindings"]
 
 _LOG: Final = logging.getLogger("saslsspi.mail")
 _LOG.addHandler(logging.NullHandler())
 _MAX_ROUND_TRIPS: Final = 64
-
-
-class Verdict(enum.Enum):
-    """How an AUTH or AUTHENTICATE command ended."""
-
-    SUCCESS = enum.auto()
-    CANCELLED = enum.auto()  # the client sent "*"
-    UNDECODABLE = enum.auto()  # a line is not base64
-    TOO_LONG = enum.auto()
-    MALFORMED = enum.auto()  # the command's arguments are not a mechanism and at most one initial response
-    UNINVITED = enum.auto()  # an initial response for a mechanism in which the server speaks first
-    UNSUITABLE = enum.auto()  # no such mechanism, or one that needs an encrypted channel
-    TOO_WEAK = enum.auto()  # the policy does not permit the mechanism
-    DENIED = enum.auto()
-    TEMPORARY = enum.auto()  # the account store does not answer
-
-
-# RFC 4954 section 6; "538 5.7.11" is historical.
-SMTP_REPLIES: Final[Mapping[Verdict, bytes]] = {
-    Verdict.SUCCESS: b"235 2.7.0 Authentication succeeded",
-    Verdict.CANCELLED: b"501 5.7.0 Authentication cancelled",
-    Verdict.UNDECODABLE: b"501 5.5.2 Not base64",
-    Verdict.TOO_LONG: b"500 5.5.6 Authentication exchange line is too long",
-    Verdict.MALFORMED: b"501 5.5.4 Syntax: AUTH mechanism [initial-response]",
-    Verdict.UNINVITED: b"501 5.7.0 This mechanism has no initial response",
-    Verdict.UNSUITABLE: b"504 5.5.4 Mechanism not available",
-    Verdict.TOO_WEAK: b"534 5.7.9 Mechanism is too weak",
-    Verdict.DENIED: b"535 5.7.8 Authentication credentials invalid",
-    Verdict.TEMPORARY: b"454 4.7.0 Temporary authentication failure",
-}
-
-# RFC 9051 section 6.2.2 for BAD and NO, RFC 5530 for the codes. The tag goes before.
-IMAP_REPLIES: Final[Mapping[Verdict, bytes]] = {
-    Verdict.SUCCESS: b"OK authenticated",
-    Verdict.CANCELLED: b"BAD cancelled",
-    Verdict.UNDECODABLE: b"BAD not base64",
-    Verdict.TOO_LONG: b"BAD line too long",
-    Verdict.MALFORMED: b"BAD syntax: AUTHENTICATE mechanism [initial-response]",
-    Verdict.UNINVITED: b"BAD this mechanism has no initial response",
-    Verdict.UNSUITABLE: b"NO [CANNOT] mechanism not available",
-    Verdict.TOO_WEAK: b"NO [CANNOT] mechanism is too weak",
-    Verdict.DENIED: b"NO [AUTHENTICATIONFAILED] credentials invalid",
-    Verdict.TEMPORARY: b"NO [UNAVAILABLE] temporary failure",
-}
-
-# RFC 5034 section 4, with the codes of RFC 3206.
-POP3_REPLIES: Final[Mapping[Verdict, bytes]] = {
-    Verdict.SUCCESS: b"+OK authenticated",
-    Verdict.CANCELLED: b"-ERR cancelled",
-    Verdict.UNDECODABLE: b"-ERR not base64",
-    Verdict.TOO_LONG: b"-ERR line too long",
-    Verdict.MALFORMED: b"-ERR syntax: AUTH mechanism [initial-response]",
-    Verdict.UNINVITED: b"-ERR this mechanism has no initial response",
-    Verdict.UNSUITABLE: b"-ERR mechanism not available",
-    Verdict.TOO_WEAK: b"-ERR mechanism is too weak",
-    Verdict.DENIED: b"-ERR [AUTH] credentials invalid",
-    Verdict.TEMPORARY: b"-ERR [SYS/TEMP] temporary failure",
-}
 
 
 def server_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
@@ -121,7 +55,12 @@ def server_bindings(tls: object, end_point: ChannelBindings | None) -> list[Chan
 
 
 class Step(NamedTuple):
-    """What to do next: send a challenge (its base64), or end the command with a verdict."""
+    """What to do next: send a challenge, or end the command with a verdict.
+
+    Attributes:
+        challenge: In base64; with Verdict.SUCCESS what the mechanism says with it, "" where it says nothing.
+        verdict: None while the exchange goes on.
+    """
 
     challenge: bytes
     verdict: Verdict | None
@@ -132,7 +71,7 @@ class SaslService:
     """What a server offers to everybody who connects.
 
     Attributes:
-        service: The GSSAPI service name: smtp, imap, pop.
+        service: The GSSAPI service name: smtp, imap, pop, sieve. It says which protocol's words are spoken, too.
         host: The name or names under which clients know this server.
         authority: Who may log on.
         realm: The realm or realms to offer.
@@ -154,6 +93,11 @@ class SaslService:
     def __post_init__(self) -> None:
         if not isinstance(self.authority, MailAuthority):
             object.__setattr__(self, "authority", MailAuthority(self.authority))
+
+    @property
+    def protocol(self) -> LineProtocol:
+        """The protocol of that name; another one, such as NNTP, is taken to write as POP3 does."""
+        return protocol_of_service(self.service) or POP3
 
     def dialogue(
         self,
@@ -182,10 +126,17 @@ class _Channel:
     external_identity: str | None
     bindings: ChannelBindings | Sequence[ChannelBindings] | None = field(repr=False)
 
-    def policy(self, service: SaslService) -> Policy:
-        """Return what exchanges have to satisfy: TLS that is strong enough makes up for a layer."""
+    def policy(self, service: SaslService, mechanism: str = "") -> Policy:
+        """Return what exchanges have to satisfy: TLS that is strong enough makes up for a layer.
+
+        Where the protocol goes on in clear behind the mechanism there is a layer only if the policy demands one.
+        """
         policy = service.policy
-        return replace(policy, min_ssf=0) if 0 < policy.min_ssf <= self.external_ssf else policy
+        if 0 < policy.min_ssf <= self.external_ssf:
+            policy = replace(policy, min_ssf=0)
+        if policy.min_ssf == 0 and mechanism in service.protocol.clear_after:
+            policy = replace(policy, max_ssf=0)
+        return policy
 
     def offered(self, service: SaslService) -> tuple[str, ...]:
         return offer(
@@ -204,13 +155,12 @@ class _Channel:
             host=service.host,
             authority=service.authority,
             realm=service.realm,
-            policy=self.policy(service),
+            policy=self.policy(service, mechanism.name),
             nonce_store=service.nonce_store,
             bindings=self.bindings,
             external_ssf=self.external_ssf,
             external_identity=self.external_identity,
-            # None of the line protocols can send data with success (RFC 4954 section 4, RFC 5034 section 4).
-            success_data=False,
+            success_data=service.protocol.success_data,
             max_message=MAX_MESSAGE,
         )
 
@@ -226,7 +176,9 @@ class ServerDialogue:
 
     def __init__(self, service: SaslService, channel: _Channel) -> None:
         self._service = service
+        self._protocol = service.protocol
         self._channel = channel
+        self._data: bytes | None = None  # what the mechanism says with success
         self._server: Server | None = None
         self._mechanism = "with an unknown mechanism"
         self._after_token: Verdict | None = None
@@ -246,12 +198,21 @@ class ServerDialogue:
         """The layer to install right behind the success reply, or None."""
         return self._server.layer if self._server is not None else None
 
+    def line(self, step: Step, tag: bytes = b"") -> bytes:
+        """Return the line that says a step, without its CRLF; tag is the command's, where the protocol has tags."""
+        if step.verdict is None:
+            return self._protocol.challenge(step.challenge)
+        return self._protocol.reply(step.verdict, self._data, tag)
+
     def begin(self, arguments: bytes) -> Step:
         """Take the command's arguments: a mechanism and perhaps an initial response, in base64."""
         if self._server is not None or self._ended:
             raise ContextMisuse("a dialogue serves one command")
-        words = arguments.split(b" ")
-        if not words[0] or len(words) > 2 or not arguments.isascii():
+        try:
+            words = self._protocol.arguments(arguments) or [b""]
+        except InvalidToken as error:
+            return self._end(Verdict.MALFORMED, error)
+        if not words[0] or len(words) > 2 or not words[0].isascii():
             return self._end(Verdict.MALFORMED)
         if len(arguments) > self._service.max_line:
             return self._end(Verdict.TOO_LONG)
@@ -287,6 +248,10 @@ class ServerDialogue:
         self._round_trips += 1
         if len(line) > self._service.max_line or self._round_trips > _MAX_ROUND_TRIPS:
             return self._end(Verdict.TOO_LONG)
+        try:
+            line = self._protocol.unwritten(line)
+        except InvalidToken as error:
+            return self._end(Verdict.UNDECODABLE, error)
         if line == CANCEL:
             return self._end(Verdict.CANCELLED)
         if self._after_token is not None:
@@ -312,7 +277,8 @@ class ServerDialogue:
             return Step(base64.b64encode(error.token), None)
         if server.done:
             self._ended = True
-            return Step(b"", Verdict.SUCCESS)
+            self._data = None if challenge is None else base64.b64encode(challenge)
+            return Step(self._data or b"", Verdict.SUCCESS)
         return Step(base64.b64encode(challenge or b""), None)
 
     def _why_not(self, name: str, mechanism: Mechanism | None) -> Verdict:

@@ -9,30 +9,18 @@ from __future__ import annotations
 import smtplib
 import ssl
 from collections.abc import Sequence
-from typing import Any, Final, Unpack
+from typing import Any, Self, Unpack
 
-from saslsspi.adapters.mail.dialogue import MAX_LINE, Profile, Refused, Reply, ReplyKind, check_argument
-from saslsspi.adapters.mail.lines import LineFile, check_silence, layered
-from saslsspi.adapters.mail.logon import (
-    Dialogue,
-    Established,
-    Logon,
-    LogonOptions,
-    check_not_hidden,
-    closing_on_error,
-    ended_of,
-    log_on,
-)
+from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
+from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
+from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.protocols import SMTP
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PeerUnsupported, SaslError
+from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["SMTP_PROFILE", "SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied", "reply_kind"]
-
-# RFC 4954 section 4: the AUTH command keeps the limit of a command line, 512 octets (RFC 5321 section 4.5.3.1.4).
-SMTP_PROFILE: Final = Profile("smtp", "AUTH", 512)
-
-_MAX_REPLY_LINES: Final = 64
+__all__ = ["SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied"]
 
 
 class SmtpLogonDenied(LogonDenied, smtplib.SMTPAuthenticationError):
@@ -43,18 +31,11 @@ class SmtpLogonDenied(LogonDenied, smtplib.SMTPAuthenticationError):
         self.text, self.token, self.requirement = text, None, None
         self.smtp_code, self.smtp_error = code, reply
 
-
-def reply_kind(code: int) -> ReplyKind:
-    """Sort a reply to AUTH (RFC 4954 section 6)."""
-    if code == 334:
-        return ReplyKind.CHALLENGE
-    if code == 235:
-        return ReplyKind.SUCCESS
-    if code in (504, 534, 538):
-        return ReplyKind.UNSUITABLE
-    if code == 535:
-        return ReplyKind.DENIED
-    return ReplyKind.TEMPORARY if 400 <= code < 500 else ReplyKind.REFUSED
+    @classmethod
+    def of(cls, refused: Refused) -> Self:
+        """Make the error of a refusal."""
+        reply = refused.reply
+        return cls(refused.shown, int(reply.word or 535), reply.text)
 
 
 class _Sasl(smtplib.SMTP):
@@ -68,7 +49,6 @@ class _Sasl(smtplib.SMTP):
     _layered = False
     _silence_after_reply = False
     _server_name = ""
-    _code = 0  # of the last reply to AUTH
 
     def connect(self, host: str = "localhost", port: int = 0, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Connect as smtplib does, and remember to whom."""
@@ -94,23 +74,19 @@ class _Sasl(smtplib.SMTP):
         """
         if self.security is not None:
             raise ContextMisuse("this session is authenticated already (RFC 4954 section 4)")
-        self.ehlo_or_helo_if_needed()
-        if not self.has_extn("auth"):
-            raise PeerUnsupported("the server does not offer AUTH")
-        offered = self._offered()
-        logon = Logon.over(self.sock, mechanism, options, host=self._server_name)
-        dialogue = log_on(logon, SMTP_PROFILE, offered, initial_response=True)
-        arguments = next(dialogue)
         with closing_on_error(self.close, smtplib.SMTPException):
-            ended = self._carry(dialogue, arguments)
-            if isinstance(ended, Established) and ended.layer is not None:
-                self._install(ended.layer)
-                self.ehlo()
-                check_not_hidden(logon, ended.security, offered, self._offered())
-        if isinstance(ended, Refused):
-            raise self._refusal(ended)
-        self.security = ended.security
-        return ended.security
+            self.ehlo_or_helo_if_needed()
+        logon = Logon.over(self.sock, mechanism, options, host=self._server_name)
+        carrier = Carrier(
+            ask=self._ask,
+            install=self._install,
+            capabilities=self._capabilities_anew,
+            drop=self.close,
+            denied=SmtpLogonDenied.of,
+            foreign=(smtplib.SMTPException,),
+        )
+        self.security = authenticate(carrier, SMTP, logon, self._listed())
+        return self.security
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Start TLS as smtplib does; octets that came in clear behind the reply are an error, not a reply."""
@@ -151,8 +127,15 @@ class _Sasl(smtplib.SMTP):
         self._layered = False
         super().close()
 
-    def _offered(self) -> list[str]:
-        return self.esmtp_features.get("auth", "").split()
+    def _listed(self) -> Capabilities:
+        """Return what smtplib has kept of the last EHLO."""
+        mechanisms = tuple(self.esmtp_features["auth"].upper().split()) if self.has_extn("auth") else None
+        values = {name.upper(): value for name, value in self.esmtp_features.items()}
+        return Capabilities(mechanisms, mechanisms is not None, self.has_extn("starttls"), values)
+
+    def _capabilities_anew(self) -> Capabilities:
+        self.ehlo()
+        return self._listed()
 
     def _open_file(self) -> LineFile:
         if self.sock is None:
@@ -161,35 +144,8 @@ class _Sasl(smtplib.SMTP):
             self.file = LineFile(self.sock)
         return self.file
 
-    def _carry(self, dialogue: Dialogue, arguments: bytes) -> Established | Refused:
-        assert self.sock is not None
-        line = b"AUTH " + arguments
-        while True:
-            self.sock.sendall(line + b"\r\n")
-            self._code, text = self._read_reply()
-            kind = reply_kind(self._code)
-            try:
-                line = dialogue.send(Reply(kind, text))
-            except StopIteration as stop:
-                return ended_of(stop)
-            if kind is not ReplyKind.CHALLENGE:
-                line = b"AUTH " + line
-
-    def _read_reply(self) -> tuple[int, bytes]:
-        """Read a reply of any number of lines, each as long as a challenge may be."""
-        file = self._open_file()
-        texts = []
-        for _ in range(_MAX_REPLY_LINES):
-            line = file.readline(MAX_LINE + 1)
-            if not line.endswith(b"\n"):
-                problem = "is longer than we read" if len(line) > MAX_LINE else "ends with the connection"
-                raise InvalidToken(f"the server's reply to AUTH {problem}")
-            if not line[:3].isdigit() or line[3:4] not in (b" ", b"-", b"\r", b"\n"):
-                raise InvalidToken("the server's reply to AUTH is not an SMTP reply")
-            texts.append(line[4:].rstrip(b"\r\n"))
-            if line[3:4] != b"-":
-                return int(line[:3]), b" ".join(texts)
-        raise InvalidToken(f"the server's reply to AUTH has more than {_MAX_REPLY_LINES} lines")
+    def _ask(self, turn: Turn) -> Reply:
+        return asking(self._open_file(), SMTP)(turn)
 
     def _install(self, layer: Layer) -> None:
         file = self._open_file()
@@ -202,12 +158,6 @@ class _Sasl(smtplib.SMTP):
         self.ehlo_resp = self.helo_resp = None
         self.esmtp_features = {}
         self.does_esmtp = False
-
-    def _refusal(self, refused: Refused) -> SaslError:
-        error = refused.error()
-        if isinstance(error, LogonDenied):
-            return SmtpLogonDenied(error.text, self._code, refused.reply.text)
-        return error
 
 
 class SaslSMTP(_Sasl):

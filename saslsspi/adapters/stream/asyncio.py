@@ -81,20 +81,28 @@ class LayeredStream:
         """Wait until the transport takes more."""
         await self._writer.drain()
 
-    def install(self, layer: Layer) -> None:
+    def install(self, layer: Layer, *, unread_is_protected: bool = False) -> None:
         """Put a layer into force for all that follows in both directions, in the place of an older one.
 
         What the transport has received and nobody has read yet is taken for protected data, and fails as such.
 
+        Args:
+            layer: The new one.
+            unread_is_protected: Whether the peer may have spoken under it already: what was read too far is then its
+                first data. It does so where there was no layer before.
+
         Raises:
             InvalidToken: clear text was received behind the end of the exchange, and nobody has read it.
         """
-        if self._plain:
+        if unread_is_protected and self.layer is None:
+            unread, self._plain = bytes(self._plain), bytearray()
+            self._plain += layer.unwrap(unread)
+        elif self._plain:
             raise InvalidToken(f"{len(self._plain)} octets of clear text were received behind the end of the exchange")
         self.layer = layer
 
-    async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Begin TLS; a layer stays, above it (RFC 4513 section 5.2.1.6).
+    async def start_tls(self, context: ssl.SSLContext, *, server_hostname: str | None = None) -> None:
+        """Begin TLS; a layer stays, above it (RFC 4513 section 5.2.1.6). A name is what the certificate has to show.
 
         Raises:
             InvalidToken: octets that TLS does not protect were received behind the agreement on TLS.
@@ -105,7 +113,7 @@ class LayeredStream:
         # CPython hands what the reader holds on as if it had come under TLS (gh-142352).
         if self._reader._buffer:  # type: ignore[attr-defined]  # asyncio has no public way to look
             raise InvalidToken("clear text was received behind the agreement on TLS")
-        await self._writer.start_tls(context)
+        await self._writer.start_tls(context, server_hostname=server_hostname)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the transport tells of itself, such as "peername" or "ssl_object"."""

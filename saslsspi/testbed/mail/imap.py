@@ -6,7 +6,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final, NamedTuple
 
-from saslsspi.adapters.mail.server import IMAP_REPLIES
+from saslsspi.adapters.mail.line_protocol import LineProtocol
+from saslsspi.adapters.mail.protocols import IMAP
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.mail.channel import LineChannel
 from saslsspi.testbed.mail.server import MailServer, MailSession
@@ -28,8 +29,6 @@ class _Command(NamedTuple):
 
 
 class _ImapSession(MailSession):
-    replies = IMAP_REPLIES
-
     def __init__(self, server: MailServer, channel: LineChannel) -> None:
         super().__init__(server, channel)
         self._selected = False
@@ -112,7 +111,7 @@ class _ImapSession(MailSession):
         if self.security is not None:
             await self.send(command.tag + b" BAD authenticated already")
             return
-        await self.authenticate(command.text, command.tag + b" ")
+        await self.authenticate(command.text, command.tag)
 
     async def _login(self, command: _Command) -> None:
         await self.send(command.tag + b" NO [PRIVACYREQUIRED] use AUTHENTICATE")
@@ -241,8 +240,11 @@ def _fetched(number: int, message: bytes, items: bytes) -> bytes:
 class ImapServer(MailServer):
     """An IMAP server with one mailbox, INBOX, that everybody shares; see MailServer."""
 
-    service_name: ClassVar[str] = "imap"
+    protocol: ClassVar[LineProtocol] = IMAP
 
     def session(self, channel: LineChannel) -> MailSession:
         """Serve one connection."""
         return _ImapSession(self, channel)
+
+
+SERVER: Final = ImapServer

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
-from saslsspi.adapters.mail.server import POP3_REPLIES
+from saslsspi.adapters.mail.line_protocol import LineProtocol
+from saslsspi.adapters.mail.protocols import POP3
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.mail.channel import LineChannel
 from saslsspi.testbed.mail.server import MailServer, MailSession
@@ -14,8 +15,6 @@ __all__ = ["Pop3Server"]
 
 
 class _Pop3Session(MailSession):
-    replies = POP3_REPLIES
-
     def __init__(self, server: MailServer, channel: LineChannel) -> None:
         super().__init__(server, channel)
         self._left = False
@@ -156,8 +155,11 @@ def _stuffed(message: bytes) -> list[bytes]:
 class Pop3Server(MailServer):
     """A POP3 server with one mailbox that everybody shares; see MailServer. Deletion lasts for the session."""
 
-    service_name: ClassVar[str] = "pop"
+    protocol: ClassVar[LineProtocol] = POP3
 
     def session(self, channel: LineChannel) -> MailSession:
         """Serve one connection."""
         return _Pop3Session(self, channel)
+
+
+SERVER: Final = Pop3Server

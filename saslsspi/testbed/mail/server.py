@@ -1,4 +1,4 @@
-"""What the embedded IMAP and POP3 servers have in common: listening, TLS, a SASL exchange, a bounded mailbox."""
+"""What the embedded servers of mail protocols have in common: listening, TLS, a SASL exchange, a bounded mailbox."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import logging
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
 from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
-from saslsspi.adapters.mail.server import SaslService, Verdict, server_bindings
+from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
+from saslsspi.adapters.mail.server import SaslService, server_bindings
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
@@ -104,7 +105,7 @@ class MailServer(ABC):
     """
 
     channel_type: ClassVar[type[LineChannel]] = LineChannel
-    service_name: ClassVar[str]
+    protocol: ClassVar[LineProtocol]
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class MailServer(ABC):
         self.bindings = bindings
         self.on_security = on_security
         self.service = SaslService(
-            service=self.service_name,
+            service=self.protocol.service,
             host=self.hosts,
             authority=authority,
             realm=realm,
@@ -205,7 +206,7 @@ class MailServer(ABC):
 
     async def _serve(self, lines: LineChannel) -> None:
         if len(self._channels) >= self.limits.connections:
-            return
+            return  # without a word
         self._channels.add(lines)
         try:
             await self.session(lines).serve()
@@ -216,10 +217,7 @@ class MailServer(ABC):
 
 
 class MailSession(ABC):
-    """One connection: what is the same in IMAP and POP3."""
-
-    challenge_mark: ClassVar[bytes] = b"+ "
-    replies: ClassVar[Mapping[Verdict, bytes]]
+    """One connection: what is the same in all protocols."""
 
     def __init__(self, server: MailServer, channel: LineChannel) -> None:
         self.server = server
@@ -254,6 +252,11 @@ class MailSession(ABC):
         async with asyncio.timeout(self.server.limits.idle_timeout):
             return await self.channel.read_line(self.server.limits.line)
 
+    async def read_response(self) -> bytes | None:
+        """Return the next response line of an exchange, or None at the end."""
+        async with asyncio.timeout(self.server.limits.idle_timeout):
+            return await self.channel.read_line(self.server.limits.response)
+
     async def authenticate(self, arguments: bytes, tag: bytes = b"") -> None:
         """Serve one AUTH or AUTHENTICATE command, and install the layer it ends in.
 
@@ -267,17 +270,16 @@ class MailSession(ABC):
         )
         step = await beside_loop(dialogue.begin, arguments)
         while step.verdict is None:
-            await self.send(self.challenge_mark + step.challenge)
+            await self.send(dialogue.line(step))
             try:
-                async with asyncio.timeout(server.limits.idle_timeout):
-                    line = await self.channel.read_line(server.limits.response)
+                line = await self.read_response()
             except InvalidToken:
-                await self.send(tag + self.replies[Verdict.TOO_LONG])
+                await self.send(server.protocol.reply(Verdict.TOO_LONG, None, tag))
                 raise
             if line is None:
                 raise InvalidToken("the client has gone in the middle of the exchange")
             step = await beside_loop(dialogue.receive, line)
-        await self.send(tag + self.replies[step.verdict])
+        await self.send(dialogue.line(step, tag))
         if step.verdict is not Verdict.SUCCESS:
             self._failures += 1
             if self._failures >= server.limits.failures:

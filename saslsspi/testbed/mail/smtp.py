@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from aiosmtpd.smtp import TLSSetupException
 
 from saslsspi.adapters.aiosmtpd import SaslSmtpProtocol
+from saslsspi.adapters.mail.line_protocol import LineProtocol
+from saslsspi.adapters.mail.protocols import SMTP
 from saslsspi.engine.security import Security
 from saslsspi.errors import SaslError
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, close_listeners
@@ -53,10 +55,16 @@ class _Connection(SaslSmtpProtocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # STARTTLS makes the connection anew for aiosmtpd, and it is there already.
+        if self not in self._server.connections and len(self._server.connections) >= self._server.limits.connections:
+            cast(asyncio.Transport, transport).abort()
+            return
         self._server.connections.add(self)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self not in self._server.connections:
+            return
         self._server.connections.discard(self)
         super().connection_lost(error)
 
@@ -83,7 +91,7 @@ class SmtpServer(MailServer):
         connections: The connections that are open.
     """
 
-    service_name: ClassVar[str] = "smtp"
+    protocol: ClassVar[LineProtocol] = SMTP
 
     def __init__(self, *, auth_required: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -121,3 +129,6 @@ class SmtpServer(MailServer):
         while self.connections:
             await asyncio.sleep(0)
         self._listeners.clear()
+
+
+SERVER: Final = SmtpServer

@@ -7,9 +7,10 @@ import ssl
 import pytest
 
 import saslsspi
-from adapters.mail_world import ALICE, IMAP, MESSAGE, POP3, SMTP, MailProtocol, Peer, certificate, scripted, serving
+from adapters.mail_world import ALICE, MESSAGE, PROTOCOLS, SMTP, MailProtocol, Peer, certificate, scripted, serving
 from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
-from saslsspi.adapters.mail.asyncio_stream import ImapLines, Lines, Pop3Lines, SmtpLines, authenticate_stream
+from saslsspi.adapters.mail import protocols
+from saslsspi.adapters.mail.asyncio_stream import authenticate_stream
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PackageNotFound, SaslError
 
@@ -83,12 +84,11 @@ def test_aiosmtplib_is_closed_when_the_server_lies(answer: bytes) -> None:
         asyncio.run(run(port))
 
 
-CASES = [(SMTP, SmtpLines), (IMAP, lambda: ImapLines(b"a1")), (POP3, Pop3Lines)]
-
-
-@pytest.mark.parametrize(("protocol", "make"), CASES, ids=["smtp", "imap", "pop3"])
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 @pytest.mark.parametrize(("least", "most"), LAYERS, ids=["auth", "auth-int", "auth-conf"])
-def test_a_stream_carries_each_layer(protocol: MailProtocol, make: type[Lines], least: int, most: int) -> None:
+def test_a_stream_carries_each_layer(protocol: MailProtocol, least: int, most: int) -> None:
+    words = protocols.LINE_PROTOCOLS[protocol.name]
+
     async def run(port: int) -> None:
         stream = LayeredStream(*await asyncio.open_connection("127.0.0.1", port))
         await stream.readline()
@@ -100,17 +100,16 @@ def test_a_stream_carries_each_layer(protocol: MailProtocol, make: type[Lines], 
         with pytest.raises(LogonDenied):
             await authenticate_stream(
                 stream,
-                make(),
+                words,
                 ["DIGEST-MD5"],
                 host="localhost",
                 credentials=saslsspi.Password("alice", "not hers"),
             )
-        lines = ImapLines(b"a2") if protocol is IMAP else make()
         security = await authenticate_stream(
-            stream, lines, ["DIGEST-MD5"], host="localhost", credentials=ALICE, policy=policy
+            stream, words, ["DIGEST-MD5"], host="localhost", tag=b"again", credentials=ALICE, policy=policy
         )
         assert security.ssf == most
-        stream.write(b"a3 NOOP\r\n" if protocol is IMAP else b"NOOP\r\n")
+        stream.write(words.command(words.noop, b"a3"))
         assert (await stream.readline()).startswith((b"250", b"+OK", b"a3 OK"))
         stream.close()
         await stream.wait_closed()
@@ -121,21 +120,21 @@ def test_a_stream_carries_each_layer(protocol: MailProtocol, make: type[Lines], 
 
 def test_a_stream_offers_no_initial_response_uninvited_and_closes_when_the_server_lies() -> None:
     def script(peer: Peer) -> None:
-        assert peer.hear() == b"a1 AUTHENTICATE SCRAM-SHA-1"
+        assert peer.hear() == b"sasl1 AUTHENTICATE SCRAM-SHA-1"
         peer.say(b"* still alive", b"+ ")
         peer.hear()
         peer.say(b"+ cg==")
         assert peer.hear() == b"*"
-        peer.say(b"a1 BAD cancelled")
+        peer.say(b"sasl1 BAD cancelled")
 
     async def run(port: int) -> None:
         stream = LayeredStream(*await asyncio.open_connection("127.0.0.1", port))
         with pytest.raises(PackageNotFound):
-            await authenticate_stream(stream, ImapLines(b"a1"), [], host="localhost", credentials=ALICE)
+            await authenticate_stream(stream, protocols.IMAP, [], host="localhost", credentials=ALICE)
         with pytest.raises(InvalidToken):
             await authenticate_stream(
                 stream,
-                ImapLines(b"a1"),
+                protocols.IMAP,
                 ["SCRAM-SHA-1"],
                 host="localhost",
                 credentials=ALICE,

@@ -6,26 +6,17 @@ import pytest
 
 import saslsspi
 from adapters.mail_world import ALICE, PEOPLE
-from saslsspi.adapters.mail.dialogue import (
-    MAX_LINE,
-    Profile,
-    Refused,
-    Reply,
-    ReplyKind,
-    check_argument,
-    converse,
-    decode_line,
-)
-from saslsspi.adapters.mail.imap import IMAP_PROFILE
-from saslsspi.adapters.mail.pop3 import POP3_PROFILE
-from saslsspi.adapters.mail.server import IMAP_REPLIES, POP3_REPLIES, SMTP_REPLIES, SaslService, Verdict
-from saslsspi.adapters.mail.smtp import SMTP_PROFILE
+from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument, converse, decode_line
+from saslsspi.adapters.mail.line_protocol import LineProtocol, Reply, ReplyKind, Verdict
+from saslsspi.adapters.mail.protocols import IMAP, LINE_PROTOCOLS, POP3, SMTP
+from saslsspi.adapters.mail.server import SaslService
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 from saslsspi.errors import ContextMisuse, InvalidParameter, InvalidToken
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters, First, Mechanism
 
-PROFILES = [SMTP_PROFILE, IMAP_PROFILE, POP3_PROFILE]
+PROTOCOLS = [SMTP, IMAP, POP3]
+NAMED = pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda protocol: protocol.name)
 
 
 class Scripted(ClientExchange):
@@ -57,14 +48,23 @@ def client(initial: bytes, name: str = "SCRIPTED") -> saslsspi.Client:
 
 
 def begin(
-    initial: bytes, profile: Profile = SMTP_PROFILE, *, name: str = "SCRIPTED", invited: bool = True, **policy: object
+    initial: bytes, protocol: LineProtocol = SMTP, *, name: str = "SCRIPTED", invited: bool = True, **policy: object
 ):
     return converse(
         client(initial, name),
-        profile,
+        protocol,
         policy=saslsspi.Policy(**policy),  # type: ignore[arg-type]
         initial_response=invited,
+        tag=b"t" if protocol.tagged else b"",
     )
+
+
+def said(turn: Turn, protocol: LineProtocol = SMTP) -> bytes:
+    """What a turn sends, without the command's name, its tag and its CRLF."""
+    assert turn.line.endswith(b"\r\n")
+    assert turn.tag == (b"t" if protocol.tagged else b"")
+    prefix = (b"t " if protocol.tagged else b"") + protocol.authenticate + b" "
+    return turn.line.removeprefix(prefix).removesuffix(b"\r\n")
 
 
 CHALLENGE = ReplyKind.CHALLENGE
@@ -75,38 +75,38 @@ CHALLENGE = ReplyKind.CHALLENGE
     "SMTP4954-4-01", "SMTP4954-4-02", "POP5034-4-01", "POP5034-4-02", "IMAP4959-3-01", "IMAP4959-3-02",
     "IMAP9051-6.2.2-04",
 )  # fmt: skip
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.service)
-def test_an_initial_response_is_bare_base64_behind_the_mechanism(profile: Profile) -> None:
-    assert next(begin(b"\0alice\0pw", profile)) == b"SCRIPTED AGFsaWNlAHB3"
+@NAMED
+def test_an_initial_response_is_bare_base64_behind_the_mechanism(protocol: LineProtocol) -> None:
+    assert said(next(begin(b"\0alice\0pw", protocol)), protocol) == b"SCRIPTED AGFsaWNlAHB3"
 
 
 @pytest.mark.requirement(
     "SMTP4954-4-26", "POP5034-4-21", "IMAP9051-6.2.2-05", "IMAP4959-3-03", "SMTP4954-4-02", "POP5034-4-02"
 )
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.service)
-def test_an_empty_initial_response_is_one_equals_sign(profile: Profile) -> None:
-    assert next(begin(b"", profile)) == b"SCRIPTED ="
+@NAMED
+def test_an_empty_initial_response_is_one_equals_sign(protocol: LineProtocol) -> None:
+    assert said(next(begin(b"", protocol)), protocol) == b"SCRIPTED ="
 
 
 @pytest.mark.requirement("IMAP3501-6.2.2-02", "IMAP3501-6.2.2-05", "IMAP4959-3-09")
 @pytest.mark.parametrize("initial", [b"", b"\0alice\0pw", b"x" * 10000])
 def test_without_an_invitation_the_response_waits_for_an_empty_challenge(initial: bytes) -> None:
     dialogue = begin(initial, invited=False)
-    assert next(dialogue) == b"SCRIPTED"
-    line = dialogue.send(Reply(CHALLENGE, b""))
+    assert said(next(dialogue)) == b"SCRIPTED"
+    line = said(dialogue.send(Reply(CHALLENGE, b"")))
     assert line == base64.b64encode(initial)
     assert b"\n" not in line
 
 
 @pytest.mark.requirement("SMTP4954-4-23", "POP5034-4-12")
-@pytest.mark.parametrize(("profile", "limit"), [(SMTP_PROFILE, 512), (POP3_PROFILE, 255)], ids=["smtp", "pop"])
-def test_an_initial_response_that_makes_the_command_too_long_waits(profile: Profile, limit: int) -> None:
+@pytest.mark.parametrize(("protocol", "limit"), [(SMTP, 512), (POP3, 255)], ids=["smtp", "pop"])
+def test_an_initial_response_that_makes_the_command_too_long_waits(protocol: LineProtocol, limit: int) -> None:
     room = (limit - len("AUTH SCRIPTED ") - 2) // 4 * 3
-    fitting = next(begin(b"x" * room, profile))
-    assert limit - 4 < len(b"AUTH " + fitting + b"\r\n") <= limit
-    dialogue = begin(b"x" * (room + 1), profile)
-    assert next(dialogue) == b"SCRIPTED"
-    assert base64.b64decode(dialogue.send(Reply(CHALLENGE, b""))) == b"x" * (room + 1)
+    fitting = next(begin(b"x" * room, protocol))
+    assert limit - 4 < len(fitting.line) <= limit
+    dialogue = begin(b"x" * (room + 1), protocol)
+    assert said(next(dialogue)) == b"SCRIPTED"
+    assert base64.b64decode(said(dialogue.send(Reply(CHALLENGE, b"")))) == b"x" * (room + 1)
 
 
 @pytest.mark.requirement("RFC4422-4-12")
@@ -114,7 +114,7 @@ def test_an_initial_response_that_makes_the_command_too_long_waits(profile: Prof
 def test_responses_are_as_long_as_the_mechanism_needs() -> None:
     dialogue = begin(b"x" * 40_000)
     next(dialogue)
-    assert len(dialogue.send(Reply(CHALLENGE, b""))) > 50_000
+    assert len(dialogue.send(Reply(CHALLENGE, b"")).line) > 50_000
     assert MAX_LINE >= 12288
 
 
@@ -131,12 +131,12 @@ def test_a_mechanism_that_never_ends_is_ended() -> None:
     )
     dialogue = converse(
         saslsspi.Client(endless, service="smtp", host="h", credentials=ALICE),
-        SMTP_PROFILE,
+        SMTP,
         policy=saslsspi.Policy(),
         initial_response=True,
     )
     next(dialogue)
-    lines = [dialogue.send(Reply(CHALLENGE, b"")) for _ in range(65)]
+    lines = [said(dialogue.send(Reply(CHALLENGE, b""))) for _ in range(65)]
     assert set(lines[:64]) == {base64.b64encode(b"more")}
     assert lines[64] == b"*"
 
@@ -144,16 +144,16 @@ def test_a_mechanism_that_never_ends_is_ended() -> None:
 def test_text_before_ntlm_is_tolerated_by_name_and_for_ntlm_only() -> None:
     dialogue = begin(b"NTLMSSP", name="NTLM", invited=False)
     next(dialogue)
-    assert dialogue.send(Reply(CHALLENGE, b"NTLM supported")) == base64.b64encode(b"NTLMSSP")
+    assert said(dialogue.send(Reply(CHALLENGE, b"NTLM supported"))) == base64.b64encode(b"NTLMSSP")
     with pytest.raises(StopIteration) as stopped:
         dialogue.send(Reply(ReplyKind.SUCCESS, b""))
     assert stopped.value.value == ("TEXT_BEFORE_NTLM",)
     strict = begin(b"NTLMSSP", name="NTLM", invited=False, tolerances=saslsspi.Tolerances.NONE)
     next(strict)
-    assert strict.send(Reply(CHALLENGE, b"NTLM supported")) == b"*"
+    assert said(strict.send(Reply(CHALLENGE, b"NTLM supported"))) == b"*"
     other = begin(b"x", invited=False)
     next(other)
-    assert other.send(Reply(CHALLENGE, b"NTLM supported")) == b"*"
+    assert said(other.send(Reply(CHALLENGE, b"NTLM supported"))) == b"*"
 
 
 def test_a_refusal_is_returned_and_not_raised() -> None:
@@ -298,9 +298,9 @@ def test_authorization_identities_are_prepared() -> None:
 
 
 def test_every_verdict_has_its_words_in_every_protocol() -> None:
-    for replies in (SMTP_REPLIES, IMAP_REPLIES, POP3_REPLIES):
-        assert set(replies) == set(Verdict)
-        assert not any(b"\r" in line or b"\n" in line for line in replies.values())
+    for protocol in LINE_PROTOCOLS.values():
+        assert set(protocol.replies) == set(Verdict)
+        assert not any(b"\r" in line or b"\n" in line for line in protocol.replies.values())
 
 
 def test_replies_to_many_rounds_end() -> None:
