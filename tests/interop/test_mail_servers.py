@@ -13,7 +13,7 @@ from interop.dovecot import Dovecot
 from interop.people import ALICE, PEOPLE, Person
 from interop.postfix import Postfix
 from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
-from saslsspi.adapters.mail.asyncio_stream import ImapLines, authenticate_stream
+from saslsspi.adapters.imap import IMAP, authenticate_stream
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import AlgorithmMismatch, LogonDenied, PackageNotFound, QopNotSupported, SaslError
 
@@ -110,7 +110,7 @@ def test_a_stream_reads_cyrus_under_a_layer(cyrus: CyrusImap) -> None:
         await stream.readline()
         await authenticate_stream(
             stream,
-            ImapLines(b"a1"),
+            IMAP,
             ["DIGEST-MD5"],
             host=cyrus.host,
             credentials=password(ALICE),
