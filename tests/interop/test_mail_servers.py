@@ -13,7 +13,8 @@ from interop.dovecot import Dovecot
 from interop.people import ALICE, PEOPLE, Person
 from interop.postfix import Postfix
 from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
-from saslsspi.adapters.imap import IMAP, authenticate_stream
+from saslsspi.adapters.imap import IMAP as IMAP_WORDS
+from saslsspi.adapters.imap import authenticate_stream
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import AlgorithmMismatch, LogonDenied, PackageNotFound, QopNotSupported, SaslError
 
@@ -110,7 +111,7 @@ def test_a_stream_reads_cyrus_under_a_layer(cyrus: CyrusImap) -> None:
         await stream.readline()
         await authenticate_stream(
             stream,
-            IMAP,
+            IMAP_WORDS,
             ["DIGEST-MD5"],
             host=cyrus.host,
             credentials=password(ALICE),
