@@ -226,7 +226,8 @@ class SecurityContext:
             self.state = TRANSITIONS[self.state][Event.QUESTION]
             return reply
         event = reply.event
-        self.state = next_state(self.state, event)
+        after = TRANSITIONS[self.state].get(event)
+        self.state = next_state(self.state, event) if after is None else after
         if event is Event.COMPLETE:
             assert self._exchange is not None
             self.outcome = self._exchange.outcome

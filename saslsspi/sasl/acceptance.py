@@ -143,16 +143,17 @@ def choose(
         bindings: Channel bindings of that channel.
         credentials: What there is to authenticate with, None for nothing; left out, a password is assumed.
 
-        force: Whether a preferred name is taken where the server does not list it: some servers list nothing before
-            they are asked, or list another name for what they have. The user has named it, so no list is trusted.
+        force: Whether preferred names are taken where the server lists none of them: some servers list nothing, or
+            another name for what they have. The user has named them, so no list is trusted. One that was tried and
+            refused is for the caller to leave out.
 
     Raises:
         PackageNotFound: nothing is left; the text gives the reason for each.
     """
     names = {name.upper(): name for name in offered}
     wanted = _wanted(preferred, policy, bindings)
-    if force:
-        names |= {name: name for name, implied in wanted.items() if not implied and name not in names}
+    if force and not wanted.keys() & names.keys():
+        names |= {name: name for name, implied in wanted.items() if not implied}
     reasons: dict[str, str] = {
         name: "the server does not offer it" for name, implied in wanted.items() if name not in names and not implied
     }

@@ -223,6 +223,8 @@ def test_a_mechanism_that_is_named_and_not_listed_can_be_forced() -> None:
         chosen([], None, "DIGEST-MD5")
     assert chosen([], None, "DIGEST-MD5", force=True) == "DIGEST-MD5"
     assert chosen(["X-EXPS"], None, "scram-sha-256", "DIGEST-MD5", force=True) == "SCRAM-SHA-256"
+    # What is listed goes before what is not.
+    assert chosen(["DIGEST-MD5"], None, "SCRAM-SHA-256", "DIGEST-MD5", force=True) == "DIGEST-MD5"
     # What is implied is not forced: nobody has named the one with -PLUS.
     assert chosen([], None, "SCRAM-SHA-256", force=True, bindings=BINDINGS) == "SCRAM-SHA-256"
     # Nor is what the policy forbids, or what was not named.
