@@ -39,7 +39,8 @@ _SERVICES: Final = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.description = (
-        "Run the embedded servers and tell what every logon negotiated, or why it failed. For trying out, not for use."
+        "Run the embedded servers and tell what every logon negotiated, or why it failed. For trying out, not for use. "
+        "DIGEST-MD5 takes logons without a layer up again; with one, it wants a new challenge answered each time."
     )
     parser.add_argument("--address", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
     parser.add_argument("--host", action="append", default=[], metavar="NAME",
