@@ -12,7 +12,7 @@ from typing import Final, NoReturn, Self, TypeVar
 from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import AccountLookup
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Credentials, Password
+from saslsspi.credentials import Credentials
 from saslsspi.engine.attributes import SecPkgContext
 from saslsspi.engine.channel_attributes import SCHANNEL_SHUTDOWN
 from saslsspi.engine.context import SecurityContext
@@ -20,8 +20,7 @@ from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.export import export_context, import_context
 from saslsspi.engine.flags import ExportFlags
-from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.identity import AuthIdentity, identity_of
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.protection import Detached, Numbering, Octets, Part, Protection, Records, Signing
 from saslsspi.engine.registry import find_package
@@ -33,7 +32,6 @@ from saslsspi.errors import (
     InvalidParameter,
     MessageAltered,
     SaslError,
-    UnknownCredentials,
     UnsupportedFunction,
 )
 
@@ -71,6 +69,7 @@ class Context:
         *,
         target: str,
         credentials: Credentials | AuthIdentity | None = None,
+        authzid: str = "",
         policy: Policy | None = None,
         bindings: ChannelBindings | None = None,
         flags: int = 0,
@@ -82,6 +81,7 @@ class Context:
             package: Name of the package, compared without regard to case.
             target: The principal that is meant, such as "ldap/host.example".
             credentials: What to authenticate with; None takes what the user has, such as Kerberos tickets.
+            authzid: The identity to act as, where the package (WDigest) can say it; "" for one's own.
             policy: What to ask for and accept, checked again after completion; overrides the environment's.
             bindings: Channel bindings of the TLS channel around the exchange.
             flags: What to ask for beside what the policy says, in ISC_REQ bits.
@@ -95,9 +95,10 @@ class Context:
         """
         surroundings = (environment or DEFAULT_ENVIRONMENT).overridden(policy=policy)
         found = find_package(package)
-        credential = found.acquire(None, _identity(found, credentials), frozenset({Side.INITIATE}), surroundings)
+        credential = found.acquire(None, identity_of(credentials, package), frozenset({Side.INITIATE}), surroundings)
         context = SecurityContext(found, credential, Side.INITIATE, surroundings)
-        return cls(context, _request(context, surroundings.policy, target, bindings, flags), surroundings.policy)
+        request = _request(context, surroundings.policy, bindings, flags)._replace(target=target, authzid=authzid)
+        return cls(context, request, surroundings.policy)
 
     @classmethod
     def accept(
@@ -133,7 +134,7 @@ class Context:
         found = find_package(package)
         credential = found.acquire(principal, credentials, frozenset({Side.ACCEPT}), surroundings)
         context = SecurityContext(found, credential, Side.ACCEPT, surroundings)
-        return cls(context, _request(context, surroundings.policy, "", bindings, flags), surroundings.policy)
+        return cls(context, _request(context, surroundings.policy, bindings, flags), surroundings.policy)
 
     @classmethod
     def imported(cls, blob: bytes, key: bytes, *, policy: Policy | None = None) -> Self:
@@ -153,6 +154,10 @@ class Context:
         if policy is not None:
             made._check()
         return made
+
+    def again(self) -> Self:
+        """Return a context for another exchange with the same credentials, which are not acquired anew."""
+        return type(self)(self._context.again(), self._request, self._policy)
 
     @property
     def done(self) -> bool:
@@ -382,19 +387,9 @@ class Context:
             self._protect()
 
 
-def _identity(package: Package, credentials: Credentials | AuthIdentity | None) -> AuthIdentity | None:
-    if credentials is None or isinstance(credentials, AuthIdentity):
-        return credentials
-    if not isinstance(credentials, Password):
-        raise UnknownCredentials(f"{package.info.name} does not take {type(credentials).__name__} credentials")
-    return WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
-
-
-def _request(
-    context: SecurityContext, policy: Policy, target: str, bindings: ChannelBindings | None, flags: int
-) -> Request:
+def _request(context: SecurityContext, policy: Policy, bindings: ChannelBindings | None, flags: int) -> Request:
     context.package.check_flags(context.side, int(flags))
     required, requested = flags_for(policy, context.side, stream=context.package.takes_records)
     # As with SSPI: an initiator asks, and an acceptor's flags are what it demands.
     demanded = int(flags) if context.side is Side.ACCEPT else 0
-    return Request(target=target, required=required | demanded, requested=requested | int(flags), bindings=bindings)
+    return Request(required=required | demanded, requested=requested | int(flags), bindings=bindings)

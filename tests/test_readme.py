@@ -13,13 +13,13 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 def test_the_programs_of_the_readme_run_and_print_what_it_says() -> None:
     blocks = [block for block in BLOCK.findall(README) if ">>>" in block]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for number, block in enumerate(blocks, 1):
         test = doctest.DocTestParser().get_doctest(block, {}, f"README block {number}", "README.md", 0)
         runner = doctest.DocTestRunner()
         said: list[str] = []
         result = runner.run(test, out=said.append)
-        assert result.attempted > 5
+        assert result.attempted > 1
         assert not result.failed, "".join(said)
 
 

@@ -152,6 +152,12 @@ class SecurityContext:
         context._request = Request(requested=requested)
         return context
 
+    def again(self) -> SecurityContext:
+        """Return a new context with the same credential."""
+        if self._credential is None:
+            raise UnsupportedFunction("an imported context has no credential for another one")
+        return SecurityContext(self.package, self._credential, self.side, self._environment)
+
     def _made(self, request: Request) -> Exchange:
         if self._credential is None:
             raise UnsupportedFunction("an imported context is not authenticated anew")

@@ -6,7 +6,9 @@ import uuid
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from saslsspi.credentials import Credentials, Password
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
+from saslsspi.errors import UnknownCredentials
 
 __all__ = [
     "AuthIdentity",
@@ -16,6 +18,7 @@ __all__ = [
     "WinNTAuthCredentialType",
     "WinNTAuthIdentity",
     "WinNTAuthIdentityPackedCredential",
+    "identity_of",
 ]
 
 
@@ -111,3 +114,20 @@ class WinNTAuthCredentialType:
     SEC_WINNT_AUTH_DATA_TYPE_DELEGATION_TOKEN: ClassVar = uuid.UUID("12E52E0F-6F9B-4F83-9020-9DE42B226267")
     SEC_WINNT_AUTH_DATA_TYPE_CSP_DATA: ClassVar = uuid.UUID("68FD9879-079C-4DFE-8281-578AADC1C100")
     SEC_WINNT_AUTH_DATA_TYPE_SMARTCARD_CONTEXTS: ClassVar = uuid.UUID("B86C4FF3-49D7-4DC4-B560-B1163685B236")
+
+
+def identity_of(credentials: Credentials | AuthIdentity | None, name: str) -> AuthIdentity | None:
+    """Return what a package takes for what a program has.
+
+    Args:
+        credentials: None takes what the user has.
+        name: Of the package, for the error's text.
+
+    Raises:
+        UnknownCredentials: no package takes credentials of this kind.
+    """
+    if credentials is None or isinstance(credentials, AuthIdentity):
+        return credentials
+    if not isinstance(credentials, Password):
+        raise UnknownCredentials(f"{name} does not take {type(credentials).__name__} credentials")
+    return WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)

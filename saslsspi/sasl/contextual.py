@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from saslsspi.credentials import Password
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Request, Side
-from saslsspi.engine.identity import WinNTAuthIdentity
+from saslsspi.engine.identity import WinNTAuthIdentity, identity_of
 from saslsspi.engine.registry import find_package
-from saslsspi.errors import UnknownCredentials
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -32,12 +30,7 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     assert driver is not None, "a description with a package names its driver"
     package = find_package(mechanism.package)
     environment, policy = parameters.environment, parameters.environment.policy
-    credentials = parameters.credentials
-    identity = None
-    if credentials is not None:
-        if not isinstance(credentials, Password):
-            raise UnknownCredentials(f"{mechanism.name} does not take {type(credentials).__name__} credentials")
-        identity = WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)
+    identity = identity_of(parameters.credentials, mechanism.name)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
     target = f"{parameters.service}/{parameters.host}"
     # RFC 2831 section 2.1.2: serv-name is left out where it equals host.

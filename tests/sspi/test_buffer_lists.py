@@ -50,7 +50,8 @@ ADDED = (TOKEN, PADDING, HEADER, TRAILER)
 # Functions of handles and buffers whose buffers are tokens of an exchange; methods of Context that take no message.
 TOKEN_FUNCTIONS = {"apply_control_token", "complete_auth_token"}
 OTHER_METHODS = {
-    "initiate", "accept", "imported", "step", "begin", "resume", "query", "export", "close", "done", "security",
+    "initiate", "accept", "again", "imported", "step", "begin", "resume", "query", "export", "close",
+    "done", "security",
 }  # fmt: skip
 TOO_LONG = bytes(1 << 24)
 COVERED: set[str] = set()

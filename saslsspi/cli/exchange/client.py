@@ -6,17 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from saslsspi.cli.exchange.ends import End, PackageClientEnd, SaslClientEnd
+from saslsspi.cli.exchange.ends import End, PackageEnd, SaslClientEnd
 from saslsspi.cli.exchange.lines import converse
-from saslsspi.cli.exchange.options import add_exchange_options, bare_package
+from saslsspi.cli.exchange.options import add_exchange_options
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.options import add_identity_options, credentials_from, credssp_from
 from saslsspi.cli.policy import add_policy_options, policy_from
-from saslsspi.engine.environment import Environment
+from saslsspi.context import Context
 from saslsspi.errors import NoCredentials, SaslError
-from saslsspi.sasl import contextual
 from saslsspi.sasl.client import Client
-from saslsspi.sasl.mechanism import ClientParameters
 
 __all__ = ["configure", "run"]
 
@@ -45,25 +43,26 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _end(arguments: argparse.Namespace) -> End:
     policy = policy_from(arguments, credssp=credssp_from(arguments, ca=arguments.ca))
-    parameters = ClientParameters(
+    credentials = credentials_from(arguments)
+    if arguments.package is not None:
+        names = [arguments.service, arguments.host, arguments.server_name]
+        # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
+        same = arguments.server_name is None or arguments.server_name.lower() == arguments.host.lower()
+        context = Context.initiate(
+            arguments.package,
+            target="/".join(names[:2] if same else names),
+            credentials=credentials,
+            authzid=arguments.authzid,
+            policy=policy,
+        )
+        return PackageEnd(context, speaks=True)
+    client = Client(
+        arguments.mechanism,
         service=arguments.service,
         host=arguments.host,
         server_name=arguments.server_name,
-        credentials=credentials_from(arguments),
+        credentials=credentials,
         authzid=arguments.authzid,
-        bindings=None,
-        environment=Environment(policy=policy),
-    )
-    if arguments.package is not None:
-        package = bare_package(arguments.package)
-        return PackageClientEnd(package, policy, contextual.prepare_client(package, parameters))
-    client = Client(
-        arguments.mechanism,
-        service=parameters.service,
-        host=parameters.host,
-        server_name=parameters.server_name,
-        credentials=parameters.credentials,
-        authzid=parameters.authzid,
         policy=policy,
     )
     return SaslClientEnd(client)

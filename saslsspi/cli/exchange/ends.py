@@ -1,27 +1,21 @@
 """One side of an exchange, as the line protocol sees it: a SASL mechanism's or a bare security package's.
 
-A bare package has no framing: wrap and unwrap are EncryptMessage and DecryptMessage, each of one whole message.
+A bare package has no framing: wrap and unwrap take one whole message each (of a stream, any octets).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from saslsspi.accounts.account import Question
-from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Outcome
-from saslsspi.engine.policy import Policy
-from saslsspi.engine.protection import Protection
-from saslsspi.engine.security import check_outcome
-from saslsspi.errors import ContextMisuse, InvalidParameter, InvalidToken, NotProtected
+from saslsspi.context import Context
+from saslsspi.errors import ContextMisuse, InvalidToken, NotProtected
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
-from saslsspi.sasl.mechanism import ClientExchange, Mechanism, ServerExchange
 from saslsspi.sasl.server import Server
 
-__all__ = ["End", "PackageClientEnd", "PackageServerEnd", "SaslClientEnd", "SaslServerEnd"]
+__all__ = ["End", "PackageEnd", "SaslClientEnd", "SaslServerEnd"]
 
 _FIELDS: Final = (
     "authcid",
@@ -145,92 +139,47 @@ class SaslServerEnd(_SaslEnd):
         return SaslServerEnd(self._session.again())
 
 
-class _PackageEnd(End):
-    """What both sides of a bare package have in common."""
+class PackageEnd(End):
+    """One side of a bare package's context."""
 
-    def __init__(self, mechanism: Mechanism, policy: Policy) -> None:
-        self._mechanism = mechanism
-        self._policy = policy
-        self._outcome: Outcome | None = None
+    def __init__(self, context: Context, *, speaks: bool) -> None:
+        self.speaks = speaks
+        self._context = context
 
     @property
     def done(self) -> bool:
-        return self._outcome is not None
+        """See End.done."""
+        return self._context.done
+
+    def take(self, token: bytes | None) -> bytes | None:
+        """See End.take."""
+        _check_open(self.done)
+        reply = self._context.step(token)
+        return (reply or None) if self.done else reply  # an empty token with success is nothing to send
 
     def summary(self) -> Mapping[str, object]:
-        assert self._outcome is not None
-        outcome = self._outcome
-        identity = {"package": self._mechanism.package, "authcid": outcome.username}
-        return identity | {name: getattr(outcome, name) for name in _FIELDS if name != "authcid"}
+        """See End.summary."""
+        security = self._context.security
+        return {"package": security.package, **{name: getattr(security, name) for name in _FIELDS}}
 
     def wrap(self, data: bytes) -> bytes:
-        protection = self._protection()
-        if len(data) > protection.max_payload:
-            raise InvalidParameter(f"EncryptMessage takes {protection.max_payload} octets at once, not {len(data)}")
-        return b"".join(protection.seal(data))
+        """See End.wrap."""
+        self._check_protected()
+        return self._context.wrap(data)
 
     def unwrap(self, octets: bytes) -> bytes | None:
-        return self._protection().unseal(octets)
+        """See End.unwrap."""
+        self._check_protected()
+        return self._context.unwrap(octets)
 
-    def _finish(self, exchange: ClientExchange | ServerExchange, reply: bytes | None) -> bytes | None:
-        if not exchange.done:
-            return reply
-        assert exchange.outcome is not None
-        check_outcome(self._mechanism.name, exchange.outcome, self._policy)
-        self._outcome = exchange.outcome
-        return reply or None  # an empty output buffer with SEC_E_OK: there is nothing to send
+    def again(self) -> End:
+        """See End.again."""
+        return PackageEnd(self._context.again(), speaks=self.speaks)
 
-    def _protection(self) -> Protection:
+    def _check_protected(self) -> None:
         _check_done(self.done)
-        assert self._outcome is not None
-        if self._outcome.protection is None:
+        if not self._context.security.ssf:
             raise NotProtected("neither integrity nor confidentiality was negotiated; ask for it with --min-ssf")
-        return self._outcome.protection
-
-
-class PackageClientEnd(_PackageEnd):
-    """A bare package's initiating context."""
-
-    speaks = True
-
-    def __init__(self, mechanism: Mechanism, policy: Policy, begin: Callable[[], ClientExchange]) -> None:
-        super().__init__(mechanism, policy)
-        self._begin = begin
-        self._exchange = begin()
-
-    def take(self, token: bytes | None) -> bytes | None:
-        """See End.take."""
-        _check_open(self.done)
-        reply = self._exchange.step(token)
-        return self._finish(self._exchange, reply)
-
-    def again(self) -> End:
-        """See End.again."""
-        return PackageClientEnd(self._mechanism, self._policy, self._begin)
-
-
-class PackageServerEnd(_PackageEnd):
-    """A bare package's accepting context."""
-
-    speaks = False
-
-    def __init__(self, mechanism: Mechanism, environment: Environment, begin: Callable[[], ServerExchange]) -> None:
-        super().__init__(mechanism, environment.policy)
-        self._environment = environment
-        self._begin = begin
-        self._exchange = begin()
-
-    def take(self, token: bytes | None) -> bytes | None:
-        """See End.take."""
-        _check_open(self.done)
-        reply = self._exchange.step(token)
-        while isinstance(reply, Question):
-            reply = self._exchange.resume(self._environment.ask(reply))
-        return self._finish(self._exchange, reply)
-
-    def again(self) -> End:
-        """See End.again."""
-        return PackageServerEnd(self._mechanism, self._environment, self._begin)
 
 
 def _check_open(done: bool) -> None:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from saslsspi.engine.policy import Property
-from saslsspi.engine.registry import find_package
-from saslsspi.sasl.drivers.in_exchange import IN_EXCHANGE
-from saslsspi.sasl.mechanism import First, Mechanism
-
-__all__ = ["add_exchange_options", "bare_package"]
+__all__ = ["add_exchange_options"]
 
 
 def add_exchange_options(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +16,3 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", default="ldap", metavar="NAME", help="ldap (the default), imap, smtp, pop, ...")
     parser.add_argument("--host", default="localhost", metavar="NAME", help="the server's full name")
     parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service, when it is not --host")
-
-
-def bare_package(name: str) -> Mechanism:
-    """Describe a package alone, so that the driver of mechanisms turns a policy into its flags."""
-    info = find_package(name).info
-    # First.SERVER only says that the driver makes up no empty challenge.
-    return Mechanism(
-        name=info.name.upper(), package=info.name, driver=IN_EXCHANGE, first=First.SERVER, properties=Property.NONE
-    )

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 
 from saslsspi.accounts import MemoryNonceStore
-from saslsspi.cli.exchange.ends import End, PackageServerEnd, SaslServerEnd
+from saslsspi.cli.exchange.ends import End, PackageEnd, SaslServerEnd
 from saslsspi.cli.exchange.lines import converse
-from saslsspi.cli.exchange.options import add_exchange_options, bare_package
+from saslsspi.cli.exchange.options import add_exchange_options
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.options import add_account_options, authority_from, certified
 from saslsspi.cli.policy import add_policy_options, policy_from
+from saslsspi.context import Context
 from saslsspi.engine.environment import Environment
+from saslsspi.engine.identity import WinNTAuthIdentity
 from saslsspi.errors import SaslError
-from saslsspi.sasl import contextual
-from saslsspi.sasl.mechanism import ServerParameters
 from saslsspi.sasl.server import Server
 
 __all__ = ["configure", "run"]
@@ -58,15 +58,13 @@ def _end(arguments: argparse.Namespace) -> End:
     if arguments.package is not None:
         if arguments.no_success_data:
             raise WrongUsage("--no-success-data is about SASL; a bare package has no success to send data with")
-        package = bare_package(arguments.package)
-        parameters = ServerParameters(
-            service=arguments.service,
-            hosts=tuple(hosts),
-            realms=tuple(arguments.realm),
-            bindings=None,
+        context = Context.accept(
+            arguments.package,
+            principal=" ".join(f"{arguments.service}/{host}" for host in hosts),
+            credentials=WinNTAuthIdentity(domain=" ".join(arguments.realm)) if arguments.realm else None,
             environment=environment,
         )
-        return PackageServerEnd(package, environment, contextual.prepare_server(package, parameters))
+        return PackageEnd(context, speaks=False)
     server = Server(
         arguments.mechanism,
         service=arguments.service,
