@@ -6,11 +6,15 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from saslsspi import sspi
 from saslsspi.adapters.http.sessions import DigestSession
 from saslsspi.credentials import Password
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.identity import WinNTAuthIdentity
+from saslsspi.engine.policy import Policy
+from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter
-from saslsspi.sspi import CredentialUse, Environment, Policy
 
 __all__ = ["DEFAULT_SCHEMES", "SCHEMES", "HttpIdentity", "Scheme"]
 
@@ -77,29 +81,25 @@ class HttpIdentity:
         self.mutual = mutual
         self.origins = tuple(origins)
         self.max_answer = max_answer
-        self._credentials = credentials
-        self._environment = Environment(policy=self.policy)
-        self._handles: dict[str, sspi.CredHandle] = {}
+        self.credentials = credentials
+        self.environment = Environment(policy=self.policy)
+        self._digest: Credential | None = None
         self._sessions: list[DigestSession] = []  # the last one first
         self._lock = threading.Lock()
 
-    def handle(self, scheme: str) -> sspi.CredHandle:
-        """Return the credential for a scheme.
+    def digest(self) -> SecurityContext:
+        """Return a new context of Digest.
 
         Raises:
             SaslError: its package is not there, or cannot use the credentials.
         """
+        package = find_package(SCHEMES["digest"].package)
         with self._lock:
-            if scheme not in self._handles:
-                given = self._credentials
-                identity = None
-                if given is not None:
-                    identity = sspi.WinNTAuthIdentity(given.username, given.realm, given.password)
-                self._handles[scheme] = sspi.acquire_credentials_handle(
-                    None, SCHEMES[scheme].package, CredentialUse.SECPKG_CRED_OUTBOUND, auth_data=identity,
-                    environment=self._environment,
-                ).credential  # fmt: skip
-            return self._handles[scheme]
+            if self._digest is None:
+                given = self.credentials or Password("", "")
+                identity = WinNTAuthIdentity(given.username, given.realm, given.password)
+                self._digest = package.acquire(None, identity, frozenset({Side.INITIATE}), self.environment)
+            return SecurityContext(package, self._digest, Side.INITIATE, self.environment)
 
     def remember(self, session: DigestSession) -> None:
         """Keep a Digest session that succeeded; the last one of a space counts, and the oldest spaces go."""

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from saslsspi import sspi
 from saslsspi.adapters.http.challenges import Challenge, challenges, octets_of
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
 from saslsspi.adapters.http.identity import SCHEMES, HttpIdentity
@@ -18,6 +17,8 @@ from saslsspi.adapters.http.sessions import DigestSession
 from saslsspi.adapters.http.spaces import ProtectionSpace, host_of
 from saslsspi.adapters.http.tokens import TokenLogon
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.context import Context
+from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import ContextExpired, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
 from saslsspi.packages.digest.http.client import permitted_algorithms
 from saslsspi.packages.digest.http.messages import HttpChallenge, UnknownAlgorithm
@@ -84,10 +85,9 @@ class HttpLogon:
         self._over: object = None
 
     @property
-    def context(self) -> sspi.CtxtHandle:
-        """The context of the scheme that was chosen; a new one before."""
-        chosen = self._session or self._tokens
-        return sspi.CtxtHandle() if chosen is None else chosen.context
+    def context(self) -> Context | None:
+        """The context of the connection, for what protects messages above HTTP; None without, and with Digest."""
+        return None if self._tokens is None else self._tokens.context
 
     @property
     def covers_answer(self) -> bool:
@@ -182,10 +182,12 @@ class HttpLogon:
         return None
 
     def _begin(self, scheme: str) -> str:
+        who = self._identity
         tokens = TokenLogon(
-            scheme, self._identity.handle(scheme), self._host, mutual=self._identity.mutual, bindings=self.bindings
-        )
-        credentials = written(SCHEMES[scheme].name, tokens.step(b""))
+            scheme, SCHEMES[scheme].package, who.credentials, self._host,
+            mutual=who.mutual, bindings=self.bindings, environment=who.environment,
+        )  # fmt: skip
+        credentials = written(SCHEMES[scheme].name, tokens.step())
         self._tokens = tokens
         return credentials
 
@@ -231,7 +233,7 @@ class HttpLogon:
             if challenge.algorithm not in permitted:
                 continue
             space = ProtectionSpace.read(challenge, self._url, proxy=self._proxy, others=self._identity.origins)
-            session = DigestSession(self._identity.handle(_DIGEST), challenge, text, space, self.bindings)
+            session = DigestSession(self._identity.digest(), challenge, text, space, self.bindings)
             try:
                 self._sent = session.begin(self._method, self._target, self._body)
             except SaslError as error:
@@ -261,7 +263,7 @@ def _read(listed: list[Challenge], *, strict: bool = False) -> list[_Read]:
             continue
         text = octets_of(challenge.text)
         try:
-            found.append(_Read(HttpChallenge.from_bytes(text, int(sspi.Tolerances.DEFAULT)), text))
+            found.append(_Read(HttpChallenge.from_bytes(text, int(Tolerances.DEFAULT)), text))
         except InvalidToken as error:
             problem = problem or error
     if strict and not found and problem is not None:

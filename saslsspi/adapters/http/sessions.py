@@ -9,26 +9,27 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from saslsspi import sspi
 from saslsspi.adapters.http.digest import EntityHash
-from saslsspi.adapters.http.headers import bound
 from saslsspi.adapters.http.spaces import ProtectionSpace
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Request
+from saslsspi.engine.flags import IscReq
+from saslsspi.engine.protection import RequestProtection
 from saslsspi.errors import ContextMisuse
 from saslsspi.packages.digest.http.messages import HttpChallenge
-from saslsspi.sspi import IscReq, SecBuffer, SecBufferDesc, SecBufferType
 
 __all__ = ["DigestSession"]
 
-_TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
-_PARAMETER: Final = SecBufferType.SECBUFFER_PKG_PARAMS
+_HTTP: Final = int(IscReq.ISC_REQ_HTTP)
+_COVERS: Final = int(IscReq.ISC_REQ_INTEGRITY)
 
 
 class DigestSession:
     """What follows from one challenge. Safe under threads.
 
     Args:
-        credential: An outbound handle of WDigest.
+        context: A new one of WDigest.
         challenge: As it was read.
         text: As it came, for the package, which reads it by the tolerances of its policy.
         space: Where it may be answered unasked.
@@ -37,12 +38,11 @@ class DigestSession:
     Attributes:
         space: See above.
         covers_bodies: Whether the server wants bodies covered, and covers its own (auth-int).
-        context: The context, established by `begin`.
     """
 
     def __init__(
         self,
-        credential: sspi.CredHandle,
+        context: SecurityContext,
         challenge: HttpChallenge,
         text: bytes,
         space: ProtectionSpace,
@@ -50,8 +50,7 @@ class DigestSession:
     ) -> None:
         self.space = space
         self.covers_bodies = bool(challenge.qop) and b"auth" not in challenge.qop
-        self.context = sspi.CtxtHandle()
-        self._credential = credential
+        self._context = context
         self._text = text
         self._algorithm = challenge.algorithm.name.decode()
         self._bindings = bindings
@@ -63,23 +62,19 @@ class DigestSession:
         Raises:
             SaslError: the policy or the credentials do not allow an answer.
         """
-        buffers = [SecBuffer(self._text, _TOKEN), SecBuffer(method.encode(), _PARAMETER)]
-        buffers += [SecBuffer(self._entity(body), _PARAMETER), *bound(self._bindings)]
-        output = SecBuffer(None, _TOKEN)
-        sspi.initialize_security_context(
-            self._credential, self.context, target,
-            IscReq.ISC_REQ_HTTP | (IscReq.ISC_REQ_INTEGRITY if self.covers_bodies else 0), 0,
-            SecBufferDesc(buffers), SecBufferDesc([output]),
-        )  # fmt: skip
-        return output.data
+        request = Request(
+            target,
+            requested=_HTTP | (_COVERS if self.covers_bodies else 0),
+            bindings=self._bindings,
+            parameters=(method.encode(), self._entity(body)),
+        )
+        return self._context.advance(self._text, request).token or b""
 
     def go_on(self, method: str, target: str, body: bytes | None) -> bytes:
         """Return the credentials of a further request, under the next nonce count."""
-        buffers = [SecBuffer(None, _TOKEN), SecBuffer(method.encode(), _PARAMETER)]
-        buffers += [SecBuffer(target.encode(), _PARAMETER), SecBuffer(self._entity(body), _PARAMETER)]
+        described = (method.encode(), target.encode(), self._entity(body))
         with self._lock:
-            sspi.make_signature(self.context, 0, SecBufferDesc(buffers), 0)
-        return buffers[0].data
+            return self._requests().sign_request(described, lambda size: None)
 
     def verify(self, sent: bytes, proof: bytes, body: bytes) -> None:
         """Verify a server's proof.
@@ -92,9 +87,14 @@ class DigestSession:
         Raises:
             MutualAuthFailed: the proof is wrong, or for another request.
         """
-        buffers = [SecBuffer(proof, _TOKEN), SecBuffer(self._entity(body), _PARAMETER), SecBuffer(sent, _PARAMETER)]
+        entity = self._entity(body)
         with self._lock:
-            sspi.verify_signature(self.context, SecBufferDesc(buffers), 0)
+            self._requests().verify_request((entity, sent), proof)
+
+    def _requests(self) -> RequestProtection:
+        protection = self._context.protection()
+        assert isinstance(protection, RequestProtection), "a context of Digest for HTTP"
+        return protection
 
     def _entity(self, body: bytes | None) -> bytes:
         if not self.covers_bodies:

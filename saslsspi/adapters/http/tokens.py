@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi import sspi
-from saslsspi.adapters.http.headers import bound
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.errors import IncompleteMessage, SaslError
-from saslsspi.sspi import (
-    IscReq,
-    SecBuffer,
-    SecBufferDesc,
-    SecBufferType,
-    SecPkgContextNegotiationInfo,
-    SecurityStatus,
-)
+from saslsspi.context import Context
+from saslsspi.credentials import Password
+from saslsspi.engine.attributes import SecPkgContextNegotiationInfo
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.flags import IscReq
+from saslsspi.errors import SaslError
 
 __all__ = ["TokenLogon"]
 
-_TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
 _CREDSSP: Final = "credssp"
 _TICKETS: Final = "kerberos"
-_SEALED: Final = IscReq.ISC_REQ_CONFIDENTIALITY | IscReq.ISC_REQ_INTEGRITY
 
 # Where a server stopped CredSSP, and what servers mean by it (MS-CSSP section 3.1.5 has the steps).
 _AT_TLS: Final = (
@@ -47,50 +40,52 @@ class TokenLogon:
 
     Args:
         scheme: In lower case: negotiate, kerberos, ntlm or credssp.
-        credential: An outbound handle of its package.
+        package: The package behind it.
+        credentials: None takes the Kerberos tickets that are there.
         host: The server's, for the name of its service.
         mutual: Whether the server has to prove who it is.
         bindings: Of the TLS connection.
+        environment: Clock, randomness and policy.
 
     Attributes:
         context: The context.
-        done: Whether it is complete.
         proved: Whether something went out that a server checks against an account: a refusal then is the last word.
+
+    Raises:
+        SaslError: the package is not there, or cannot use the credentials.
     """
 
     def __init__(
-        self, scheme: str, credential: sspi.CredHandle, host: str, *, mutual: bool, bindings: ChannelBindings | None
+        self,
+        scheme: str,
+        package: str,
+        credentials: Password | None,
+        host: str,
+        *,
+        mutual: bool,
+        bindings: ChannelBindings | None,
+        environment: Environment,
     ) -> None:
-        self.context = sspi.CtxtHandle()
-        self.done = False
+        flags = IscReq.ISC_REQ_DELEGATE if scheme == _CREDSSP else 0
+        flags |= IscReq.ISC_REQ_MUTUAL_AUTH if mutual else 0
+        self.context = Context.initiate(
+            package, target=f"HTTP/{host}", credentials=credentials, bindings=bindings, flags=flags,
+            environment=environment,
+        )  # fmt: skip
         self.proved = False
-        self._credential = credential
-        self._target = f"HTTP/{host}"
-        self._bindings = bindings
         self._scheme = scheme
-        self._flags = IscReq.ISC_REQ_DELEGATE if scheme == _CREDSSP else _SEALED
-        self._flags |= IscReq.ISC_REQ_MUTUAL_AUTH if mutual else 0
-        self._rest = b""
         self._tokens = 0  # of the scheme, or for CredSSP of what runs inside its TLS
 
-    def step(self, token: bytes) -> bytes:
-        """Take the server's token, b"" at first; return the next one, b"" where there is none."""
-        octets = self._rest + token
-        inputs = [SecBuffer(bytearray(octets), _TOKEN), SecBuffer(None, 0)] if octets else []
-        output = SecBuffer(None, _TOKEN)
-        try:
-            result = sspi.initialize_security_context(
-                self._credential, self.context, self._target, self._flags, 0,
-                SecBufferDesc([*inputs, *bound(self._bindings)]), SecBufferDesc([output]),
-            )  # fmt: skip
-        except IncompleteMessage:
-            self._rest = octets
-            return b""
-        extra = len(inputs) > 1 and inputs[1].buffer_type == SecBufferType.SECBUFFER_EXTRA
-        self._rest = inputs[1].data if extra else b""
-        self.done = result.status == SecurityStatus.SEC_E_OK
+    @property
+    def done(self) -> bool:
+        """Whether the context is complete."""
+        return self.context.done
+
+    def step(self, token: bytes | None = None) -> bytes:
+        """Take the server's token, None at first; return the next one, b"" where there is none."""
+        reply = self.context.step(token)
         self._count()
-        return output.data
+        return reply or b""
 
     def _count(self) -> None:
         info = self._negotiation()
@@ -103,7 +98,7 @@ class TokenLogon:
 
     def _negotiation(self) -> SecPkgContextNegotiationInfo | None:
         try:
-            return sspi.query_context_attributes(self.context, SecPkgContextNegotiationInfo)
+            return self.context.query(SecPkgContextNegotiationInfo)
         except SaslError:
             return None
 
