@@ -14,12 +14,12 @@ from interop.kdc import Kdc
 from interop.people import ALICE
 from interop.require import program, require_peer
 from interop.wsgi_server import WsgiServer
-from packages.credssp.ours import server_side
-from saslsspi import MemoryAuthority, Policy, sspi
+from packages.credssp.ours import FREELY, NTLM_ONLY
+from saslsspi import MemoryAuthority, Policy
 from saslsspi.adapters.asgi import AsgiAuthentication
 from saslsspi.adapters.http import HttpAcceptor, HttpUser
 from saslsspi.adapters.wsgi import WsgiAuthentication
-from saslsspi.sspi import CredsspCred, Environment, HttpDigestPolicy, SchannelProtocol, SchCredentials
+from saslsspi.sspi import CredsspCred, HttpDigestPolicy, SchannelProtocol, SchCredentials
 
 pytestmark = pytest.mark.interop
 
@@ -166,20 +166,23 @@ def test_requests_credssp(tmp_path: Path) -> None:
     write_rsa_certificate(file)
     # See docs/credssp.md: it wants an answer to its last TLS flight.
     schannel = SchCredentials(certificate=str(file), protocols=SchannelProtocol.SP_PROT_TLS1_2)
-    credential = server_side(identity=CredsspCred(schannel=schannel)).credential
+    policy = Policy(credssp=FREELY, negotiate=NTLM_ONLY)
+    site = HttpAcceptor.of(
+        PEOPLE, ["CredSSP"], realm="", policy=policy, credentials={"CredSSP": CredsspCred(schannel=schannel)}
+    )
     users: list[HttpUser] = []
 
     def noting(environ: Any, start_response: Any) -> list[bytes]:
         users.append(environ["saslsspi.user"])
         return application(environ, start_response)
 
-    middleware = WsgiAuthentication(noting, HttpAcceptor({"CredSSP": credential}))
+    middleware = WsgiAuthentication(noting, site)
     with WsgiServer(middleware) as server, requests.Session() as session:
         session.trust_env = False
         session.auth = HttpCredSSPAuth(f"DOM\\{USER}", PASSWORD, auth_mechanism="ntlm")
         answer = session.get(server.url, timeout=10)
         assert (answer.status_code, answer.text) == (200, f"CredSSP {USER} 0")
-    assert users[-1].token.delegated is not None
+    assert users[-1].security.delegated is not None
 
 
 def test_curl_digest_with_auth_int_works_without_a_body() -> None:
@@ -197,14 +200,8 @@ def test_curl_negotiate_with_a_ticket(kdc: Kdc, known: bool) -> None:
     """Kerberos needs one token, and so no connection; curl shows a ticket with each request."""
     require_peer("gssapi")
     with kdc.as_user(ALICE):
-        credential = sspi.acquire_credentials_handle(
-            "HTTP/localhost",
-            "Negotiate",
-            sspi.CredentialUse.SECPKG_CRED_INBOUND,
-            environment=Environment(authority=PEOPLE),
-        ).credential
         connection = (lambda environ: environ["saslsspi.connection"]) if known else (lambda environ: None)
-        site = HttpAcceptor({"Negotiate": credential})
+        site = HttpAcceptor.of(PEOPLE, ["Negotiate"], realm="", principal="HTTP/localhost")
         with WsgiServer(WsgiAuthentication(application, site, connection=connection)) as server:
             url = server.url.replace("127.0.0.1", "localhost")
             said = curl("-4", "--negotiate", "--user", ":", url, url)

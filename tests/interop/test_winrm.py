@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import saslsspi
 from interop.kdc import Kdc
 from interop.people import ALICE
 from interop.require import require_peer
@@ -15,8 +16,9 @@ from interop.test_credssp_pyspnego import Ours, ours_accepting, theirs_initiatin
 from interop.test_credssp_pyspnego import run as run_credssp
 from interop.test_pyspnego import our_client, our_server, their_client, their_server
 from packages.credssp.ours import client_side, logged_on
-from saslsspi import SaslError, sspi
+from saslsspi import Policy, SaslError, sspi
 from saslsspi.adapters.winrm import WinRmProtocol, open_body, seal_body
+from saslsspi.engine.exchange import Request
 from saslsspi.errors import InvalidToken
 from saslsspi.sspi import IscReq, SchannelProtocol
 from sspi_context import DOMAIN, PASSWORD, USER, Context, run
@@ -36,10 +38,17 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NTLM_USER_FILE", str(file))
 
 
-def cross(ours: sspi.CtxtHandle, theirs: Any, protocol: WinRmProtocol) -> None:
+def face(handle: sspi.CtxtHandle) -> saslsspi.Context:
+    """Return what WinRM's bodies are sealed with."""
+    opened = handle._context
+    assert opened is not None
+    return saslsspi.Context(opened, Request(), Policy())
+
+
+def cross(handle: sspi.CtxtHandle, theirs: Any, protocol: WinRmProtocol) -> None:
     from pypsrp.encryption import WinRMEncryption
 
-    peer = WinRMEncryption(theirs, protocol.value)
+    ours, peer = face(handle), WinRMEncryption(theirs, protocol.value)
     for body in BODIES:
         content_type, sealed = seal_body(ours, body, protocol)
         boundary = re.search(r'boundary="([^"]+)"', content_type)
@@ -77,9 +86,9 @@ def test_pypsrp_speaks_with_our_credssp(version: SchannelProtocol, tmp_path: Pat
 
 @pytest.mark.parametrize("body", BODIES, ids=len)
 def test_both_ends_are_ours_with_credssp(body: bytes) -> None:
-    client, server = logged_on(client_side())
-    assert open_body(server.handle, seal_body(client.handle, body, CREDSSP)[1], CREDSSP) == body
-    assert open_body(client.handle, seal_body(server.handle, body, CREDSSP)[1], CREDSSP) == body
+    client, server = (face(side.handle) for side in logged_on(client_side()))
+    assert open_body(server, seal_body(client, body, CREDSSP)[1], CREDSSP) == body
+    assert open_body(client, seal_body(server, body, CREDSSP)[1], CREDSSP) == body
 
 
 def test_both_ends_are_ours_with_kerberos(kdc: Kdc) -> None:
@@ -90,18 +99,19 @@ def test_both_ends_are_ours_with_kerberos(kdc: Kdc) -> None:
         inbound = sspi.acquire_credentials_handle("HTTP/localhost", "Kerberos", uses.SECPKG_CRED_INBOUND).credential
         client, server = Context(outbound, seal, "HTTP/localhost"), Context(inbound, 0)
         run(client, server)
+        ours, theirs = face(client), face(server)
         for body in BODIES:
-            assert open_body(server, seal_body(client, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
-            assert open_body(client, seal_body(server, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
+            assert open_body(theirs, seal_body(ours, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
+            assert open_body(ours, seal_body(theirs, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
 
 
 def test_a_body_that_was_changed_is_refused() -> None:
     client, server = our_client(), our_server()
     run(client, server)
-    wire = bytearray(seal_body(client, b"<s:Envelope/>", SPNEGO)[1])
+    wire = bytearray(seal_body(face(client), b"<s:Envelope/>", SPNEGO)[1])
     wire[-30] ^= 1
     with pytest.raises(SaslError):
-        open_body(server, bytes(wire), SPNEGO)
+        open_body(face(server), bytes(wire), SPNEGO)
 
 
 @pytest.mark.parametrize(
@@ -122,11 +132,11 @@ def test_what_has_not_the_form_of_a_sealed_body_is_refused(change: Any) -> None:
     client, server = our_client(), our_server()
     run(client, server)
     with pytest.raises(SaslError):
-        open_body(server, change(seal_body(client, b"<s:Envelope/>", SPNEGO)[1]), SPNEGO)
+        open_body(face(server), change(seal_body(face(client), b"<s:Envelope/>", SPNEGO)[1]), SPNEGO)
 
 
 def test_a_body_of_any_size_is_not_taken() -> None:
     client, server = our_client(), our_server()
     run(client, server)
     with pytest.raises(InvalidToken, match="at most"):
-        open_body(server, bytes((1 << 26) + 1), SPNEGO)
+        open_body(face(server), bytes((1 << 26) + 1), SPNEGO)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from saslsspi.adapters.http.acceptor import HttpAcceptor, HttpDecision, HttpRequest, HttpUser
 from saslsspi.adapters.http.connections import ConnectionMemory
 from saslsspi.adapters.http.identity import DEFAULT_SCHEMES, HttpIdentity
+from saslsspi.adapters.http.inbound import Inbound
 from saslsspi.adapters.http.logon import HttpLogon
 from saslsspi.adapters.http.spaces import ProtectionSpace, origin
 
@@ -17,6 +18,7 @@ __all__ = [
     "HttpLogon",
     "HttpRequest",
     "HttpUser",
+    "Inbound",
     "ProtectionSpace",
     "origin",
 ]

@@ -13,24 +13,20 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from saslsspi import sspi
 from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.http.connections import ConnectionMemory
-from saslsspi.adapters.http.digest import DigestHandle, DigestUse, entity_algorithm
+from saslsspi.adapters.http.digest import DigestDoor, DigestUse, entity_algorithm
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
+from saslsspi.adapters.http.inbound import Inbound
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.context import Context
+from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.environment import Environment
+from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.policy import Policy
+from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter, InvalidToken, OutOfSequence, SaslError, WrongPrincipal
-from saslsspi.sspi import (
-    CredentialUse,
-    Environment,
-    NonceStore,
-    Policy,
-    SecBuffer,
-    SecBufferDesc,
-    SecBufferFlags,
-    SecBufferType,
-    SecurityStatus,
-)
 
 __all__ = ["HttpAcceptor", "HttpDecision", "HttpRequest", "HttpUser"]
 
@@ -72,18 +68,20 @@ class HttpUser:
 
     Attributes:
         scheme: Digest, NTLM, Negotiate or CredSSP.
-        token: Name, realm or domain, package, groups, and delegated credentials.
-        context: For query_context_attributes, and for what protects messages above HTTP.
+        username: The name, as the package has it.
+        security: Realm or domain, what the authority knew of the user, and delegated credentials.
+        context: Of the connection, for attributes and for what protects messages above HTTP; None with Digest.
     """
 
     scheme: str
-    token: sspi.SecurityToken
-    context: sspi.CtxtHandle = field(repr=False)
+    username: str
+    security: Security
+    context: Context | None = field(default=None, repr=False)
 
     @property
-    def username(self) -> str:
-        """The name, as the package has it."""
-        return self.token.username
+    def groups(self) -> tuple[str, ...]:
+        """The groups that the authority knows."""
+        return () if self.security.account is None else self.security.account.groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class HttpAcceptor:
     """Decides about requests. One serves a whole server; safe under threads.
 
     Args:
-        credentials: Inbound handles by scheme, the preferred first: Digest, NTLM, Negotiate, CredSSP.
+        inbound: What each scheme logs users on with, the preferred first: Digest, NTLM, Negotiate, CredSSP.
         realm: Of Digest.
         integrity: Whether Digest covers bodies (auth-int), which few clients can.
         proxy: Whether this is a proxy: 407 and the header fields of RFC 2617 section 3.6.
@@ -119,25 +117,24 @@ class HttpAcceptor:
 
     def __init__(
         self,
-        credentials: Mapping[str, sspi.CredHandle],
+        inbound: Mapping[str, Inbound],
         *,
         realm: str = "",
         integrity: bool = False,
         proxy: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        unknown = [scheme for scheme in credentials if scheme.lower() not in _PACKAGES]
-        if unknown or not credentials:
+        unknown = [scheme for scheme in inbound if scheme.lower() not in _PACKAGES]
+        if unknown or not inbound:
             raise InvalidParameter(f"schemes are some of {', '.join(_NAMES.values())}, not {unknown}")
-        self._credentials = {scheme.lower(): handle for scheme, handle in credentials.items()}
+        self._inbound = {scheme.lower(): credential for scheme, credential in inbound.items()}
         self._fields = PROXY if proxy else ORIGIN
-        self._digest: DigestHandle | None = None
-        if _DIGEST in self._credentials:
+        self._digest: DigestDoor | None = None
+        if _DIGEST in self._inbound:
             if not realm:
                 raise InvalidParameter("Digest needs a realm")
-            flags = sspi.AscReq.ASC_REQ_INTEGRITY if integrity else 0
-            self._digest = DigestHandle(self._credentials[_DIGEST], realm, flags)
-        self._logons: ConnectionMemory[tuple[str, sspi.CtxtHandle]] = ConnectionMemory(_LOGON_SECONDS, clock)
+            self._digest = DigestDoor(self._inbound[_DIGEST], realm, integrity=integrity)
+        self._logons: ConnectionMemory[tuple[str, Context]] = ConnectionMemory(_LOGON_SECONDS, clock)
         self._users: ConnectionMemory[HttpUser] = ConnectionMemory(_IDLE_SECONDS, clock)
 
     @classmethod
@@ -151,16 +148,32 @@ class HttpAcceptor:
         nonce_store: NonceStore | None = None,
         integrity: bool = False,
         proxy: bool = False,
+        principal: str | None = None,
+        credentials: Mapping[str, AuthIdentity] | None = None,
     ) -> Self:
-        """Return an acceptor for the users that an authority knows; CredSSP needs credentials of its own."""
+        """Return an acceptor for the users that an authority knows.
+
+        Args:
+            authority: Who may log on.
+            schemes: The preferred first.
+            realm: Of Digest.
+            policy: What is acceptable.
+            nonce_store: Where Digest counts the uses of its nonces; None: the memory of this process.
+            integrity: Whether Digest covers bodies.
+            proxy: Whether this is a proxy.
+            principal: The names that clients may mean, such as "HTTP/host.example".
+            credentials: The server's own by scheme: a keytab, CredSSP's certificate.
+        """
         environment = Environment(authority=authority, policy=policy or Policy(), nonce_store=nonce_store)
-        handles = {
-            scheme: sspi.acquire_credentials_handle(
-                None, _PACKAGES.get(scheme.lower(), scheme), CredentialUse.SECPKG_CRED_INBOUND, environment=environment
-            ).credential
-            for scheme in schemes
-        }
-        return cls(handles, realm=realm, integrity=integrity, proxy=proxy)
+        own = {scheme.lower(): identity for scheme, identity in (credentials or {}).items()}
+        inbound = {}
+        for scheme in schemes:
+            name = scheme.lower()
+            meant = None if name == _DIGEST else principal
+            inbound[scheme] = Inbound(
+                _PACKAGES.get(name, scheme), environment, principal=meant, credentials=own.get(name)
+            )
+        return cls(inbound, realm=realm, integrity=integrity, proxy=proxy)
 
     @property
     def credentials_field(self) -> str:
@@ -183,7 +196,7 @@ class HttpAcceptor:
         if not scheme:
             user = None if request.connection is None else self._users.find(request.connection)
             return self._refuse(request) if user is None else HttpDecision(user, 200, [])
-        if scheme not in self._credentials:
+        if scheme not in self._inbound:
             return self._refuse(request)
         try:
             return self._judge_digest(blob, request) if scheme == _DIGEST else self._judge_token(scheme, blob, request)
@@ -202,7 +215,7 @@ class HttpAcceptor:
     def _refuse(self, request: HttpRequest, error: SaslError | None = None) -> HttpDecision:
         """Return the challenges of every scheme that can serve."""
         headers: Headers = []
-        for scheme in self._credentials:
+        for scheme in self._inbound:
             if scheme == _DIGEST and self._digest is not None:
                 stale = isinstance(error, OutOfSequence)
                 challenges = (self._digest.again if stale else self._digest.challenges)(request.bindings)
@@ -221,7 +234,7 @@ class HttpAcceptor:
             stale = [self._challenge("Digest " + line.decode("latin-1")) for line in use.challenges]
             others = [header for header in self._refuse(request).headers if not header[1].startswith("Digest ")]
             return HttpDecision(None, self._fields.status, stale + others)
-        user = HttpUser("Digest", sspi.query_security_context_token(use.context), use.context)
+        user = HttpUser("Digest", use.username, use.security)
         if use.signs is not None:
             return HttpDecision(user, 200, [], None, use.signs, lambda entity: self._proof(use, entity))
         return HttpDecision(user, 200, [(self._fields.proof, use.proof.decode("latin-1"))] if use.proof else [])
@@ -231,7 +244,7 @@ class HttpAcceptor:
 
     def _judge_token(self, scheme: str, blob: str, request: HttpRequest) -> HttpDecision:
         """Take a token of a scheme that authenticates the connection."""
-        connection, context = request.connection, sspi.CtxtHandle()
+        connection, context = request.connection, None
         if connection is not None:
             self._users.forget(connection)  # whoever begins anew is nobody until it is done
             held = self._logons.take(connection)
@@ -239,13 +252,14 @@ class HttpAcceptor:
                 context = held[1]
         elif scheme not in _ONE_TOKEN:
             return self._refuse(request)
-        token, done = _accepted(self._credentials[scheme], context, blob_of(blob), request.bindings)
-        if not done:
+        context = context or self._inbound[scheme].context(request.bindings)
+        token = context.step(blob_of(blob)) or b""
+        if not context.done:
             if connection is None:
                 return self._refuse(request)
             self._logons.keep(connection, (scheme, context))
             return HttpDecision(None, self._fields.status, [self._challenge(written(_NAMES[scheme], token))])
-        user = HttpUser(_NAMES[scheme], sspi.query_security_context_token(context), context)
+        user = HttpUser(_NAMES[scheme], context.query(SecPkgContextNames).username, context.security, context)
         if connection is not None:
             self._users.keep(connection, user)
         return HttpDecision(user, 200, [self._challenge(written(_NAMES[scheme], token))] if token else [])
@@ -254,21 +268,3 @@ class HttpAcceptor:
 def _split(credentials: str) -> tuple[str, str]:
     scheme, _, blob = credentials.strip().partition(" ")
     return scheme.lower(), blob.strip()
-
-
-def _accepted(
-    credential: sspi.CredHandle, context: sspi.CtxtHandle, token: bytes, bindings: ChannelBindings | None
-) -> tuple[bytes, bool]:
-    """Take a context one step further; return our token, and whether the context is complete."""
-    # The memory is writable, as the records of CredSSP are opened in it.
-    buffers = [
-        SecBuffer(bytearray(token), SecBufferType.SECBUFFER_TOKEN),
-        SecBuffer(None, SecBufferType.SECBUFFER_EMPTY),
-    ]
-    if bindings is not None:
-        packed = bindings.to_bytes()
-        kind = SecBufferType.SECBUFFER_CHANNEL_BINDINGS
-        buffers.append(SecBuffer(packed, kind, SecBufferFlags.SECBUFFER_READONLY))
-    output = SecBuffer(None, SecBufferType.SECBUFFER_TOKEN)
-    result = sspi.accept_security_context(credential, context, SecBufferDesc(buffers), 0, 0, SecBufferDesc([output]))
-    return output.data, result.status == SecurityStatus.SEC_E_OK

@@ -1,22 +1,25 @@
-"""Digest credentials of one request, given to the WDigest package as a server gives them (Win32, RFC 7616)."""
+"""Digest credentials of one request, given to the WDigest package as a server gives them (RFC 7616)."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
-from saslsspi import sspi
+from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.adapters.http.headers import same_target
+from saslsspi.adapters.http.inbound import Inbound
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.crypto.md5 import md5
+from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.context import SecurityContext
+from saslsspi.engine.exchange import Event, Request, StepResult
+from saslsspi.engine.flags import AscReq
+from saslsspi.engine.policy import Tolerances
+from saslsspi.engine.protection import RequestProtection
+from saslsspi.engine.security import Security, security_of
 from saslsspi.errors import WrongPrincipal
 from saslsspi.packages.digest.http.messages import HttpResponse
-from saslsspi.sspi import AscReq, SecBuffer, SecBufferDesc, SecBufferFlags, SecBufferType, SecurityStatus
 
-__all__ = ["DigestHandle", "DigestUse", "EntityHash", "entity_algorithm"]
-
-_TOKEN: Final = SecBufferType.SECBUFFER_TOKEN
-_PARAMETER: Final = SecBufferType.SECBUFFER_PKG_PARAMS
+__all__ = ["DigestDoor", "DigestUse", "EntityHash", "entity_algorithm"]
 
 
 class EntityHash:
@@ -35,7 +38,7 @@ class EntityHash:
         self._hash.update(octets)
 
     def hexdigest(self) -> bytes:
-        """Return what SECBUFFER_PKG_PARAMS takes."""
+        """Return the hash in hex, as the package takes it."""
         return self._hash.hexdigest().encode()
 
 
@@ -45,59 +48,71 @@ def entity_algorithm(credentials: str) -> str | None:
     Raises:
         InvalidToken: malformed credentials.
     """
-    response = _read(credentials)
-    return (
-        response.algorithm.name.decode() if response.qop is not None and response.qop.lower() == b"auth-int" else None
-    )
+    return _covering(_read(credentials))
+
+
+def _covering(response: HttpResponse) -> str | None:
+    covers = response.qop is not None and response.qop.lower() == b"auth-int"
+    return response.algorithm.name.decode() if covers else None
 
 
 def _read(credentials: str) -> HttpResponse:
     # To see uri and qop; the package reads them again, by the tolerances of its policy.
-    return HttpResponse.from_bytes(credentials.encode("latin-1", "replace"), int(sspi.Tolerances.DEFAULT))
+    return HttpResponse.from_bytes(octets_of(credentials), int(Tolerances.DEFAULT))
 
 
 class DigestUse:
     """What came of one request's credentials.
 
     Attributes:
-        context: The context; incomplete where `challenges` are to be answered (stale).
+        challenges: What is to be answered before anybody is served (stale); empty once the credentials are taken.
         proof: The value of Authentication-Info; b"" where the answer's body is still to be signed.
         signs: Name of the algorithm to hash the answer's body with, or None.
     """
 
-    def __init__(self, context: sspi.CtxtHandle, token: bytes, status: SecurityStatus, signs: str | None) -> None:
-        self.context = context
-        self.complete = status != SecurityStatus.SEC_I_CONTINUE_NEEDED
-        self.challenges = token.splitlines() if not self.complete else []
-        self.proof = token if self.complete else b""
+    def __init__(self, context: SecurityContext, step: StepResult, proof: bytes, signs: str | None) -> None:
+        self._context = context
+        self.complete = context.outcome is not None
+        self.challenges = [] if self.complete else (step.token or b"").splitlines()
+        self.proof = proof if self.complete else b""
         self.signs = signs
+
+    @property
+    def username(self) -> str:
+        """The name, as the package has it."""
+        return self._context.query(SecPkgContextNames).username
+
+    @property
+    def security(self) -> Security:
+        """Who it is."""
+        assert self._context.outcome is not None
+        return security_of(self._context.outcome, package=self._context.package.info.name)
 
     def sign(self, entity: bytes) -> bytes:
         """Return the value of Authentication-Info for an answer whose body has this hash."""
-        token = SecBuffer(None, _TOKEN)
-        sspi.make_signature(self.context, 0, SecBufferDesc([token, SecBuffer(entity, _PARAMETER)]), 0)
-        return token.data
+        protection = self._context.protection()
+        assert isinstance(protection, RequestProtection), "a context of Digest for HTTP"
+        return protection.sign_request((entity,), lambda size: None)
 
 
-class DigestHandle:
-    """An inbound WDigest handle, and what every call for it says.
+class DigestDoor:
+    """The accepting side of WDigest, and what every call of it says.
 
     Args:
-        credential: The handle. Its contexts are found again by opaque and nonce, over any connection.
+        inbound: Its credential. Contexts are found again by opaque and nonce, over any connection.
         realm: The realm.
-        flags: Beside ASC_REQ_HTTP: ASC_REQ_INTEGRITY asks for auth-int.
+        integrity: Whether bodies are covered (auth-int).
     """
 
-    def __init__(self, credential: sspi.CredHandle, realm: str, flags: int = 0) -> None:
-        self._credential = credential
+    def __init__(self, inbound: Inbound, realm: str, *, integrity: bool = False) -> None:
+        self._inbound = inbound
         self._realm = realm.encode()
-        self._flags = flags | AscReq.ASC_REQ_HTTP
+        self._flags = int(AscReq.ASC_REQ_HTTP | (AscReq.ASC_REQ_INTEGRITY if integrity else 0))
 
     def challenges(self, bindings: ChannelBindings | None) -> list[str]:
         """Return the values of new challenges, the strongest first."""
-        output = SecBuffer(None, _TOKEN)
-        self._accept(b"", b"", b"", bindings, output)
-        return [line.decode("latin-1") for line in output.data.splitlines()]
+        _, step = self._accept(b"", b"", b"", bindings)
+        return [line.decode("latin-1") for line in (step.token or b"").splitlines()]
 
     def use(
         self, credentials: str, method: str, targets: tuple[str, ...], entity: bytes, bindings: ChannelBindings | None
@@ -119,28 +134,19 @@ class DigestHandle:
         # RFC 2617 section 3.2.2.5: "If they are not, the server SHOULD return a 400 Bad Request error."
         if not same_target(response.uri.decode("latin-1"), targets):
             raise WrongPrincipal("the credentials are for another URI", requirement="RFC2617-3.2.2.5-03")
-        output = SecBuffer(None, _TOKEN)
-        context, status = self._accept(
-            credentials.encode("latin-1", "replace"), method.encode(), entity, bindings, output
-        )
-        if status == SecurityStatus.SEC_I_COMPLETE_NEEDED:
-            output = SecBuffer(None, _TOKEN)
-            sspi.complete_auth_token(context, SecBufferDesc([output]))
-        return DigestUse(context, output.data, status, entity_algorithm(credentials))
+        context, step = self._accept(octets_of(credentials), method.encode(), entity, bindings)
+        proof = context.complete(b"") if step.event is Event.ASK_COMPLETION else step.token or b""
+        return DigestUse(context, step, proof, _covering(response))
 
     def again(self, bindings: ChannelBindings | None) -> list[str]:
         """Return challenges for a client that knows the password, and whose nonce count was used or overtaken."""
         return [f"{challenge}, stale=true" for challenge in self.challenges(bindings)]
 
     def _accept(
-        self, token: bytes, method: bytes, entity: bytes, bindings: ChannelBindings | None, output: SecBuffer
-    ) -> tuple[sspi.CtxtHandle, SecurityStatus]:
-        buffers = [SecBuffer(token, _TOKEN)]
-        buffers += [SecBuffer(value, _PARAMETER) for value in (method, b"", entity, self._realm)]
-        if bindings is not None:
-            readonly = SecBufferFlags.SECBUFFER_READONLY
-            buffers.append(SecBuffer(bindings.to_bytes(), SecBufferType.SECBUFFER_CHANNEL_BINDINGS, readonly))
-        result = sspi.accept_security_context(
-            self._credential, None, SecBufferDesc(buffers), self._flags, 0, SecBufferDesc([output])
-        )
-        return result.context, SecurityStatus(result.status)
+        self, token: bytes, method: bytes, entity: bytes, bindings: ChannelBindings | None
+    ) -> tuple[SecurityContext, StepResult]:
+        context = self._inbound.engine()
+        # What an acceptor asks for is what it requires; the empty parameter compares no URI.
+        parameters = (method, b"", entity, self._realm)
+        request = Request("", self._flags, self._flags, bindings, parameters)
+        return context, context.advance(token, request)

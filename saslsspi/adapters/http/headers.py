@@ -6,11 +6,9 @@ from base64 import b64decode, b64encode
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import InvalidToken
-from saslsspi.sspi import SecBuffer, SecBufferFlags, SecBufferType
 
-__all__ = ["MOST_REFUSAL", "ORIGIN", "PROXY", "Fields", "blob_of", "bound", "same_target", "with_cookies", "written"]
+__all__ = ["MOST_REFUSAL", "ORIGIN", "PROXY", "Fields", "blob_of", "same_target", "with_cookies", "written"]
 
 _LIMIT: Final = 1 << 17  # octets of base64 in one token; a ticket with many groups has 64 KiB
 
@@ -48,14 +46,6 @@ def blob_of(text: str) -> bytes:
 def written(scheme: str, token: bytes) -> str:
     """Return a scheme with its token68, or alone."""
     return f"{scheme} {b64encode(token).decode()}" if token else scheme
-
-
-def bound(bindings: ChannelBindings | None) -> list[SecBuffer]:
-    """Return the buffer of channel bindings, if there are any."""
-    if bindings is None:
-        return []
-    kind = SecBufferType.SECBUFFER_CHANNEL_BINDINGS
-    return [SecBuffer(bindings.to_bytes(), kind, SecBufferFlags.SECBUFFER_READONLY)]
 
 
 def with_cookies(sent: str, new: str) -> str:

@@ -15,15 +15,9 @@ import enum
 import re
 from typing import Final
 
-from saslsspi import sspi
-from saslsspi.errors import IncompleteMessage, InvalidToken
-from saslsspi.sspi import (
-    SecBuffer,
-    SecBufferDesc,
-    SecBufferType,
-    SecPkgContextSizes,
-    SecPkgContextStreamSizes,
-)
+from saslsspi.context import Context
+from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
+from saslsspi.errors import InvalidToken
 
 __all__ = ["WinRmProtocol", "open_body", "seal_body"]
 
@@ -45,7 +39,7 @@ class WinRmProtocol(enum.Enum):
 
 
 def seal_body(
-    context: sspi.CtxtHandle,
+    context: Context,
     body: bytes,
     protocol: WinRmProtocol,
     *,
@@ -70,23 +64,23 @@ def seal_body(
     marker = f"--{_BOUNDARY}\r\n".encode()
     parts = []
     for piece in pieces:
-        signature, sealed, padding = (_record if protocol is WinRmProtocol.CREDSSP else _message)(context, piece)
+        wire = context.wrap(piece)
+        split, padding = (_record if protocol is WinRmProtocol.CREDSSP else _message)(context, len(piece), len(wire))
         parts += [
             marker,
             f"\tContent-Type: {protocol.value}\r\n".encode(),
             f"\tOriginalContent: type={original};Length={len(piece) + padding}\r\n".encode(),
             marker,
             _OCTETS,
-            len(signature).to_bytes(4, "little"),
-            signature,
-            sealed,
+            split.to_bytes(4, "little"),
+            wire,
         ]
     kind = "multipart/encrypted" if whole else "multipart/x-multi-encrypted"
     content_type = f'{kind};protocol="{protocol.value}";boundary="{_BOUNDARY}"'
     return content_type, b"".join([*parts, f"--{_BOUNDARY}--\r\n".encode()])
 
 
-def open_body(context: sspi.CtxtHandle, body: bytes, protocol: WinRmProtocol) -> bytes:
+def open_body(context: Context, body: bytes, protocol: WinRmProtocol) -> bytes:
     """Return what was sealed in a body, verified.
 
     Raises:
@@ -113,10 +107,10 @@ def open_body(context: sspi.CtxtHandle, body: bytes, protocol: WinRmProtocol) ->
         signature = int.from_bytes(body[at : at + 4], "little")
         if signature > found.start() - at - 4:
             raise InvalidToken("the signature of a sealed body is longer than the body")
-        text = (_records_opened if protocol is WinRmProtocol.CREDSSP else _opened)(
-            context, body[at + 4 : found.start()]
-        )
-        if not 0 <= size - len(text) <= _MOST_PADDING:
+        text = context.unwrap(body[at + 4 : found.start()])
+        # A record that is cut says nothing of itself, so nothing of a stream may be missing.
+        most = 0 if protocol is WinRmProtocol.CREDSSP else _MOST_PADDING
+        if not 0 <= size - len(text) <= most:
             raise InvalidToken(f"{len(text)} octets were sealed where {size} are announced")
         pieces.append(text)
     if found is None or found.end() != len(body) or not pieces:
@@ -124,46 +118,13 @@ def open_body(context: sspi.CtxtHandle, body: bytes, protocol: WinRmProtocol) ->
     return b"".join(pieces)
 
 
-def _message(context: sspi.CtxtHandle, text: bytes) -> tuple[bytes, bytes, int]:
-    sizes = sspi.query_context_attributes(context, SecPkgContextSizes)
-    token = SecBuffer(bytearray(sizes.security_trailer), SecBufferType.SECBUFFER_TOKEN)
-    data = SecBuffer(bytearray(text), SecBufferType.SECBUFFER_DATA)
-    padding = SecBuffer(bytearray(sizes.block_size), SecBufferType.SECBUFFER_PADDING)
-    sspi.encrypt_message(context, 0, SecBufferDesc([token, data, padding]), 0)
-    return token.data, data.data + padding.data, len(padding.data)
+def _message(context: Context, size: int, sealed: int) -> tuple[int, int]:
+    """Return how many octets of a sealed message are called its signature, and how many its padding."""
+    trailer = context.query(SecPkgContextSizes).security_trailer
+    signature = min(trailer, sealed - size)
+    return signature, sealed - size - signature
 
 
-def _record(context: sspi.CtxtHandle, text: bytes) -> tuple[bytes, bytes, int]:
+def _record(context: Context, size: int, sealed: int) -> tuple[int, int]:
     """What stands for the signature are the first octets of the record, as many as its trailer has."""
-    sizes = sspi.query_context_attributes(context, SecPkgContextStreamSizes)
-    buffers = [
-        SecBuffer(bytearray(sizes.header), SecBufferType.SECBUFFER_STREAM_HEADER),
-        SecBuffer(bytearray(text), SecBufferType.SECBUFFER_DATA),
-        SecBuffer(bytearray(sizes.trailer), SecBufferType.SECBUFFER_STREAM_TRAILER),
-    ]
-    sspi.encrypt_message(context, 0, SecBufferDesc(buffers), 0)
-    record = b"".join(buffer.data for buffer in buffers)
-    split = len(buffers[2].data)
-    return record[:split], record[split:], 0
-
-
-def _opened(context: sspi.CtxtHandle, octets: bytes) -> bytes:
-    stream = SecBuffer(bytearray(octets), SecBufferType.SECBUFFER_STREAM)
-    data = SecBuffer(None, SecBufferType.SECBUFFER_DATA)
-    sspi.decrypt_message(context, SecBufferDesc([stream, data]), 0)
-    return data.data
-
-
-def _records_opened(context: sspi.CtxtHandle, octets: bytes) -> bytes:
-    text, left = b"", octets
-    while left:
-        empties = [SecBuffer(None, SecBufferType.SECBUFFER_EMPTY) for _ in range(3)]
-        message = SecBufferDesc([SecBuffer(bytearray(left), SecBufferType.SECBUFFER_DATA), *empties])
-        try:
-            sspi.decrypt_message(context, message, 0)
-        except IncompleteMessage as error:
-            raise InvalidToken("a record in the sealed body is cut") from error
-        found, extra = message.first(SecBufferType.SECBUFFER_DATA), message.first(SecBufferType.SECBUFFER_EXTRA)
-        text += b"" if found is None else found.data
-        left = b"" if extra is None else extra.data
-    return text
+    return max(0, sealed - size - context.query(SecPkgContextStreamSizes).header), 0  # nothing has no record

@@ -6,10 +6,10 @@ import pytest
 
 from adapters.http.browser import PASSWORD, PEOPLE, REALM, USER, DigestClient, TokenClient, acceptor, offered, request
 from saslsspi import Policy
-from saslsspi.adapters.http import HttpAcceptor, HttpUser
+from saslsspi.adapters.http import HttpAcceptor, HttpUser, Inbound
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonDenied, OutOfSequence, WrongPrincipal
-from saslsspi.sspi import ChannelBindingPolicy
+from saslsspi.sspi import ChannelBindingPolicy, Environment
 
 
 @pytest.mark.requirement("RFC2617-3.2.1-01")
@@ -27,7 +27,7 @@ def test_digest_needs_no_connection() -> None:
     site, client = acceptor(), DigestClient()
     verdict = site.judge(request(client.answer(offered(site.judge(request())))))
     assert isinstance(verdict.user, HttpUser)
-    assert (verdict.status, verdict.user.scheme, verdict.user.username, verdict.user.token.realm) == (
+    assert (verdict.status, verdict.user.scheme, verdict.user.username, verdict.user.security.realm) == (
         200, "Digest", USER, REALM,
     )  # fmt: skip
     ((name, proof),) = verdict.headers
@@ -151,7 +151,7 @@ def test_schemes_and_realm_are_checked_at_once() -> None:
     with pytest.raises(InvalidParameter):
         HttpAcceptor({})
     with pytest.raises(InvalidParameter):
-        HttpAcceptor({"Basic": acceptor()._credentials["digest"]})
+        HttpAcceptor({"Basic": Inbound("NTLM", Environment(authority=PEOPLE))})
     with pytest.raises(InvalidParameter):
         HttpAcceptor.of(PEOPLE, ["Digest"], realm="")
 

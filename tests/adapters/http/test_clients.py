@@ -12,11 +12,12 @@ import pytest
 
 from adapters.http.browser import PASSWORD, USER, acceptor, request
 from adapters.http.clients import EACH, MD5, Browser, Pieces, Reply, Sent, digest_site, of_acceptor
-from packages.credssp.ours import server_side
+from packages.credssp.ours import FREELY, NTLM_ONLY, PEOPLE
 from saslsspi import CredSspPolicy, Password, Policy
-from saslsspi.adapters.http import HttpAcceptor, HttpIdentity, HttpLogon
+from saslsspi.adapters.http import HttpAcceptor, HttpIdentity, HttpLogon, Inbound
 from saslsspi.adapters.httpx import HttpxAuth
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
+from saslsspi.sspi import Environment
 
 ALICE = Password(USER, PASSWORD)
 AT = "http://tea.example/"
@@ -179,9 +180,11 @@ def credssp() -> HttpLogon:
 
 
 def test_a_server_that_breaks_credssp_off_is_told_with_the_step() -> None:
+    policy = Policy(credssp=FREELY, negotiate=NTLM_ONLY)
+    inbound = Inbound("CREDSSP", Environment(authority=PEOPLE, policy=policy))
     steps: list[str] = []
     for taken in range(8):  # how many tokens the server takes before it stops
-        started, site = credssp(), HttpAcceptor({"CredSSP": server_side().credential})
+        started, site = credssp(), HttpAcceptor({"CredSSP": inbound})
         sent = started.answer(["CredSSP"])
         for _ in range(taken):
             decision = site.judge(request(sent or "", connection="one"))

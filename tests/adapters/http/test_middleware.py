@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.http.browser import USER, DigestClient, TokenClient, acceptor
+from adapters.http.browser import PEOPLE, USER, DigestClient, TokenClient, acceptor
 from saslsspi.adapters.asgi import AsgiAuthentication
 from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.wsgi import WsgiAuthentication
@@ -186,7 +186,7 @@ class Recorder(HttpAcceptor):
 
 @pytest.mark.parametrize(("scheme", "bindings"), [("http", None), ("https", TLS)])
 def test_bindings_count_under_tls(scheme: str, bindings: ChannelBindings | None) -> None:
-    recorder = Recorder({"Digest": acceptor()._credentials["digest"]}, realm="r")
+    recorder = Recorder.of(PEOPLE, realm="r")
     wsgi(WsgiAuthentication(wsgi_application, recorder, bindings=TLS), **{"wsgi.url_scheme": scheme})
     assert recorder.request.bindings is bindings
     asgi(AsgiAuthentication(asgi_application, recorder, bindings=TLS), scheme=scheme)
@@ -194,7 +194,7 @@ def test_bindings_count_under_tls(scheme: str, bindings: ChannelBindings | None)
 
 
 def test_the_server_says_which_connection_it_is_and_http_2_has_none() -> None:
-    recorder = Recorder({"NTLM": acceptor("NTLM")._credentials["ntlm"]})
+    recorder = Recorder.of(PEOPLE, ["NTLM"], realm="r")
     wsgi(WsgiAuthentication(wsgi_application, recorder), TokenClient().step(), **{"saslsspi.connection": "one"})
     assert recorder.request.connection == "one"
     middleware = AsgiAuthentication(asgi_application, recorder)
@@ -206,7 +206,7 @@ def test_the_server_says_which_connection_it_is_and_http_2_has_none() -> None:
 
 
 def test_the_target_is_taken_as_it_was_written() -> None:
-    recorder = Recorder({"Digest": acceptor()._credentials["digest"]}, realm="r")
+    recorder = Recorder.of(PEOPLE, realm="r")
     more = {"SCRIPT_NAME": "/t", "PATH_INFO": "/\xc3\xa9", "QUERY_STRING": "a=%20", "HTTP_HOST": "tea.example"}
     wsgi(WsgiAuthentication(wsgi_application, recorder), **more)
     assert recorder.request.targets == ("/t/%C3%A9?a=%20", "http://tea.example/t/%C3%A9?a=%20")
