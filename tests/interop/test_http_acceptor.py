@@ -24,7 +24,7 @@ from saslsspi.sspi import CredsspCred, HttpDigestPolicy, SchannelProtocol, SchCr
 pytestmark = pytest.mark.interop
 
 USER, PASSWORD, REALM = "alice", "wonderland", "example.test"
-PEOPLE = MemoryAuthority({USER: PASSWORD, "Jäsøn Doe": "Secret, or not?"})
+PEOPLE = MemoryAuthority({USER: PASSWORD, "Jäsøn Doe": "Secret, or not?", "jörg": "größe", "anna": "größe"})
 ALGORITHMS = ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess"]
 
 
@@ -105,6 +105,31 @@ def test_requests_digest(algorithm: str) -> None:
             assert "rspauth" in answer.headers["Authentication-Info"]
         assert session.get(server.url, auth=HTTPDigestAuth(USER, "wrong"), timeout=10).status_code == 401
     assert len(server.seen) == 6  # one challenge for three answers; and two for a wrong password
+
+
+@pytest.mark.parametrize("peer", ["curl", "requests", "httpx"])
+def test_names_and_passwords_beyond_ascii_log_on_as_each_client_writes_them(peer: str) -> None:
+    """curl writes and hashes UTF-8; requests and httpx hash it; requests writes ISO 8859-1, httpx no such name."""
+    require_peer(peer)
+    with served(algorithms=("MD5",)) as server:
+        if peer == "curl":
+            assert curl("--digest", "--user", "jörg:größe", server.url) == "Digest jörg 0 200"
+            assert curl("--digest", "--user", "jörg:grösse", server.url).endswith(" 401")
+        elif peer == "requests":
+            import requests
+            from requests.auth import HTTPDigestAuth
+
+            with requests.Session() as session:
+                session.trust_env = False
+                for password, status in (("größe", 200), ("grösse", 401)):
+                    answer = session.get(server.url, auth=HTTPDigestAuth("jörg", password), timeout=10)
+                    assert answer.status_code == status
+        else:
+            import httpx
+
+            for password, status in (("größe", 200), ("grösse", 401)):
+                answered = httpx.get(server.url, auth=httpx.DigestAuth("anna", password), trust_env=False)
+                assert answered.status_code == status
 
 
 async def asgi_application(scope: Any, receive: Any, send: Any) -> None:
