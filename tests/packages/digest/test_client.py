@@ -267,3 +267,13 @@ def test_digest_is_chosen_only_where_no_scram_is_offered() -> None:
     for successor in ("SCRAM-SHA-1", "SCRAM-SHA-256"):
         assert choose(["DIGEST-MD5", successor], Policy()).mechanism.name == successor
         assert choose([successor, "DIGEST-MD5"], Policy()).mechanism.name == successor
+
+
+@pytest.mark.requirement("RFC2831-2.1.1-07")
+def test_the_same_realm_twice_is_one_realm() -> None:
+    script = ScriptedServer()
+    client = new_client()
+    sent = script.read(client.step(script.challenge(b'realm="' + script.realm + b'"')) or b"")
+    assert sent["realm"] == script.realm
+    client.succeed(script.proof())
+    assert client.done

@@ -196,16 +196,11 @@ class HttpDigestServer(Exchange):
         # "The A1 computation uses the unhashed name also under userhash."
         username = account.username if account is not None and self._response.userhash else reading.username
         tolerances = int(self._environment.policy.tolerances)
-        for number, (key, tolerance) in enumerate(
-            accepted_keys(algorithm, reading, username, password or "", tolerances)
-        ):
-            if ha1 is not None and number == 0:
-                yield ha1.hex().encode(), tolerance
-            elif ha1 is not None or password is None:
+        for key, tolerance in accepted_keys(algorithm, reading, username, password or "", tolerances):
+            if ha1 is not None or password is None:
                 # Nobody knows a key that has just been drawn, and it costs what a real one costs.
-                yield self._environment.random(algorithm.hex_size // 2).hex().encode(), tolerance
-            else:
-                yield key, tolerance
+                key = (ha1 or self._environment.random(algorithm.hex_size // 2)).hex().encode()
+            yield key, tolerance
 
     def _accept(self, account: Account, reading: Reading, ha1: bytes, tolerance: int) -> StepResult:
         response = self._response

@@ -199,11 +199,9 @@ class DigestServer(Exchange):
             utf8=reading.utf8,
             tolerances=int(self._environment.policy.tolerances),
         )
-        for number, (secret, tolerance) in enumerate(hashes):
-            if known_ha1 is not None:
-                secret = known_ha1 if number == 0 else None
-            elif password is None:
-                secret = None
+        for secret, tolerance in hashes:
+            if known_ha1 is not None or password is None:
+                secret = known_ha1
             # Nobody knows a secret that has just been drawn.
             secret = secret or self._environment.random(_SECRET_SIZE)
             ha1 = session_hash(secret, response.nonce, response.cnonce, response.authzid)
