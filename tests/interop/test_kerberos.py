@@ -170,16 +170,26 @@ def test_a_clear_message_under_a_layer_with_confidentiality_is_refused(peer: Any
 
 @pytest.mark.parametrize(("mask", "size"), [(2, 28), (4, 60), (4, 0)])
 def test_a_size_that_the_frame_alone_fills_is_refused(peer: Any, mask: int, size: int) -> None:
-    own, other = server(), peer.GssapiClient()
+    strict = Policy(min_peer_buffer=0, tolerances=Tolerances.NONE)
+    own, other = server(policy=strict), peer.GssapiClient()
     until_offer(own, other)
     with pytest.raises(SaslError) as caught:
         own.step(other.wrap(word(mask, size)))
     assert caught.value.status is SecurityStatus.SEC_E_QOP_NOT_SUPPORTED
-    roomy, other = server(), peer.GssapiClient()
+    roomy, other = server(policy=strict), peer.GssapiClient()
     until_offer(roomy, other)
     roomy.step(other.wrap(word(mask, 61)))
     assert roomy.layer is not None
     assert roomy.layer.max_payload == 61 - (28 if mask == 2 else 60)
+
+
+def test_a_layer_with_a_size_of_0_carries_what_we_take_ourselves(peer: Any) -> None:
+    own, other = server(), peer.GssapiClient()
+    other.unwrap(until_offer(own, other))
+    own.step(other.wrap(word(4, 0)))
+    assert own.layer is not None
+    assert own.security.tolerances == ("LAYER_WITHOUT_SIZE",)
+    assert other.unwrap(own.layer.wrap(b"x" * 1000)[4:]) == b"x" * 1000
 
 
 @pytest.mark.requirement("RFC4752-3.2-05")
