@@ -17,6 +17,8 @@ __all__ = ["SECBUFFER_VERSION", "SecBuffer", "SecBufferDesc", "SecChannelBinding
 
 SECBUFFER_VERSION: Final = 0
 _ATTRIBUTES: Final = 0xF0000000
+_READONLY: Final = int(SecBufferFlags.SECBUFFER_READONLY)  # plain numbers: an IntFlag costs several calls
+_CHECKSUM: Final = int(SecBufferFlags.SECBUFFER_READONLY_WITH_CHECKSUM)
 _ADDED: Final = (
     SecBufferType.SECBUFFER_STREAM_HEADER,
     SecBufferType.SECBUFFER_TOKEN,
@@ -81,12 +83,12 @@ class SecBuffer:
     @property
     def readonly(self) -> bool:
         """Whether the functions leave the buffer alone: neither encrypted nor signed."""
-        return bool(self._flags & SecBufferFlags.SECBUFFER_READONLY)
+        return bool(self._flags & _READONLY)
 
     @property
     def signed_only(self) -> bool:
         """Whether the buffer is covered by the signature and stays clear."""
-        return bool(self._flags & SecBufferFlags.SECBUFFER_READONLY_WITH_CHECKSUM)
+        return bool(self._flags & _CHECKSUM)
 
     def dangerous_get_view(self) -> memoryview:
         """The memory itself; valid while the caller's object lives."""
@@ -164,31 +166,35 @@ class SecBufferDesc:
     def first(self, *kinds: SecBufferType) -> SecBuffer | None:
         """The first buffer of one of these types, compared by equality after masking; None without one."""
         for buffer in self._buffers:
-            if buffer.buffer_type in kinds:
+            if buffer._type in kinds:
                 return buffer
         return None
 
     def writable(self, *kinds: SecBufferType) -> SecBuffer | None:
         """The first buffer of one of these types that is not READONLY; None without one."""
         for buffer in self._buffers:
-            if buffer.buffer_type in kinds and not buffer.readonly:
+            if buffer._type in kinds and not buffer._flags & _READONLY:
                 return buffer
         return None
 
     def plain(self) -> list[SecBuffer]:
         """Every DATA buffer that is not READONLY, in order."""
         kind = SecBufferType.SECBUFFER_DATA
-        return [buffer for buffer in self._buffers if buffer.buffer_type is kind and not buffer.readonly]
+        found = []
+        for buffer in self._buffers:
+            if buffer._type is kind and not buffer._flags & _READONLY:
+                found.append(buffer)  # a comprehension is one call more for every message
+        return found
 
     def empty_unused(self, *used: SecBuffer | None) -> None:
         """Leave nothing in buffers for added octets that were not needed, since callers send each by its count."""
         for buffer in self._buffers:
-            if buffer.buffer_type in _ADDED and not buffer.readonly and buffer not in used:
-                buffer.point_at(buffer.dangerous_get_view()[:0])
+            if buffer._type in _ADDED and not buffer._flags & _READONLY and buffer not in used:
+                buffer._view = memoryview(b"") if buffer._view is None else buffer._view[:0]
 
     def all(self, kind: SecBufferType) -> list[SecBuffer]:
         """Every buffer of a type, in order."""
-        return [buffer for buffer in self._buffers if buffer.buffer_type is kind]
+        return [buffer for buffer in self._buffers if buffer._type is kind]
 
     def __repr__(self) -> str:
         return f"SecBufferDesc({list(self._buffers)!r})"

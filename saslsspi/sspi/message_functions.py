@@ -13,6 +13,8 @@ is touched or consumed: no octet of the caller's memory, no sequence number, no 
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.flags import QopFlags, SecBufferType
 from saslsspi.engine.protection import Detached, Numbering, Part, Protection, Records, RequestProtection, Signing
@@ -94,9 +96,9 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
         if isinstance(protection, Detached):
             if stream is None:
                 return _decrypt_parts(protection, message, seq_no)
-            target = _target(message)
-            plain, sealed = protection.unseal_joined(stream.data, seq_no)
-            _show(plain, stream, target, min(protection.header_size, stream.count - len(plain)))
+            target, wire = _target(message), stream.data
+            plain, sealed = protection.unseal_joined(wire, seq_no)
+            _show(plain, stream, target, min(protection.header_size, len(wire) - len(plain)))
             return 0 if sealed else _NO_ENCRYPT
         return _decrypt_whole(protection, message, stream)
     except MessageAltered:
@@ -165,9 +167,10 @@ def _check_encrypts(protection: Protection, qop: int) -> None:
         raise NotProtected("this context encrypts every message; pass 0 as quality of protection")
 
 
-def _check_messages(protection: Protection) -> None:
-    if isinstance(protection, RequestProtection):
-        raise NotProtected("Digest for HTTP protects requests, not messages: use MakeSignature")
+def _refuse_messages(protection: Protection) -> NoReturn:
+    """Refuse where there is no room for a message: requests are signed in place of messages."""
+    protection.seal(b"")
+    raise NotProtected("this context protects no messages")
 
 
 def _signing(protection: Protection) -> Signing:
@@ -267,7 +270,8 @@ def _whole(message: SecBufferDesc) -> tuple[SecBuffer, SecBuffer | None]:
 
 
 def _encrypt_whole(protection: Protection, message: SecBufferDesc) -> None:
-    _check_messages(protection)
+    if not protection.max_payload:
+        _refuse_messages(protection)
     data, added = _whole(message)
     size, head = data.count, protection.header_size
     _check_size(size, protection)
@@ -291,12 +295,13 @@ def _encrypt_whole(protection: Protection, message: SecBufferDesc) -> None:
 
 
 def _decrypt_whole(protection: Protection, message: SecBufferDesc, stream: SecBuffer | None) -> int:
-    _check_messages(protection)
+    if not protection.max_payload:
+        _refuse_messages(protection)
     qop = 0 if protection.encrypts else int(QopFlags.SIGN_ONLY)
     if stream is not None:
-        target = _target(message)
-        plain = protection.unseal(stream.data)
-        _show(plain, stream, target, min(protection.header_size, stream.count - len(plain)))
+        target, wire = _target(message), stream.data
+        plain = protection.unseal(wire)
+        _show(plain, stream, target, min(protection.header_size, len(wire) - len(plain)))
         return qop
     data, _ = _whole(message)
     data.require(data.count)
