@@ -22,7 +22,13 @@ from saslsspi.cli.decode.recognition import decode
 from saslsspi.packages.digest import charset
 from saslsspi.packages.digest.grammar import directives
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS
-from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse, first_challenge
+from saslsspi.packages.digest.http.messages import (
+    AuthenticationInfo,
+    HttpChallenge,
+    HttpResponse,
+    first_challenge,
+    read_response,
+)
 from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
 from saslsspi.packages.ntlm.credential import split_name
 from saslsspi.sspi import Tolerances
@@ -86,6 +92,7 @@ CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.packages.digest.charset.decode": lambda text: charset.decode(text, True),
     "saslsspi.packages.digest.grammar.directives": lambda text: directives(text, 1 << 20, frozenset({b"realm"})),
     "saslsspi.packages.digest.http.messages.first_challenge": lambda text: first_challenge(text, _ALL, _HTTP),
+    "saslsspi.packages.digest.http.messages.read_response": lambda text: read_response(text, _ALL),
     "saslsspi.packages.ntlm.credential.split_name": lambda text: split_name(text, None),
     "saslsspi.testbed.ldap.messages.message_size": lambda text: message_size(text, 1 << 20),
     **{

@@ -16,7 +16,7 @@ from typing import Final, Self
 from saslsspi.accounts.authority import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.http.connections import ConnectionMemory
-from saslsspi.adapters.http.digest import DigestDoor, DigestUse, entity_algorithm
+from saslsspi.adapters.http.digest import DigestDoor, DigestUse
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
 from saslsspi.adapters.http.inbound import Inbound
 from saslsspi.channel_bindings import ChannelBindings
@@ -186,7 +186,7 @@ class HttpAcceptor:
         if scheme != _DIGEST or self._digest is None:
             return None
         try:
-            return entity_algorithm(blob)
+            return self._digest.entity_algorithm(blob)
         except SaslError:  # judge will say so
             return None
 

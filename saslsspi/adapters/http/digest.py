@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.adapters.http.headers import same_target
 from saslsspi.adapters.http.inbound import Inbound
 from saslsspi.channel_bindings import ChannelBindings
@@ -13,13 +12,12 @@ from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Request, StepResult
 from saslsspi.engine.flags import AscReq
-from saslsspi.engine.policy import Tolerances
 from saslsspi.engine.protection import RequestProtection
 from saslsspi.engine.security import Security, security_of
 from saslsspi.errors import WrongPrincipal
 from saslsspi.packages.digest.http.messages import HttpResponse
 
-__all__ = ["DigestDoor", "DigestUse", "EntityHash", "entity_algorithm"]
+__all__ = ["DigestDoor", "DigestUse", "EntityHash"]
 
 
 class EntityHash:
@@ -42,23 +40,9 @@ class EntityHash:
         return self._hash.hexdigest().encode()
 
 
-def entity_algorithm(credentials: str) -> str | None:
-    """Return the algorithm that a request's body is to be hashed with; None where the credentials do not cover it.
-
-    Raises:
-        InvalidToken: malformed credentials.
-    """
-    return _covering(_read(credentials))
-
-
 def _covering(response: HttpResponse) -> str | None:
     covers = response.qop is not None and response.qop.lower() == b"auth-int"
     return response.algorithm.name.decode() if covers else None
-
-
-def _read(credentials: str) -> HttpResponse:
-    # To see uri and qop; the package reads them again, by the tolerances of its policy.
-    return HttpResponse.from_bytes(octets_of(credentials), int(Tolerances.DEFAULT))
 
 
 class DigestUse:
@@ -107,12 +91,21 @@ class DigestDoor:
     def __init__(self, inbound: Inbound, realm: str, *, integrity: bool = False) -> None:
         self._inbound = inbound
         self._realm = realm.encode()
+        self._covers = integrity
         self._flags = int(AscReq.ASC_REQ_HTTP | (AscReq.ASC_REQ_INTEGRITY if integrity else 0))
 
     def challenges(self, bindings: ChannelBindings | None) -> list[str]:
         """Return the values of new challenges, the strongest first."""
         _, step = self._accept(b"", b"", b"", bindings)
         return [line.decode("latin-1") for line in (step.token or b"").splitlines()]
+
+    def entity_algorithm(self, credentials: str) -> str | None:
+        """Return the algorithm that a request's body is to be hashed with; None where the credentials do not cover it.
+
+        Raises:
+            InvalidToken: malformed credentials.
+        """
+        return _covering(self._inbound.read(credentials).message) if self._covers else None
 
     def use(
         self, credentials: str, method: str, targets: tuple[str, ...], entity: bytes, bindings: ChannelBindings | None
@@ -130,11 +123,12 @@ class DigestDoor:
             WrongPrincipal: the credentials are for another URI.
             SaslError: they are refused.
         """
-        response = _read(credentials)
+        token = self._inbound.read(credentials)
+        response = token.message
         # RFC 2617 section 3.2.2.5: "If they are not, the server SHOULD return a 400 Bad Request error."
         if not same_target(response.uri.decode("latin-1"), targets):
             raise WrongPrincipal("the credentials are for another URI", requirement="RFC2617-3.2.2.5-03")
-        context, step = self._accept(octets_of(credentials), method.encode(), entity, bindings)
+        context, step = self._accept(token, method.encode(), entity, bindings)
         proof = context.complete(b"") if step.event is Event.ASK_COMPLETION else step.token or b""
         return DigestUse(context, step, proof, _covering(response))
 

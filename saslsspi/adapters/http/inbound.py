@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.context import SecurityContext
@@ -9,6 +10,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.registry import find_package
+from saslsspi.packages.digest.http.messages import ReadToken, parse_credentials
 
 __all__ = ["Inbound"]
 
@@ -37,6 +39,14 @@ class Inbound:
         self._package = find_package(package)
         self._environment = environment
         self._credential = self._package.acquire(principal, credentials, frozenset({Side.ACCEPT}), environment)
+
+    def read(self, credentials: str) -> ReadToken:
+        """Read what stands behind "Digest ", by the tolerances of the policy, once for us and for the package.
+
+        Raises:
+            InvalidToken: malformed.
+        """
+        return parse_credentials(octets_of(credentials), int(self._environment.policy.tolerances))
 
     def engine(self) -> SecurityContext:
         """Return a new context of the engine, for what describes requests and not messages (Digest)."""
