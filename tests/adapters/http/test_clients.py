@@ -116,16 +116,18 @@ def test_a_cookie_of_the_401_is_sent_back(library: str) -> None:
 
 @EACH
 def test_an_answer_is_read_under_auth_int_alone_and_up_to_a_limit(library: str) -> None:
-    def serve(sent: Sent, qop: str, endless: Pieces) -> Reply:
-        if not sent.credentials:
-            return challenged(f'Digest realm="r", nonce="n", qop="{qop}", algorithm=MD5')
-        return Reply(200, [("Authentication-Info", 'rspauth="00"')] if qop == "auth-int" else [], endless)
-
     left, held = Pieces(), Pieces()
-    assert Browser(library, lambda sent: serve(sent, "auth", left), ALICE).send(AT) == 200
+
+    def covering(sent: Sent) -> Reply:
+        if not sent.credentials:
+            return challenged('Digest realm="r", nonce="n", qop="auth-int", algorithm=MD5')
+        return Reply(200, [("Authentication-Info", 'rspauth="00"')], held)
+
+    plain = of_acceptor(digest_site(), lambda sent: Reply(200, [], left))
+    assert Browser(library, plain, ALICE, mutual=True).send(AT) == 200
     assert left.taken <= 1 << 16
     with pytest.raises(InvalidToken, match="more than 100000 octets"):
-        Browser(library, lambda sent: serve(sent, "auth-int", held), ALICE, max_answer=100_000).send(AT)
+        Browser(library, covering, ALICE, max_answer=100_000).send(AT)
     assert 100_000 < held.taken < 1 << 19
 
 
