@@ -50,7 +50,7 @@ class Setting:
         ciphers: The DIGEST-MD5 ciphers to permit; None leaves it to the target.
         remembers: Whether subsequent authentication is on.
         nonce_lifetime: How long a nonce serves for that, in seconds.
-        server_name: Client: the name of the replicated service.
+        serv_name: Client: the name of the replicated service.
         bindings: Data of a TLS channel around the exchange, as tls-server-end-point; b"" is none.
         external_ssf: The strength of that channel.
         external_identity: Server: whom that channel has authenticated.
@@ -73,7 +73,7 @@ class Setting:
     ciphers: tuple[str, ...] | None = None
     remembers: bool = False
     nonce_lifetime: float = 300.0
-    server_name: str = ""
+    serv_name: str = ""
     bindings: bytes = b""
     external_ssf: int = 0
     external_identity: str = ""

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Unpack
 
 from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
 from saslsspi.adapters.mail.line_protocol import printable
-from saslsspi.adapters.mail.logon import LogonOptions
+from saslsspi.adapters.mail.logon import MailOptions
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
 from saslsspi.engine.security import Security
@@ -41,7 +41,7 @@ class MailClient(Protocol):
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Begin TLS, and ask for the capabilities anew."""
 
-    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[MailOptions]) -> Security:
         """See authenticate_sasl."""
 
     def ask(self) -> str:
@@ -75,7 +75,7 @@ class SmtpClient:
             raise ConnectionError(f"the server refuses STARTTLS: {code} {printable(text)}")
         self.client.ehlo()
 
-    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[MailOptions]) -> Security:
         """See MailClient."""
         return self.client.authenticate_sasl(mechanism, **options)
 
@@ -113,7 +113,7 @@ class ImapClient:
         """See MailClient."""
         self.client.starttls(context)
 
-    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[MailOptions]) -> Security:
         """See MailClient."""
         return self.client.authenticate_sasl(mechanism, **options)
 
@@ -152,7 +152,7 @@ class Pop3Client:
         """See MailClient."""
         self.client.stls(context=context)
 
-    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[LogonOptions]) -> Security:
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[MailOptions]) -> Security:
         """See MailClient."""
         return self.client.authenticate_sasl(mechanism, **options)
 
@@ -195,11 +195,11 @@ def _text(error: Exception) -> str:
 class _NamedContext(ssl.SSLContext):
     """Verifies a server under the name that it was given and not under that of the connection."""
 
-    server_name: str
+    verified_name: str
 
     def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
         """See ssl.SSLContext."""
-        return super().wrap_socket(*args, **options | {"server_hostname": self.server_name})
+        return super().wrap_socket(*args, **options | {"server_hostname": self.verified_name})
 
 
 def tls_for(name: str, authority: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
@@ -209,7 +209,7 @@ def tls_for(name: str, authority: Path | None, certificate: Path | None, key: Pa
         OSError: a file cannot be used.
     """
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and the name
-    context.server_name = name
+    context.verified_name = name
     if authority is None:
         context.load_default_certs()
     else:

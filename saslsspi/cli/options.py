@@ -19,16 +19,20 @@ from saslsspi.accounts.authority import AccountLookup
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.output import say
 from saslsspi.credentials import Password
-from saslsspi.engine.policy import CredSspPolicy
+from saslsspi.engine.policy import CredSspPolicy, Policy
 from saslsspi.errors import SaslError
+from saslsspi.sasl.logon import Logon, MechanismNames
 
 __all__ = [
     "add_account_options",
     "add_identity_options",
+    "add_name_option",
     "authority_from",
     "certified",
     "credentials_from",
     "credssp_from",
+    "logon_from",
+    "names_of_service",
     "password_from",
 ]
 
@@ -46,6 +50,30 @@ def add_identity_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--authzid", default="", metavar="NAME", help="the identity to act as")
     group.add_argument("--delegate", action="store_true",
         help="hand the password over to the server (CREDSSP); without it empty credentials go")  # fmt: skip
+
+
+def add_name_option(parser: argparse.ArgumentParser) -> None:
+    """Add the second name of a replicated service."""
+    parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service, when it is not --host")
+
+
+def logon_from(arguments: argparse.Namespace, mechanism: MechanismNames, policy: Policy, service: str = "") -> Logon:
+    """Return what a client logs on with."""
+    return Logon(
+        service=service,
+        mechanism=mechanism,
+        credentials=credentials_from(arguments),
+        authzid=arguments.authzid,
+        policy=policy,
+        host=arguments.host,
+        server_name=arguments.server_name,
+    )
+
+
+def names_of_service(arguments: argparse.Namespace) -> list[str]:
+    """Return the names under which clients know a server, as Server takes them."""
+    replicated = [] if arguments.server_name is None else [f"{arguments.host}/{arguments.server_name}"]
+    return [arguments.host, *replicated]
 
 
 def credentials_from(arguments: argparse.Namespace) -> Password | None:

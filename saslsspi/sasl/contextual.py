@@ -32,11 +32,7 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     environment, policy = parameters.environment, parameters.environment.policy
     identity = identity_of(parameters.credentials, mechanism.name)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
-    target = f"{parameters.service}/{parameters.host}"
-    # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
-    replica = parameters.server_name
-    if driver.names_replica and replica and replica.lower() != parameters.host.lower():
-        target += f"/{replica}"
+    target = parameters.target if driver.names_replica else f"{parameters.service}/{parameters.host}"
     required, requested = driver.flags(package, Side.INITIATE, policy)
     bindings = None if mechanism.binding is Binding.NONE else parameters.bindings
     request = Request(

@@ -220,7 +220,7 @@ class MemoryClientTarget(_Memory):
                 gss_stand_in.mechanism() if mechanism == "GSSAPI" else mechanism,
                 service=_SERVICE,
                 host=_HOST,
-                server_name=setting.server_name or None,
+                server_name=setting.serv_name or None,
                 credentials=credentials_of(mechanism, setting),
                 authzid=setting.authzid,
                 policy=policy_of(setting),

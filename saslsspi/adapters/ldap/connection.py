@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import ldap3
@@ -23,25 +22,23 @@ from ldap3.operation.bind import bind_operation
 from ldap3.operation.unbind import unbind_operation
 from ldap3.strategy.base import BaseStrategy
 
+from saslsspi.adapters.ldap.arguments import LOGON_OPTIONS, check_options
 from saslsspi.adapters.ldap.bind_responses import BindResponses
-from saslsspi.adapters.ldap.logon import Logon, listed_mechanisms
+from saslsspi.adapters.ldap.logon import listed_mechanisms, run
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap.strategies import STRATEGIES, is_drop
-from saslsspi.adapters.ldap.tls import Channel, channel_of
+from saslsspi.adapters.ldap.tls import over_channel
 from saslsspi.adapters.stream import LayeredSocket
-from saslsspi.credentials import Credentials
-from saslsspi.engine.environment import Environment
-from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
     ContextMisuse,
     InvalidParameter,
     InvalidToken,
     SaslError,
-    UnsupportedFunction,
 )
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import Logon, MechanismNames
 from saslsspi.sasl.mechanism import Mechanism
 
 __all__ = ["BindRefused", "Connection"]
@@ -54,19 +51,19 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
 
     Args:
         server: As for ldap3: a Server, a ServerPool, an address, or a list of them.
+        user: Who logs on, together with password, in the place of credentials; with authentication=ldap3.SIMPLE
+            the DN of ldap3's own simple bind.
+        password: See user.
         mechanism: A name; or names in order of preference, of which the server must list one; or None, for the
             strongest that the server lists and the policy permits.
-        credentials: What to authenticate with.
-        policy: What to accept; overrides the environment's.
-        authzid: The identity to act as, "dn:..." or "u:..." (RFC 4513 section 5.2.1.8); "" for one's own.
-        host: The server's full name, for digest-uri and Kerberos; needed where `server` is an address or an alias.
-        server_name: Name of a replicated service, when it is not the host's.
         service: The service name.
         layer_in_tls: Whether a layer is negotiated inside TLS too.
         resume: Whether a bind may take the last one's session up again (RFC 2831 section 2.2).
         client_strategy: One of ldap3's, but REUSABLE: for that there is ConnectionPool.
         auto_referrals: Whether referrals are followed; always as nobody.
-        options: All other arguments of ldap3.Connection.
+        authentication: ldap3.SASL, or SIMPLE or ANONYMOUS for ldap3's own binds.
+        options: The options of every logon (saslsspi.sasl.logon.LogonOptions: credentials, authzid, policy, host ...;
+            authzid is "dn:..." or "u:...", RFC 4513 section 5.2.1.8), and all other arguments of ldap3.Connection.
 
     Attributes:
         logon: What the next bind uses.
@@ -84,42 +81,34 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
     def __init__(
         self,
         server: Any,
+        user: str | None = None,
+        password: str | None = None,
         *,
-        mechanism: str | Sequence[str] | None = None,
-        credentials: Credentials | None = None,
-        policy: Policy | None = None,
-        authzid: str = "",
-        host: str | None = None,
-        server_name: str | None = None,
+        mechanism: MechanismNames = None,
         service: str = "ldap",
         layer_in_tls: bool = False,
         resume: bool = False,
-        environment: Environment | None = None,
         client_strategy: str = ldap3.SYNC,
         auto_referrals: bool = False,
         authentication: str = ldap3.SASL,
         **options: Any,
     ) -> None:
-        _check_options(client_strategy, options)
-        self.logon = Logon(
-            mechanism=mechanism,
-            credentials=credentials,
-            policy=policy,
-            authzid=authzid,
-            host=host,
-            server_name=server_name,
-            service=service,
-            layer_in_tls=layer_in_tls,
-            resume=resume,
-            environment=environment,
-        )
+        check_options(client_strategy, authentication, options)
+        own = {name: options.pop(name) for name in LOGON_OPTIONS if name in options}
+        if authentication == ldap3.SASL:
+            own |= {"user": user, "password": password}
+            user = password = None
+        self.logon = Logon.of(service, mechanism, **own)
         self.security: Security | None = None
         self.refusal: BindRefused | None = None
         self.failure: Exception | None = None
         self._stream: LayeredSocket | None = None
+        self._layer_in_tls, self._resume = layer_in_tls, resume
         self._last_client: tuple[object, Client] | None = None
         super().__init__(
             server,
+            user,
+            password,
             client_strategy=client_strategy,
             auto_referrals=auto_referrals,
             authentication=authentication,
@@ -209,26 +198,34 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         sasl_credentials: None = None,
         read_server_info: bool = True,
         controls: Any = None,
-        *,
-        mechanism: str | Sequence[str] | None = None,
-        credentials: Credentials | None = None,
-        authzid: str | None = None,
+        **changes: Any,
     ) -> Any:
         """Bind again on the same connection, with what is given in the place of what was.
 
         A layer stays in force until another one takes effect; it stays when this bind fails or negotiates none.
+
+        Args:
+            user: As for the connection: with password in the place of credentials, or the DN of a simple bind.
+            password: See user.
+            authentication: As for the connection; None stays with what it is.
+            sasl_mechanism: Not taken; see mechanism.
+            sasl_credentials: Not taken; see credentials.
+            read_server_info: As ldap3's.
+            controls: As ldap3's.
+            changes: mechanism, and the options of every logon.
         """
-        _check_options(self.strategy_type, {"sasl_mechanism": sasl_mechanism, "sasl_credentials": sasl_credentials})
-        if mechanism is not None or credentials is not None or authzid is not None:
-            authentication = authentication or ldap3.SASL
-            old = self.logon
-            self.logon = replace(
-                old,
-                mechanism=old.mechanism if mechanism is None else mechanism,
-                credentials=old.credentials if credentials is None else credentials,
-                authzid=old.authzid if authzid is None else authzid,
-            )
-        return super().rebind(user, password, authentication, read_server_info=read_server_info, controls=controls)
+        wanted = authentication or (ldap3.SASL if changes else self.authentication)
+        check_options(
+            self.strategy_type, wanted, {"sasl_mechanism": sasl_mechanism, "sasl_credentials": sasl_credentials}
+        )
+        if wanted == ldap3.SASL:
+            if user is not None or password is not None:
+                changes |= {"user": user, "password": password}
+                user = password = None
+            self.logon = self.logon.changed(**changes)
+        elif changes:
+            raise InvalidParameter(f"{', '.join(changes)}: a bind of authentication={wanted} is ldap3's own")
+        return super().rebind(user, password, wanted, read_server_info=read_server_info, controls=controls)
 
     def start_tls(self, read_server_info: bool = True) -> Any:
         """Start TLS; under a layer too, which is then inside TLS."""
@@ -325,11 +322,15 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
         stream = self._stream
         if stream is None or self.sasl_in_progress:
             raise ContextMisuse("the connection is closed, or another bind is in progress")
-        channel = channel_of(stream, logon.effective_policy, layer_in_tls=logon.layer_in_tls)
+        host = "localhost" if self.server.ipc else self.server.host
+        here = over_channel(logon, stream, host, layer_in_tls=self._layer_in_tls)
         self.sasl_in_progress = True  # ldap3 sends nothing but bind requests meanwhile (RFC 4511 section 4.2.1)
         try:
-            client = logon.run(
-                channel, listed, self._make_client, lambda name, token: self._ask(stream, name, token, controls)
+            client = run(
+                here,
+                listed,
+                lambda mechanism: self._make_client(here, mechanism),
+                lambda name, token: self._ask(stream, name, token, controls),
             )
             if client.layer is not None:
                 stream.install(client.layer)
@@ -337,17 +338,16 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
             self.sasl_in_progress = False
             stream.release()
         if listed and client.layer is not None:
-            logon.check_not_hidden(client, channel, listed, listed_mechanisms(self))
+            here.check_not_hidden(client.mechanism.name, listed, listed_mechanisms(self))
         return client
 
-    def _make_client(self, mechanism: Mechanism, channel: Channel) -> Client:
-        host = "localhost" if self.server.ipc else self.server.host
-        key = (self.logon, mechanism.name, channel, host)
+    def _make_client(self, logon: Logon, mechanism: Mechanism) -> Client:
+        key = (logon, mechanism.name)
         if self._last_client is not None and self._last_client[0] == key:
             client = self._last_client[1].again()
         else:
-            client = self.logon.client(mechanism, channel, host)
-        self._last_client = (key, client) if self.logon.resume else None
+            client = logon.client(mechanism)
+        self._last_client = (key, client) if self._resume else None
         return client
 
     def _ask(self, stream: LayeredSocket, mechanism: str, token: bytes | None, controls: Any) -> Mapping[str, Any]:
@@ -380,16 +380,3 @@ class Connection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships no type
             BaseStrategy.send(self.strategy, "unbindRequest", unbind_operation())
         with contextlib.suppress(Exception):
             self.strategy.close()
-
-
-def _check_options(strategy: str, options: Mapping[str, Any]) -> None:
-    if strategy == ldap3.REUSABLE:
-        raise UnsupportedFunction(
-            "client_strategy REUSABLE makes plain ldap3 connections of its own; "
-            "use saslsspi.adapters.ldap.ConnectionPool"
-        )
-    if strategy not in STRATEGIES:
-        raise UnsupportedFunction(f"client_strategy {strategy} has no connection that could be protected")
-    given = [name for name in ("sasl_mechanism", "sasl_credentials") if options.get(name) is not None]
-    if given:
-        raise InvalidParameter(f"{' and '.join(given)}: say mechanism= and credentials=saslsspi.Password(...) instead")

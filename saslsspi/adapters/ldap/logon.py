@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import ldap3
 from ldap3.core.exceptions import LDAPOperationResult
 
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
-from saslsspi.adapters.ldap.tls import Channel
-from saslsspi.credentials import Credentials, Password
-from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.policy import Policy
-from saslsspi.errors import DowngradeDetected, InvalidToken, PackageNotFound, SaslError
-from saslsspi.sasl.acceptance import choose, objection
+from saslsspi.errors import InvalidToken, PackageNotFound, SaslError
 from saslsspi.sasl.client import Client
+from saslsspi.sasl.logon import Logon, without
 from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.sasl.registry import find_mechanism
 
-__all__ = ["BindStep", "Logon", "exchange", "listed_mechanisms"]
+__all__ = ["BindStep", "exchange", "listed_mechanisms", "run"]
 
 _SUCCESS: Final = 0
 _AUTH_METHOD_NOT_SUPPORTED: Final = 7
@@ -33,131 +27,33 @@ BindStep = Callable[[str, bytes | None], Mapping[str, Any]]
 """Sends a bind request with a mechanism's name and a message (None: no credentials field), returns ldap3's result."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logon:
-    """What a connection binds with; see Connection for the fields."""
+def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client], bind: BindStep) -> Client:
+    """Run an exchange and return the client that has succeeded.
 
-    mechanism: str | Sequence[str] | None = None
-    credentials: Credentials | None = None
-    policy: Policy | None = None
-    authzid: str = ""
-    host: str | None = None
-    server_name: str | None = None
-    service: str = "ldap"
-    layer_in_tls: bool = False
-    resume: bool = False
-    environment: Environment | None = None
+    Where there is a choice, a mechanism that cannot even begin here (no Kerberos, say) or that the server lists and
+    then does not know is followed by the next one. A refusal for any other reason is not: another mechanism would be
+    another guess at the password.
 
-    @property
-    def effective_policy(self) -> Policy:
-        """The policy, before TLS has its say."""
-        return self.policy or (self.environment or DEFAULT_ENVIRONMENT).policy
-
-    @property
-    def user(self) -> str:
-        """Who logs on, for messages."""
-        return self.credentials.username if isinstance(self.credentials, Password) else ""
-
-    @property
-    def asks_server(self) -> bool:
-        """Whether the choice depends on what the server lists."""
-        return not isinstance(self.mechanism, str)
-
-    def choose(self, channel: Channel, offered: Iterable[str]) -> Mechanism:
-        """Return the mechanism to use.
-
-        Raises:
-            PackageNotFound: none is left; says why for each.
-        """
-        if not isinstance(self.mechanism, str):
-            return self._choose_among(offered, channel)
-        mechanism = find_mechanism(self.mechanism)
-        problem = objection(mechanism, channel.policy, external_ssf=channel.external_ssf, bindings=channel.bindings)
-        if problem:
-            raise PackageNotFound(f"{mechanism.name} cannot be used here: {problem}")
-        return mechanism
-
-    def run(
-        self, channel: Channel, listed: Sequence[str], make: Callable[[Mechanism, Channel], Client], bind: BindStep
-    ) -> Client:
-        """Run an exchange and return the client that has succeeded.
-
-        Where there is a choice, a mechanism that cannot even begin here (no Kerberos, say) or that the server lists
-        and then does not know is followed by the next one. A refusal for any other reason is not: another mechanism
-        would be another guess at the password.
-
-        Raises:
-            PackageNotFound: no mechanism is left.
-            BindRefused, SaslError: see exchange.
-        """
-        problems: dict[str, SaslError] = {}
-        while True:
-            remaining = [name for name in listed if name.upper() not in problems]
-            try:
-                mechanism = self.choose(channel, remaining)
-            except PackageNotFound as error:
-                if not problems:
-                    raise
-                tried = "; ".join(f"{name}: {problem.text}" for name, problem in problems.items())
-                raise PackageNotFound(f"{error.text}; tried: {tried}") from error
-            try:
-                client = make(mechanism, channel)
-                first = client.start()
-            except SaslError as error:
-                if not self.asks_server:
-                    raise
-                problems[mechanism.name.upper()] = error
-                continue
-            try:
-                exchange(client, first, bind, self.user)
-            except BindRefused as refusal:
-                if not self.asks_server or refusal.code != _AUTH_METHOD_NOT_SUPPORTED:
-                    raise
-                problems[mechanism.name.upper()] = refusal
-            else:
-                return client
-
-    def check_not_hidden(self, client: Client, channel: Channel, before: Iterable[str], after: Iterable[str]) -> None:
-        """Compare the list in clear with the one under the layer (RFC 4422 section 6.1.2).
-
-        Raises:
-            DowngradeDetected: the server lists, under protection, what we would have preferred and were not shown.
-        """
+    Raises:
+        PackageNotFound: no mechanism is left.
+        BindRefused, SaslError: see exchange.
+    """
+    remaining, refused = list(offered), None
+    while True:
         try:
-            best = self._choose_among(after, channel)
-        except PackageNotFound:
-            return  # a server may list nothing to those who are in
-        if best.name != client.mechanism.name and best.name not in {name.upper() for name in before}:
-            raise DowngradeDetected(
-                f"{best.name} was hidden from the list in clear: the server lists it under the layer of "
-                f"{client.mechanism.name}",
-                requirement="RFC4422-6.1.2-04",
-            )
-
-    def client(self, mechanism: Mechanism, channel: Channel, host: str) -> Client:
-        """Make the client's side of an exchange."""
-        return Client(
-            mechanism,
-            service=self.service,
-            host=self.host or host,
-            credentials=self.credentials,
-            server_name=self.server_name,
-            authzid=self.authzid,
-            policy=channel.policy,
-            bindings=channel.bindings,
-            external_ssf=channel.external_ssf,
-            environment=self.environment,
-        )
-
-    def _choose_among(self, offered: Iterable[str], channel: Channel) -> Mechanism:
-        return choose(
-            offered,
-            channel.policy,
-            (self.mechanism,) if isinstance(self.mechanism, str) else self.mechanism or (),
-            external_ssf=channel.external_ssf,
-            bindings=channel.bindings,
-            credentials=self.credentials,
-        ).mechanism
+            client, first = logon.begin(remaining, make)
+        except PackageNotFound as error:
+            if refused is None:
+                raise
+            raise PackageNotFound(f"{error.text}; tried: {refused.text}") from refused
+        try:
+            exchange(client, first, bind, logon.user)
+        except BindRefused as refusal:
+            if not logon.asks_server or refusal.code != _AUTH_METHOD_NOT_SUPPORTED:
+                raise
+            refused, remaining = refusal, without(remaining, client.mechanism.name)
+        else:
+            return client
 
 
 def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> None:

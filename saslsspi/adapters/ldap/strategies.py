@@ -16,7 +16,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from ldap3 import ASYNC, ASYNC_STREAM, RESTARTABLE, SAFE_RESTARTABLE, SAFE_SYNC, SYNC
 from ldap3.core.exceptions import (
@@ -42,10 +42,7 @@ from ldap3.strategy.sync import SyncStrategy
 from saslsspi.adapters.stream import Truncated
 from saslsspi.errors import InvalidToken, SaslError
 
-if TYPE_CHECKING:
-    from saslsspi.adapters.ldap.connection import Connection
-
-__all__ = ["STRATEGIES", "is_drop"]
+__all__ = ["STRATEGIES", "Carried", "is_drop"]
 
 _DROPS: Final = (
     LDAPSessionTerminatedByServerError,
@@ -54,6 +51,40 @@ _DROPS: Final = (
     LDAPSocketSendError,
     OSError,
 )
+
+
+class Carried(Protocol):
+    """What a strategy needs of the connection that it carries.
+
+    Attributes:
+        closed: Whether there is no connection.
+        listening: Whether its reading thread runs.
+        sasl_in_progress: Whether a bind of several steps runs.
+        last_error: ldap3's words for what was last wrong.
+        failure: What ended the connection while nobody waited for it.
+        connection_lock: ldap3's own lock.
+        strategy: The strategy, which a restart may have exchanged.
+    """
+
+    closed: bool
+    listening: bool
+    sasl_in_progress: bool
+    last_error: str | None
+    failure: Exception | None
+    connection_lock: Any
+    strategy: Any
+
+    def open(self, reset_usage: bool = True, read_server_info: bool = True) -> None:
+        """Open a connection."""
+
+    def start_tls(self, read_server_info: bool = True) -> Any:
+        """Begin TLS."""
+
+    def bind_again(self, controls: Any = None) -> None:
+        """Bind a connection that was restarted."""
+
+    def stream_failed(self, error: Exception) -> None:
+        """Note what has ended the connection, and wake whoever waits for a response."""
 
 
 def is_drop(error: BaseException) -> bool:
@@ -71,7 +102,7 @@ class _Carrying(BaseStrategy):  # type: ignore[misc]  # ldap3 ships no types
         tls: Whether a restart has to start TLS.
     """
 
-    connection: Connection
+    connection: Carried
     _outstanding: Any
     bound = False
     tls = False
@@ -316,7 +347,7 @@ def _attempts(tries: int | bool, pause: float) -> Iterator[int]:
         yield number
 
 
-STRATEGIES: Final[Mapping[str, Callable[[Connection], _Carrying]]] = {
+STRATEGIES: Final[Mapping[str, Callable[[Carried], _Carrying]]] = {
     SYNC: Sync,
     SAFE_SYNC: SafeSync,
     ASYNC: Async,

@@ -6,7 +6,6 @@ aiosmtplib reads reply lines of up to 8,192 octets, so a mechanism whose challen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Unpack, cast
 
 import aiosmtplib
@@ -16,9 +15,8 @@ from saslsspi.adapters.mail.dialogue import Refused, Turn
 from saslsspi.adapters.mail.line_protocol import Reply, ReplyKind
 from saslsspi.adapters.mail.logon import (
     Established,
-    Logon,
-    LogonOptions,
-    check_not_hidden,
+    MailLogon,
+    MailOptions,
     closing_on_error,
     layer_is_spoken,
     log_on,
@@ -29,6 +27,7 @@ from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["SaslAsyncSMTP"]
 
@@ -44,12 +43,12 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
 
     async def authenticate_sasl(
         self,
-        mechanism: str | Sequence[str] | None = None,
-        **options: Unpack[LogonOptions],
+        mechanism: MechanismNames = None,
+        **options: Unpack[MailOptions],
     ) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
-        As in smtp.SaslSMTP; the keywords are those of LogonOptions.
+        As in smtp.SaslSMTP; the keywords are those of MailOptions.
 
         Raises:
             SmtpLogonDenied: these credentials are refused; the connection can be used for another try.
@@ -62,7 +61,7 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         with closing_on_error(self.close, aiosmtplib.SMTPException):
             if self.is_ehlo_or_helo_needed:
                 await self.ehlo()
-        logon = Logon.over(self.get_transport_info("ssl_object"), mechanism, options, host=self.hostname or "")
+        logon = MailLogon.over(self.get_transport_info("ssl_object"), mechanism, options, host=self.hostname or "")
         offered = logon.candidates(self._offered() if self.supports_extension("auth") else None)
         dialogue = log_on(logon, SMTP, offered, initial_response=self.supports_extension("auth"))
         turn = next(dialogue)
@@ -72,7 +71,7 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
                 self._install(ended.layer)
                 with layer_is_spoken(SMTP, ended.security):
                     await self.ehlo()
-                check_not_hidden(logon, ended.security, offered, self._offered())
+                logon.logon.check_not_hidden(ended.security.mechanism, offered, self._offered())
         if isinstance(ended, Refused):
             raise ended.error(SmtpLogonDenied.of)
         self.security = ended.security

@@ -17,9 +17,8 @@ from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argum
 from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reading, Reply, ReplyKind, ends_here
 from saslsspi.adapters.mail.logon import (
     Established,
-    Logon,
-    LogonOptions,
-    check_not_hidden,
+    MailLogon,
+    MailOptions,
     closing_on_error,
     layer_is_spoken,
     log_on,
@@ -28,6 +27,7 @@ from saslsspi.adapters.mail.strings import LINE
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, PeerUnsupported, UnsupportedFunction
+from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["LineClient", "authenticate_stream", "carry_async", "read_stream"]
 
@@ -77,11 +77,11 @@ async def authenticate_stream(
     stream: LayeredStream,
     protocol: LineProtocol,
     offered: Sequence[str] | None,
-    mechanism: str | Sequence[str] | None = None,
+    mechanism: MechanismNames = None,
     *,
     initial_response_invited: bool = True,
     tag: bytes = b"sasl",
-    **options: Unpack[LogonOptions],
+    **options: Unpack[MailOptions],
 ) -> Security:
     """Authenticate, and put the layer into force on the stream; then ask for the capabilities anew.
 
@@ -92,14 +92,14 @@ async def authenticate_stream(
         mechanism: A name, names in order of preference, or None for the strongest.
         initial_response_invited: Whether the server takes one: IMAP's SASL-IR.
         tag: What the tags of the commands begin with, where the protocol has tags; a number follows.
-        **options: See LogonOptions; `host` is needed.
+        **options: See MailOptions; `host` is needed.
 
     Raises:
         LogonDenied, NoAuthenticatingAuthority, AlgorithmMismatch, PackageNotFound, UnsupportedFunction: the server
             refuses, or nothing is left to try; the stream stands before a command again.
         SaslError: the exchange failed, and the stream is closed.
     """
-    logon = Logon.over(stream.get_extra_info("ssl_object"), mechanism, options, host=options.get("host", ""))
+    logon = MailLogon.over(stream.get_extra_info("ssl_object"), mechanism, options, host=options.get("host") or "")
     tags = (tag + b"%d" % number for number in range(1, 1 << 32)) if protocol.tagged else repeat(b"")
     ended = await _log_on(stream, protocol, logon, logon.candidates(offered), initial_response_invited, tags)
     return ended.security
@@ -108,7 +108,7 @@ async def authenticate_stream(
 async def _log_on(
     stream: LayeredStream,
     protocol: LineProtocol,
-    logon: Logon,
+    logon: MailLogon,
     offered: Sequence[str],
     initial_response: bool,
     tags: Iterable[bytes],
@@ -216,9 +216,7 @@ class LineClient:
             await self.stream.start_tls(context, server_hostname=self._host)
             await self._anew()
 
-    async def authenticate_sasl(
-        self, mechanism: str | Sequence[str] | None = None, **options: Unpack[LogonOptions]
-    ) -> Security:
+    async def authenticate_sasl(self, mechanism: MechanismNames = None, **options: Unpack[MailOptions]) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
         Where a layer is negotiated it is in force when this returns, and the capabilities were taken anew under it.
@@ -230,7 +228,7 @@ class LineClient:
         """
         if self.security is not None:
             raise ContextMisuse("this session is authenticated already")
-        logon = Logon.over(self.stream.get_extra_info("ssl_object"), mechanism, options, host=self._host)
+        logon = MailLogon.over(self.stream.get_extra_info("ssl_object"), mechanism, options, host=self._host)
         offered = logon.candidates(self.listed.mechanisms)
         invited = self.listed.initial_response
         ended = await _log_on(self.stream, self.protocol, logon, offered, invited, self._tags)
@@ -238,7 +236,7 @@ class LineClient:
             with closing_on_error(self.close):
                 with layer_is_spoken(self.protocol, ended.security):
                     await self._anew()
-                check_not_hidden(logon, ended.security, offered, self.listed.mechanisms or ())
+                logon.logon.check_not_hidden(ended.security.mechanism, offered, self.listed.mechanisms or ())
         self.security = ended.security
         return ended.security
 

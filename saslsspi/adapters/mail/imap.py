@@ -10,17 +10,18 @@ from __future__ import annotations
 import imaplib
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Final, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
-from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols import IMAP, imap_capabilities
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL"]
 
@@ -52,13 +53,13 @@ class _Sasl(imaplib.IMAP4):
 
     def authenticate_sasl(
         self,
-        mechanism: str | Sequence[str] | None = None,
-        **options: Unpack[LogonOptions],
+        mechanism: MechanismNames = None,
+        **options: Unpack[MailOptions],
     ) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
         Where a layer is negotiated it is installed before this returns, and the capabilities are asked anew. The
-        keywords are those of LogonOptions.
+        keywords are those of MailOptions.
 
         Raises:
             ImapLogonDenied: the server says NO; the connection can be used for another try.
@@ -68,7 +69,7 @@ class _Sasl(imaplib.IMAP4):
         """
         if self.state != "NONAUTH":
             raise ContextMisuse(f"AUTHENTICATE is not for the state {self.state}")
-        logon = Logon.over(self.sock, mechanism, options, host=self.host)
+        logon = MailLogon.over(self.sock, mechanism, options, host=self.host)
         carrier = Carrier(
             ask=self._ask,
             install=self._install,

@@ -7,37 +7,32 @@ import ssl
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import Final, NamedTuple, Self, TypeAlias, TypedDict
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Refused, Turn, converse
 from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reply, ReplyKind, printable
 from saslsspi.adapters.mail.lines import carry, strength_of
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
-from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Credentials
-from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
-    DowngradeDetected,
     InvalidToken,
     LogonDenied,
     PackageNotFound,
     PeerUnsupported,
     SaslError,
 )
-from saslsspi.sasl.acceptance import choose
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import Logon, LogonOptions, MechanismNames, without
+from saslsspi.sasl.mechanism import Mechanism
 
 __all__ = [
     "Carrier",
     "Dialogue",
     "Established",
-    "Logon",
-    "LogonOptions",
+    "MailLogon",
+    "MailOptions",
     "authenticate",
-    "check_not_hidden",
     "closing_on_error",
     "layer_is_spoken",
     "log_on",
@@ -54,110 +49,47 @@ class Established(NamedTuple):
     layer: Layer | None
 
 
-class LogonOptions(TypedDict, total=False):
-    """The keywords of every authenticate_sasl.
+class MailOptions(LogonOptions, total=False):
+    """The keywords of every authenticate_sasl: those of every logon, and one more.
+
+    Without bindings those of the connection's TLS are taken: tls-server-end-point, and for the mechanisms with -PLUS
+    tls-unique where TLS is 1.2.
 
     Attributes:
-        credentials: What to authenticate with.
-        authzid: The identity to act as, "" for one's own.
-        policy: What to accept.
-        host: The server's name; without it, the one that the connection was opened with.
-        server_name: Name of a replicated service, when it is not the host's.
-        bindings: Channel bindings; without them those of the connection's TLS: tls-server-end-point, and for the
-            mechanisms with -PLUS tls-unique where TLS is 1.2.
         initial_response: False for a server that invites one and cannot take it.
-        environment: Clock, randomness and policy of the exchange.
     """
 
-    credentials: Credentials | None
-    authzid: str
-    policy: Policy | None
-    host: str
-    server_name: str | None
-    bindings: ChannelBindings | None
     initial_response: bool
-    environment: Environment | None
 
 
 Dialogue: TypeAlias = Generator[Turn, Reply, Established | Refused]
 """Yields a command after each final reply, and responses after challenges."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logon:
-    """What a caller of authenticate_sasl asked for, and what its connection gives; see LogonOptions.
+class MailLogon(NamedTuple):
+    """What a caller of authenticate_sasl asked for, and what its connection gives.
 
     Attributes:
-        mechanism: One name, names in order of preference, or None for the strongest that policy and server permit.
-        external_ssf: Strength of the verified TLS around the exchange; 0 without.
-        plus_bindings: Channel bindings for the mechanisms with -PLUS.
-        bindings_given: Whether the caller brought them.
+        logon: What to log on with.
+        initial_response: Whether one may be sent where the server invites it.
+        bindings_given: Whether the caller brought channel bindings.
     """
 
-    mechanism: str | Sequence[str] | None
-    host: str
-    bindings: ChannelBindings | None
-    plus_bindings: ChannelBindings | None
+    logon: Logon
+    initial_response: bool
     bindings_given: bool
-    external_ssf: int
-    credentials: Credentials | None = None
-    authzid: str = ""
-    policy: Policy | None = None
-    server_name: str | None = None
-    initial_response: bool = True
-    environment: Environment | None = None
 
     @classmethod
-    def over(
-        cls,
-        sock: object,
-        mechanism: str | Sequence[str] | None,
-        options: LogonOptions,
-        *,
-        host: str,
-    ) -> Self:
+    def over(cls, sock: object, mechanism: MechanismNames, options: MailOptions, *, host: str) -> Self:
         """Make a logon over a connected socket (or TLS object), whose TLS speaks for itself."""
-        own: LogonOptions = {"host": host, **options}
-        given = own.get("bindings")
+        own: dict[str, Any] = {**options, "host": options.get("host") or host}
+        initial_response, given = own.pop("initial_response", True), own.get("bindings")
         found = tls_bindings(sock) if isinstance(sock, ssl.SSLSocket | ssl.SSLObject) else ()
         # NTLM and Kerberos have tls-server-end-point on every version of TLS, SCRAM its own default.
         own["bindings"] = given or next((one for one in found if one.type_name == "tls-server-end-point"), None)
-        plus = given or next(iter(found), None)
-        return cls(
-            mechanism=mechanism,
-            external_ssf=strength_of(sock),
-            plus_bindings=plus,
-            bindings_given=given is not None,
-            **own,
-        )
-
-    @property
-    def effective_policy(self) -> Policy:
-        """The policy that will be in force."""
-        return self.policy or (self.environment or DEFAULT_ENVIRONMENT).policy
-
-    @property
-    def preferred(self) -> tuple[str, ...]:
-        """The mechanisms that the caller named."""
-        if self.mechanism is None:
-            return ()
-        return (self.mechanism,) if isinstance(self.mechanism, str) else tuple(self.mechanism)
-
-    def choose(self, offered: Iterable[str]) -> str:
-        """Return the mechanism to use; raises PackageNotFound, which says why none is left."""
-        return choose(
-            offered,
-            self.effective_policy,
-            self.preferred,
-            external_ssf=self.external_ssf,
-            bindings=self.bindings,
-            credentials=self.credentials,
-        ).mechanism.name
-
-    def may_unbind(self, mechanism: str) -> bool:
-        """Whether channel bindings that nobody asked for may be given up."""
-        asked = self.bindings_given or mechanism.upper() in (name.upper() for name in self.preferred)
-        return not asked and self.effective_policy.channel_binding is ChannelBindingPolicy.ALLOW
+        own["plus_bindings"] = given or next(iter(found), None)
+        logon = Logon.of("", mechanism, external_ssf=strength_of(sock), max_message=MAX_MESSAGE, **own)
+        return cls(logon, initial_response, given is not None)
 
     def candidates(self, listed: Sequence[str] | None) -> list[str]:
         """Return what may be tried of a server's list: one mechanism that was named is, listed or not.
@@ -165,36 +97,22 @@ class Logon:
         Raises:
             PeerUnsupported: the server lists no mechanisms at all (None), and none was named.
         """
-        named = self.mechanism if isinstance(self.mechanism, str) else None
+        named = self.logon.mechanism if isinstance(self.logon.mechanism, str) else None
         if listed is None and named is None:
             raise PeerUnsupported("the server does not offer SASL; name a mechanism to try that one all the same")
-        found = list(listed or ())
-        if named is not None and named.upper() not in (name.upper() for name in found):
-            found.append(named)
-        return found
+        return [*without(listed or (), named), named] if named else list(listed or ())
 
-    def client(self, mechanism: str, protocol: LineProtocol) -> Client:
-        """Make the client's side of an exchange."""
-        policy = self.effective_policy
-        if mechanism.upper() in protocol.clear_after and policy.min_ssf == 0:
-            policy = replace(policy, max_ssf=0)
-        return Client(
-            mechanism,
-            service=protocol.service,
-            host=self.host,
-            credentials=self.credentials,
-            server_name=self.server_name,
-            authzid=self.authzid,
-            policy=policy,
-            bindings=self.plus_bindings if mechanism.endswith(_PLUS) else self.bindings,
-            external_ssf=self.external_ssf,
-            environment=self.environment,
-            max_message=MAX_MESSAGE,
-        )
+
+def _client(logon: Logon, mechanism: Mechanism, protocol: LineProtocol) -> Client:
+    """Make the client of an exchange, without a layer where the protocol goes on in clear behind the mechanism."""
+    policy = logon.effective_policy
+    if mechanism.name in protocol.clear_after and policy.min_ssf == 0:
+        logon = replace(logon, policy=replace(policy, max_ssf=0))
+    return replace(logon, service=protocol.service).client(mechanism)
 
 
 def log_on(
-    logon: Logon,
+    asked: MailLogon,
     protocol: LineProtocol,
     offered: Sequence[str],
     *,
@@ -213,7 +131,7 @@ def log_on(
     """
     tag = iter(tags)
     remaining = list(offered)
-    policy = logon.effective_policy
+    logon, policy = asked.logon, asked.logon.effective_policy
     refused: Refused | None = None
     while True:
         try:
@@ -222,12 +140,12 @@ def log_on(
             if refused is None:
                 raise
             return refused
-        client = logon.client(mechanism, protocol)
+        client = _client(logon, mechanism, protocol)
         ended = yield from converse(
             client,
             protocol,
             policy=policy,
-            initial_response=initial_response and logon.initial_response,
+            initial_response=initial_response and asked.initial_response,
             tag=next(tag),
         )
         if not isinstance(ended, Refused):
@@ -235,13 +153,14 @@ def log_on(
             return Established(replace(security, tolerances=security.tolerances + ended), client.layer)
         refused = ended
         why = ended.reply.kind
-        if mechanism.endswith(_PLUS) and why is ReplyKind.REFUSED and logon.may_unbind(mechanism):
+        unbinds = why is ReplyKind.REFUSED and logon.may_unbind(mechanism, bindings_given=asked.bindings_given)
+        if unbinds and mechanism.name.endswith(_PLUS):
             # Servers know one type of bindings or another (Cyrus tls-unique alone, with TLS 1.3 too), and say no more
             # than no. The client claims none now, which is allowed to those who cannot agree.
-            logon = replace(logon, bindings=None, plus_bindings=None)
+            logon = logon.unbound()
             remaining = [name for name in remaining if not name.upper().endswith(_PLUS)]
-        elif why is ReplyKind.UNSUITABLE or (why is ReplyKind.REFUSED and len(logon.preferred) > 1):
-            remaining = [name for name in remaining if name.upper() != mechanism.upper()]
+        elif why is ReplyKind.UNSUITABLE or (why is ReplyKind.REFUSED and len(logon.names) > 1):
+            remaining = without(remaining, mechanism.name)
         else:
             return refused
 
@@ -270,7 +189,7 @@ class Carrier:
 def authenticate(
     carrier: Carrier,
     protocol: LineProtocol,
-    logon: Logon,
+    logon: MailLogon,
     listed: Capabilities,
     *,
     tags: Iterable[bytes] = repeat(b""),
@@ -291,7 +210,7 @@ def authenticate(
             carrier.install(ended.layer)
             with layer_is_spoken(protocol, ended.security):
                 under_layer = carrier.capabilities()
-            check_not_hidden(logon, ended.security, offered, under_layer.mechanisms or ())
+            logon.logon.check_not_hidden(ended.security.mechanism, offered, under_layer.mechanisms or ())
     if isinstance(ended, Refused):
         raise ended.error(carrier.denied)
     return ended.security
@@ -331,19 +250,3 @@ def layer_is_spoken(protocol: LineProtocol, security: Security) -> Iterator[None
             f"the server does not speak the layer that Policy.min_ssf asks for: behind {security.mechanism} "
             f"{protocol.title} goes on in clear on most servers, so leave min_ssf at 0 and use TLS"
         ) from error
-
-
-def check_not_hidden(logon: Logon, security: Security, before: Iterable[str], under_layer: Sequence[str]) -> None:
-    """Compare the offer in clear with the one under the layer (RFC 4422 section 6.1.2, RFC 4954 section 4).
-
-    Raises:
-        DowngradeDetected: the server offers, under protection, what we would have preferred and were not shown.
-    """
-    try:
-        better = logon.choose(under_layer)
-    except PackageNotFound:
-        return  # many servers offer nothing to those who are in
-    if better != security.mechanism and better.upper() not in {name.upper() for name in before}:
-        raise DowngradeDetected(
-            f"{better} was hidden from the offer in clear: the server lists it under the layer of {security.mechanism}"
-        )

@@ -8,17 +8,17 @@ from __future__ import annotations
 import contextlib
 import poplib
 import ssl
-from collections.abc import Sequence
 from typing import Any, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read
-from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols import POP3
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["PopLogonDenied", "SaslPOP3", "SaslPOP3_SSL"]
 
@@ -63,12 +63,12 @@ class _Sasl(poplib.POP3):
 
     def authenticate_sasl(
         self,
-        mechanism: str | Sequence[str] | None = None,
-        **options: Unpack[LogonOptions],
+        mechanism: MechanismNames = None,
+        **options: Unpack[MailOptions],
     ) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
-        Where a layer is negotiated it is installed before this returns. The keywords are those of LogonOptions. One
+        Where a layer is negotiated it is installed before this returns. The keywords are those of MailOptions. One
         that is named is tried on servers, too, whose CAPA does not list it, or that have no CAPA.
 
         Raises:
@@ -79,7 +79,7 @@ class _Sasl(poplib.POP3):
         """
         if self.security is not None:
             raise ContextMisuse("this session is authenticated already (RFC 5034 section 4)")
-        logon = Logon.over(self.sock, mechanism, options, host=self.host)
+        logon = MailLogon.over(self.sock, mechanism, options, host=self.host)
         with closing_on_error(self._drop, poplib.error_proto):
             listed = self._capabilities()
         carrier = Carrier(

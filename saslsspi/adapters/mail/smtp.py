@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import smtplib
 import ssl
-from collections.abc import Sequence
 from typing import Any, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
-from saslsspi.adapters.mail.logon import Carrier, Logon, LogonOptions, authenticate, closing_on_error
+from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols import SMTP
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
+from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["SaslSMTP", "SaslSMTP_SSL", "SmtpLogonDenied"]
 
@@ -48,23 +48,23 @@ class _Sasl(smtplib.SMTP):
     security: Security | None = None
     _layered = False
     _silence_after_reply = False
-    _server_name = ""
+    _connected_name = ""
 
     def connect(self, host: str = "localhost", port: int = 0, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Connect as smtplib does, and remember to whom."""
         name, colon, digits = host.rpartition(":")
-        self._server_name = name if not port and colon and digits.isdigit() and ":" not in name else host
+        self._connected_name = name if not port and colon and digits.isdigit() and ":" not in name else host
         return super().connect(host, port, *args, **kwargs)
 
     def authenticate_sasl(
         self,
-        mechanism: str | Sequence[str] | None = None,
-        **options: Unpack[LogonOptions],
+        mechanism: MechanismNames = None,
+        **options: Unpack[MailOptions],
     ) -> Security:
         """Authenticate with one mechanism, the first of several that the server takes, or (None) the strongest.
 
         Where a layer is negotiated it is installed before this returns, and EHLO is said again under it. The keywords
-        are those of LogonOptions.
+        are those of MailOptions.
 
         Raises:
             SmtpLogonDenied: these credentials are refused; the connection can be used for another try.
@@ -76,7 +76,7 @@ class _Sasl(smtplib.SMTP):
             raise ContextMisuse("this session is authenticated already (RFC 4954 section 4)")
         with closing_on_error(self.close, smtplib.SMTPException):
             self.ehlo_or_helo_if_needed()
-        logon = Logon.over(self.sock, mechanism, options, host=self._server_name)
+        logon = MailLogon.over(self.sock, mechanism, options, host=self._connected_name)
         carrier = Carrier(
             ask=self._ask,
             install=self._install,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
 
-from saslsspi.cli.auth.report import Logon, Report, Target
+from saslsspi.cli.auth.report import Report, Target
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage, exit_status
-from saslsspi.cli.options import add_identity_options, credentials_from, credssp_from
+from saslsspi.cli.options import add_identity_options, add_name_option, credssp_from, logon_from
 from saslsspi.cli.output import add_json_option, print_json, print_record, say
 from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.errors import SaslError
@@ -42,13 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mechanism", action="append", default=[], metavar="NAME",
         help="the mechanism; repeatable, in order of preference; without it the strongest on offer")  # fmt: skip
     parser.add_argument("--host", metavar="NAME", help="the server's full name, when it is not that of the URL")
-    parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service")
     parser.add_argument("--timeout", type=int, default=10, metavar="SECONDS", help="for each answer (10)")
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--starttls", action="store_true", help="begin TLS before authenticating")
     tls.add_argument("--ca", type=Path, metavar="FILE", help="the authorities to trust, in PEM; else the system's")
     tls.add_argument("--cert", type=Path, metavar="FILE", help="a client certificate in PEM")
     tls.add_argument("--key", type=Path, metavar="FILE", help="its key in PEM, where that is not in --cert too")
+    add_name_option(parser)
     add_identity_options(parser)
     add_policy_options(parser, binding_types=("tls-server-end-point",))  # the one type that adapters take from TLS
     add_json_option(parser)
@@ -58,13 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Log on once."""
     module, target = _target(arguments)
     _check_installed(arguments.mechanism)
-    logon = Logon(
-        mechanisms=tuple(arguments.mechanism),
-        credentials=credentials_from(arguments),
-        authzid=arguments.authzid,
-        policy=policy_from(arguments, credssp=credssp_from(arguments, arguments.cert, arguments.key, arguments.ca)),
-        host=arguments.host or target.host,
-        server_name=arguments.server_name,
+    names = arguments.mechanism
+    logon = logon_from(
+        arguments,
+        names[0] if len(names) == 1 else names or None,
+        policy_from(arguments, credssp=credssp_from(arguments, arguments.cert, arguments.key, arguments.ca)),
     )
     try:
         report = cast(Report, importlib.import_module(f"saslsspi.cli.auth.{module}").log_on(target, logon))

@@ -11,8 +11,9 @@ import ldap3
 from ldap3.core.exceptions import LDAPException
 
 from saslsspi.adapters.ldap import Connection
-from saslsspi.cli.auth.report import Logon, Report, Target
+from saslsspi.cli.auth.report import Report, Target
 from saslsspi.errors import SaslError
+from saslsspi.sasl.logon import Logon, options_of
 
 __all__ = ["close", "log_on"]
 
@@ -32,17 +33,7 @@ def log_on(target: Target, logon: Logon) -> Report:
         get_info=ldap3.NONE,
         connect_timeout=target.timeout,
     )
-    names = logon.mechanisms
-    connection = Connection(
-        server,
-        mechanism=names[0] if len(names) == 1 else names or None,
-        credentials=logon.credentials,
-        policy=logon.policy,
-        authzid=logon.authzid,
-        host=logon.host,
-        server_name=logon.server_name,
-        receive_timeout=target.timeout,
-    )
+    connection = Connection(server, mechanism=logon.mechanism, receive_timeout=target.timeout, **options_of(logon))
     try:
         return _bind_and_ask(connection, target)
     except SaslError:
@@ -65,9 +56,17 @@ def _bind_and_ask(connection: Connection, target: Target) -> Report:
     assert connection.security is not None
     assert connection.socket is not None
     tls = _describe(connection.socket.transport)
+    identity, answer = _identity(connection)
+    return Report(connection.security, tls, identity, round(elapsed, 1), "Who am I?", answer)
+
+
+def _identity(connection: Connection) -> tuple[str | None, str]:
+    """Return who the server says we are, None where it does not answer that (RFC 4532), and its words."""
     identity = connection.extend.standard.who_am_i()
-    identity = identity or "anonymous"
-    return Report(connection.security, tls, identity, round(elapsed, 1), "Who am I?", identity)
+    result = connection.result or {}
+    if result.get("result", 0) != 0:
+        return None, str(result.get("description") or "no answer")
+    return identity or "anonymous", identity or "anonymous"
 
 
 def close(connection: Connection) -> None:
@@ -91,7 +90,7 @@ def _tls(target: Target, logon: Logon) -> ldap3.Tls:
         ca_certs_file=str(target.ca) if target.ca else None,
         local_certificate_file=str(target.certificate) if target.certificate else None,
         local_private_key_file=str(target.key or target.certificate) if target.certificate else None,
-        valid_names=[logon.host],
+        valid_names=[logon.host or target.host],
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ssl
 import time
 
-from saslsspi.cli.auth.report import Logon, Report, Target
+from saslsspi.cli.auth.report import Report, Target
 from saslsspi.cli.mail_clients import CLIENTS, MailClient, own_errors, tls_for
+from saslsspi.sasl.logon import Logon, options_of
 
 __all__ = ["log_on"]
 
@@ -20,7 +21,7 @@ def log_on(target: Target, logon: Logon) -> Report:
     """
     tls = None
     if target.secure or target.starttls:
-        tls = tls_for(logon.host, target.ca, target.certificate, target.key)
+        tls = tls_for(logon.host or target.host, target.ca, target.certificate, target.key)
     with own_errors():
         client = CLIENTS[target.protocol](target.host, target.port, target.timeout, tls if target.secure else None)
         try:
@@ -34,16 +35,8 @@ def log_on(target: Target, logon: Logon) -> Report:
 def _authenticate_and_ask(client: MailClient, logon: Logon) -> Report:
     # What TLS is there can be asked before a layer stands on the socket.
     cipher = client.sock.cipher() if isinstance(client.sock, ssl.SSLSocket) else None
-    names = logon.mechanisms
     started = time.perf_counter()
-    security = client.authenticate(
-        names[0] if len(names) == 1 else names or None,
-        credentials=logon.credentials,
-        authzid=logon.authzid,
-        policy=logon.policy,
-        host=logon.host,
-        server_name=logon.server_name,
-    )
+    security = client.authenticate(logon.mechanism, **options_of(logon))
     elapsed = (time.perf_counter() - started) * 1000
     answer = client.ask()
     tls = f"{cipher[1]} {cipher[0]}" if cipher else ""

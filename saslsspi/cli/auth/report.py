@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from saslsspi.credentials import Password
-from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 
-__all__ = ["Logon", "Report", "Target"]
+__all__ = ["Report", "Target"]
 
 
 class Target(NamedTuple):
@@ -32,22 +30,6 @@ class Target(NamedTuple):
     certificate: Path | None
     key: Path | None
     timeout: int
-
-
-class Logon(NamedTuple):
-    """How to authenticate.
-
-    Attributes:
-        mechanisms: In order of preference; empty takes the strongest on offer.
-        host: The server's full name, for the mechanism.
-    """
-
-    mechanisms: tuple[str, ...]
-    credentials: Password | None
-    authzid: str
-    policy: Policy
-    host: str
-    server_name: str | None
 
 
 class Report(NamedTuple):

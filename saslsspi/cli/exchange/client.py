@@ -10,11 +10,11 @@ from saslsspi.cli.exchange.ends import End, PackageEnd, SaslClientEnd
 from saslsspi.cli.exchange.lines import converse
 from saslsspi.cli.exchange.options import add_exchange_options
 from saslsspi.cli.exit_status import WrongUsage
-from saslsspi.cli.options import add_identity_options, credentials_from, credssp_from
+from saslsspi.cli.options import add_identity_options, credssp_from, logon_from
 from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.context import Context
 from saslsspi.errors import NoCredentials, SaslError
-from saslsspi.sasl.client import Client
+from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
 
@@ -43,26 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _end(arguments: argparse.Namespace) -> End:
     policy = policy_from(arguments, credssp=credssp_from(arguments, ca=arguments.ca))
-    credentials = credentials_from(arguments)
+    logon = logon_from(arguments, arguments.mechanism, policy, arguments.service)
     if arguments.package is not None:
-        names = [arguments.service, arguments.host, arguments.server_name]
-        # RFC 2831 section 2.1.2: serv-name is left out where it equals host.
-        same = arguments.server_name is None or arguments.server_name.lower() == arguments.host.lower()
         context = Context.initiate(
             arguments.package,
-            target="/".join(names[:2] if same else names),
-            credentials=credentials,
-            authzid=arguments.authzid,
+            target=logon.target,
+            credentials=logon.credentials,
+            authzid=logon.authzid,
             policy=policy,
         )
         return PackageEnd(context, speaks=True)
-    client = Client(
-        arguments.mechanism,
-        service=arguments.service,
-        host=arguments.host,
-        server_name=arguments.server_name,
-        credentials=credentials,
-        authzid=arguments.authzid,
-        policy=policy,
-    )
-    return SaslClientEnd(client)
+    return SaslClientEnd(logon.client(find_mechanism(arguments.mechanism)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from saslsspi.cli.options import add_name_option
+
 __all__ = ["add_exchange_options"]
 
 
@@ -15,4 +17,4 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
         help="a bare security package instead; `saslsspi packages` lists them")  # fmt: skip
     parser.add_argument("--service", default="ldap", metavar="NAME", help="ldap (the default), imap, smtp, pop, ...")
     parser.add_argument("--host", default="localhost", metavar="NAME", help="the server's full name")
-    parser.add_argument("--server-name", metavar="NAME", help="the name of a replicated service, when it is not --host")
+    add_name_option(parser)

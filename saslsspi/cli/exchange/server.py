@@ -11,7 +11,7 @@ from saslsspi.cli.exchange.ends import End, PackageEnd, SaslServerEnd
 from saslsspi.cli.exchange.lines import converse
 from saslsspi.cli.exchange.options import add_exchange_options
 from saslsspi.cli.exit_status import WrongUsage
-from saslsspi.cli.options import add_account_options, authority_from, certified
+from saslsspi.cli.options import add_account_options, authority_from, certified, names_of_service
 from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.context import Context
 from saslsspi.engine.environment import Environment
@@ -52,9 +52,7 @@ def _end(arguments: argparse.Namespace) -> End:
         nonce_store=MemoryNonceStore(),
         policy=policy_from(arguments, credssp=certified(arguments), allow_anonymous=arguments.allow_anonymous),
     )
-    hosts = [arguments.host]
-    if arguments.server_name is not None:
-        hosts.append(f"{arguments.host}/{arguments.server_name}")  # how a client names a replicated service
+    hosts = names_of_service(arguments)
     if arguments.package is not None:
         if arguments.no_success_data:
             raise WrongUsage("--no-success-data is about SASL; a bare package has no success to send data with")

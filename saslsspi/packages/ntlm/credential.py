@@ -104,10 +104,10 @@ class NtlmCredential(Credential):
         """Return the domain that this machine is said to be in, "" for none."""
         return policy.domain_name or self.domain
 
-    def server_names(self, policy: NtlmPolicy) -> ServerNames:
+    def challenge_names(self, policy: NtlmPolicy) -> ServerNames:
         """Return what an acceptor tells of itself."""
         if self._names is None:
-            self._names = _server_names(self, policy)
+            self._names = _challenge_names(self, policy)
         return self._names
 
 
@@ -117,7 +117,7 @@ def _computer_name(policy: NtlmPolicy, host: str = "") -> str:
     return name.partition(".")[0].upper()[:_NETBIOS]
 
 
-def _server_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames:
+def _challenge_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames:
     host = (
         credential.principals[0].partition("/")[2].partition("/")[0].partition(":")[0] if credential.principals else ""
     )

@@ -106,7 +106,7 @@ class NtlmServer(Exchange):
             offered = Negotiate.from_bytes(token).flags
             if not offered & _CHARACTER_SETS:
                 raise InvalidToken("the client offers neither UNICODE nor OEM")
-        names = self._credential.server_names(policy.ntlm)
+        names = self._credential.challenge_names(policy.ntlm)
         selected = select(offered, policy, names.in_domain)
         # Section 3.2.5.1.1: "If the security features selected by the client are not strong enough for the server
         # security policy, the server MUST return an error to the calling application."

@@ -261,7 +261,7 @@ def digest_uri(run: CaseRun) -> Observation:
 @against_client("RFC2831-2.1.2-36")
 def replicated_service(run: CaseRun) -> Observation:
     """The name of a replicated service follows the host."""
-    server = ScriptedDigestServer(run, Setting(server_name="example.org"))
+    server = ScriptedDigestServer(run, Setting(serv_name="example.org"))
     uri = server.responded(server.challenge()).value("digest-uri").decode("latin-1")
     return holds(uri == f"{run.target.service}/{run.target.host}/example.org", uri)
 
