@@ -27,6 +27,7 @@ from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter, InvalidToken, OutOfSequence, SaslError, WrongPrincipal
+from saslsspi.sspi.handles import CredHandle
 
 __all__ = ["HttpAcceptor", "HttpDecision", "HttpRequest", "HttpUser"]
 
@@ -108,7 +109,8 @@ class HttpAcceptor:
     """Decides about requests. One serves a whole server; safe under threads.
 
     Args:
-        inbound: What each scheme logs users on with, the preferred first: Digest, NTLM, Negotiate, CredSSP.
+        inbound: What each scheme logs users on with, the preferred first: Digest, NTLM, Negotiate, CredSSP. A handle of
+            `saslsspi.sspi` serves as well.
         realm: Of Digest.
         integrity: Whether Digest covers bodies (auth-int), which few clients can.
         proxy: Whether this is a proxy: 407 and the header fields of RFC 2617 section 3.6.
@@ -117,7 +119,7 @@ class HttpAcceptor:
 
     def __init__(
         self,
-        inbound: Mapping[str, Inbound],
+        inbound: Mapping[str, Inbound | CredHandle],
         *,
         realm: str = "",
         integrity: bool = False,
@@ -127,7 +129,10 @@ class HttpAcceptor:
         unknown = [scheme for scheme in inbound if scheme.lower() not in _PACKAGES]
         if unknown or not inbound:
             raise InvalidParameter(f"schemes are some of {', '.join(_NAMES.values())}, not {unknown}")
-        self._inbound = {scheme.lower(): credential for scheme, credential in inbound.items()}
+        self._inbound = {
+            scheme.lower(): given if isinstance(given, Inbound) else Inbound.of(given)
+            for scheme, given in inbound.items()
+        }
         self._fields = PROXY if proxy else ORIGIN
         self._digest: DigestDoor | None = None
         if _DIGEST in self._inbound:

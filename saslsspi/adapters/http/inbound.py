@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
@@ -11,6 +13,7 @@ from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.registry import find_package
 from saslsspi.packages.digest.http.messages import ReadToken, parse_credentials
+from saslsspi.sspi.handles import CredHandle
 
 __all__ = ["Inbound"]
 
@@ -39,6 +42,19 @@ class Inbound:
         self._package = find_package(package)
         self._environment = environment
         self._credential = self._package.acquire(principal, credentials, frozenset({Side.ACCEPT}), environment)
+
+    @classmethod
+    def of(cls, handle: CredHandle) -> Self:
+        """Return the accepting side that an inbound handle of SSPI stands for.
+
+        Raises:
+            SaslError: the handle is empty, was freed, or is no inbound one.
+        """
+        made = cls.__new__(cls)
+        handle._open_context(Side.ACCEPT)  # refuses what cannot accept
+        made._package, made._credential = handle._held()
+        made._environment = handle._environment
+        return made
 
     def read(self, credentials: str) -> ReadToken:
         """Read what stands behind "Digest ", by the tolerances of the policy, once for us and for the package.

@@ -5,8 +5,8 @@ from base64 import b64decode
 import pytest
 
 from adapters.http.browser import PASSWORD, PEOPLE, REALM, USER, DigestClient, TokenClient, acceptor, offered, request
-from saslsspi import Policy
-from saslsspi.adapters.http import HttpAcceptor, HttpUser, Inbound
+from saslsspi import MemoryAuthority, Policy, SaslError, sspi
+from saslsspi.adapters.http import HttpAcceptor, HttpRequest, HttpUser, Inbound
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.errors import BadBindings, InvalidParameter, InvalidToken, LogonDenied, OutOfSequence, WrongPrincipal
 from saslsspi.sspi import ChannelBindingPolicy, Environment
@@ -162,3 +162,13 @@ def test_secrets_are_not_shown() -> None:
     verdict = site.judge(sent)
     assert "response" not in repr(sent)
     assert PASSWORD not in repr(verdict)
+
+
+def test_a_handle_of_sspi_serves_as_well() -> None:
+    environment = sspi.Environment(authority=MemoryAuthority({"alice": "wonderland"}))
+    handle = sspi.acquire_credentials_handle(
+        None, "WDigest", sspi.CredentialUse.SECPKG_CRED_INBOUND, environment=environment
+    ).credential
+    assert HttpAcceptor({"Digest": handle}, realm="r").judge(HttpRequest(method="GET", targets=("/",))).status == 401
+    with pytest.raises(SaslError):
+        HttpAcceptor({"Digest": sspi.CredHandle()}, realm="r")
