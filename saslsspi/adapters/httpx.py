@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from saslsspi.adapters.http.httpx import HttpxAuth
+from saslsspi.adapters.http.client.httpx import HttpxAuth
 
 __all__ = ["HttpxAuth"]

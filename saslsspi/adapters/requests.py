@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from saslsspi.adapters.http.requests import HttpAuth
+from saslsspi.adapters.http.client.requests import HttpAuth
 
 __all__ = ["HttpAuth"]

@@ -16,8 +16,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from saslsspi.adapters.http.client.spaces import ProtectionSpace
 from saslsspi.adapters.http.headers import same_target, with_cookies
-from saslsspi.adapters.http.spaces import ProtectionSpace
 from saslsspi.cli.decode.recognition import decode
 from saslsspi.packages.digest import charset
 from saslsspi.packages.digest.grammar import directives
@@ -86,7 +86,9 @@ def _candidates() -> Iterator[tuple[str, Callable[..., object], inspect.Signatur
 CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.adapters.http.headers.same_target": lambda text: same_target(text, ("/tea", text)),
     "saslsspi.adapters.http.headers.with_cookies": lambda text: with_cookies("a=b", text),
-    "saslsspi.adapters.http.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(text, "http://a.example/"),
+    "saslsspi.adapters.http.client.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(
+        text, "http://a.example/"
+    ),
     "saslsspi.cli.decode.credssp.decode_credssp": lambda text: decode(text, "credssp"),
     "saslsspi.cli.decode.gss.decode_gss": lambda text: decode(text, "gss-spnego"),
     "saslsspi.packages.digest.charset.decode": lambda text: charset.decode(text, True),

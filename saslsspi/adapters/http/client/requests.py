@@ -18,10 +18,10 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3 import HTTPResponse
 
+from saslsspi.adapters.http.client.identity import HttpIdentity
+from saslsspi.adapters.http.client.logon import HttpLogon
+from saslsspi.adapters.http.client.spaces import origin
 from saslsspi.adapters.http.headers import MOST_REFUSAL, with_cookies
-from saslsspi.adapters.http.identity import HttpIdentity
-from saslsspi.adapters.http.logon import HttpLogon
-from saslsspi.adapters.http.spaces import origin
 from saslsspi.adapters.stream.tls_bindings import server_end_point
 from saslsspi.errors import ContextMisuse, InvalidToken
 

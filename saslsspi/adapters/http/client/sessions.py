@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from saslsspi.adapters.http.client.spaces import ProtectionSpace
 from saslsspi.adapters.http.digest import EntityHash
-from saslsspi.adapters.http.spaces import ProtectionSpace
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Request

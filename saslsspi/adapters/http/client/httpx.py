@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import httpx
 
+from saslsspi.adapters.http.client.identity import HttpIdentity
+from saslsspi.adapters.http.client.logon import HttpLogon
+from saslsspi.adapters.http.client.spaces import origin
 from saslsspi.adapters.http.headers import MOST_REFUSAL, with_cookies
-from saslsspi.adapters.http.identity import HttpIdentity
-from saslsspi.adapters.http.logon import HttpLogon
-from saslsspi.adapters.http.spaces import origin
 from saslsspi.adapters.stream.tls_bindings import server_end_point
 from saslsspi.errors import InvalidToken
 

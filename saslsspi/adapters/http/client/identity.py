@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final
 
-from saslsspi.adapters.http.sessions import DigestSession
+from saslsspi.adapters.http.client.sessions import DigestSession
 from saslsspi.credentials import Password
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from saslsspi.adapters.http.challenges import Challenge, challenges, octets_of
+from saslsspi.adapters.http.client.identity import SCHEMES, HttpIdentity
+from saslsspi.adapters.http.client.sessions import DigestSession
+from saslsspi.adapters.http.client.spaces import ProtectionSpace, host_of
+from saslsspi.adapters.http.client.tokens import TokenLogon
 from saslsspi.adapters.http.headers import ORIGIN, PROXY, blob_of, written
-from saslsspi.adapters.http.identity import SCHEMES, HttpIdentity
-from saslsspi.adapters.http.sessions import DigestSession
-from saslsspi.adapters.http.spaces import ProtectionSpace, host_of
-from saslsspi.adapters.http.tokens import TokenLogon
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.policy import Tolerances
