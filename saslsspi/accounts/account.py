@@ -161,6 +161,17 @@ class Account:
         if self.password is not None and not isinstance(self.password, str):
             raise InvalidParameter(f"the password of the account {self.username!r} is not a string")
 
+    @property
+    def shown(self) -> Account:
+        """The same account without its secrets, and without the authority that it came from: what a result holds."""
+        return Account(
+            username=self.username,
+            realm=self.realm,
+            domain=self.domain,
+            may_act_as=self.may_act_as,
+            groups=self.groups,
+        )
+
     def secret(self, kind: Secret) -> object | None:
         """Return the secret of a kind, or None where the account has none such."""
         reader = _READERS.get(kind)

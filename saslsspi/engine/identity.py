@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NoReturn, Self
 
 from saslsspi.credentials import Credentials, Password
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
-from saslsspi.errors import UnknownCredentials
+from saslsspi.errors import InvalidParameter, UnknownCredentials
 
 __all__ = [
     "AuthIdentity",
     "CredsspCred",
     "Delegated",
+    "HandedOver",
     "SchCredentials",
     "WinNTAuthCredentialType",
     "WinNTAuthIdentity",
@@ -43,6 +44,35 @@ class Delegated:
     """Base of the credentials that an acceptor was handed (CredSSP)."""
 
     __slots__ = ()
+
+
+class HandedOver:
+    """Delegated credentials inside a result: they are there for who asks for them, and in no form of the result itself.
+
+    Its repr shows nothing, a copy (dataclasses.asdict too) holds this same object, and it cannot be pickled.
+    """
+
+    __slots__ = ("_credentials",)
+
+    def __init__(self, credentials: Delegated) -> None:
+        self._credentials = credentials
+
+    @property
+    def credentials(self) -> Delegated:
+        """What was handed over."""
+        return self._credentials
+
+    def __repr__(self) -> str:
+        return "<delegated credentials>"
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidParameter("delegated credentials do not travel; take what you need of them first")
 
 
 @dataclass(frozen=True, slots=True)

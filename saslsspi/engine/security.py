@@ -9,7 +9,7 @@ from typing import Any, Final
 from saslsspi.accounts.account import Account
 from saslsspi.engine.exchange import Outcome, Qop, Side
 from saslsspi.engine.flags import AscReq, IscReq
-from saslsspi.engine.identity import Delegated
+from saslsspi.engine.identity import Delegated, HandedOver
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.errors import BadBindings, DowngradeDetected, QopNotSupported
 
@@ -45,9 +45,9 @@ class Security:
         max_receive: Largest protected buffer that this side takes, in octets; 0 without a layer.
         channel_binding: Type of the bindings that were verified, "" without.
         tolerances: Names of the tolerances that the peer made necessary.
-        account: On a server, what the authority knew of the user.
+        account: On a server, what the authority knew of the user, without secrets.
         trace: On a server, what an anonymous client says of itself; anybody may say anything.
-        delegated: On a server, the credentials that the client has handed over (CREDSSP), or None.
+        handed_over: On a server, the credentials that the client has handed over (CREDSSP); see delegated.
     """
 
     mechanism: str
@@ -63,20 +63,35 @@ class Security:
     channel_binding: str
     reauthenticated: bool
     tolerances: tuple[str, ...]
-    account: Account | None = field(default=None, repr=False)
+    account: Account | None = None
     trace: str = ""
-    delegated: Delegated | None = field(default=None, repr=False)
+    handed_over: HandedOver | None = field(default=None, repr=False)
     negotiated: str = ""
     external_ssf: int = 0
 
+    @property
+    def delegated(self) -> Delegated | None:
+        """The credentials that the client has handed over (CREDSSP), or None."""
+        return None if self.handed_over is None else self.handed_over.credentials
 
-_SHOWN: Final = tuple(field.name for field in fields(Security) if field.name in Outcome._fields)
+
+_SHOWN: Final = tuple(
+    field.name for field in fields(Security) if field.name in Outcome._fields and field.name != "account"
+)
 
 
 def security_of(outcome: Outcome, *, mechanism: str = "", package: str = "", external_ssf: int = 0) -> Security:
     """Return what an outcome means to whoever uses a context or a mechanism; its protection is not shown."""
     shown: dict[str, Any] = {name: getattr(outcome, name) for name in _SHOWN}
-    return Security(mechanism=mechanism, package=package, authcid=outcome.username, external_ssf=external_ssf, **shown)
+    return Security(
+        mechanism=mechanism,
+        package=package,
+        authcid=outcome.username,
+        external_ssf=external_ssf,
+        account=None if outcome.account is None else outcome.account.shown,
+        handed_over=None if outcome.delegated is None else HandedOver(outcome.delegated),
+        **shown,
+    )
 
 
 def flags_for(policy: Policy, side: Side, *, stream: bool = False) -> tuple[int, int]:

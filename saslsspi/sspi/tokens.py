@@ -17,7 +17,7 @@ from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Side
 from saslsspi.engine.flags import AscRet
-from saslsspi.engine.identity import Delegated
+from saslsspi.engine.identity import Delegated, HandedOver
 from saslsspi.errors import ContextMisuse, NoImpersonation, NotImpersonating
 from saslsspi.sspi.handles import CtxtHandle
 
@@ -52,7 +52,7 @@ class SecurityToken:
         package: The package that authenticated it; with Negotiate, the one that it chose.
         groups: The groups that the authority knows.
         level: What may be done as this client.
-        delegated: The credentials that the client has handed over, or None.
+        handed_over: The credentials that the client has handed over; see delegated.
     """
 
     username: str
@@ -61,7 +61,12 @@ class SecurityToken:
     package: str
     groups: tuple[str, ...]
     level: ImpersonationLevel
-    delegated: Delegated | None = field(default=None, repr=False)
+    handed_over: HandedOver | None = field(default=None, repr=False)
+
+    @property
+    def delegated(self) -> Delegated | None:
+        """The credentials that the client has handed over, or None."""
+        return None if self.handed_over is None else self.handed_over.credentials
 
 
 _CURRENT: Final[ContextVar[tuple[SecurityContext, SecurityToken] | None]] = ContextVar(
@@ -100,7 +105,7 @@ def _token(context: SecurityContext) -> SecurityToken:
         package=outcome.negotiated or context.package.info.name,
         groups=outcome.account.groups if outcome.account is not None else (),
         level=level,
-        delegated=outcome.delegated,
+        handed_over=None if outcome.delegated is None else HandedOver(outcome.delegated),
     )
 
 

@@ -126,8 +126,8 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
 
 
 def _print(arguments: argparse.Namespace, report: Report) -> None:
-    security = dataclasses.asdict(dataclasses.replace(report.security, account=None, delegated=None))
-    del security["account"], security["delegated"]
+    security = dataclasses.asdict(report.security)
+    del security["account"], security["handed_over"]  # a client has neither
     record = {"tls": report.tls, **security, "identity": report.identity, "milliseconds": report.milliseconds}
     record |= {"operation": report.operation, "answer": report.answer}
     if arguments.json:

@@ -15,6 +15,7 @@ from saslsspi.engine.identity import WinNTAuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter
+from saslsspi.kinds import check_kind
 
 __all__ = ["DEFAULT_SCHEMES", "SCHEMES", "HttpIdentity", "Scheme"]
 
@@ -73,6 +74,8 @@ class HttpIdentity:
         origins: Sequence[str] = (),
         max_answer: int = _MAX_ANSWER,
     ) -> None:
+        check_kind("credentials", credentials, Password, type(None))
+        check_kind("policy", policy, Policy, type(None))
         unknown = [scheme for scheme in schemes if scheme.lower() not in SCHEMES]
         if unknown or not schemes:
             raise InvalidParameter(f"schemes are some of {', '.join(scheme.name for scheme in SCHEMES.values())}")
