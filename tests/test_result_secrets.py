@@ -27,7 +27,7 @@ from saslsspi.errors import SaslError
 from saslsspi.packages.credssp.credentials import PasswordCredentials
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.tokens import ImpersonationLevel, SecurityToken
-from saslsspi.testbed.ldap.bind import Reply
+from saslsspi.testbed.ldap.bind import BindReply
 from saslsspi.testbed.ldap.responses import Result
 from saslsspi.testbed.ldap.settings import Bound
 from saslsspi.testbed.mail.server import Authenticated
@@ -97,7 +97,7 @@ MADE: dict[str, Callable[[], object]] = {
     "Report": lambda: Report(security(), "", None, 0.1, "NOOP", "OK"),
     "HttpDecision": lambda: HttpDecision(HttpUser("NTLM", "alice", security(), None), 200, []),
     "Bound": lambda: Bound("127.0.0.1", "CREDSSP", "u:alice", 0, security()),
-    "Reply": lambda: Reply(Result(0), None, "CREDSSP", "u:alice", security()),
+    "BindReply": lambda: BindReply(Result(0), None, "CREDSSP", "u:alice", security()),
     "Established": lambda: Established(security(), None),
     "SecurityToken": lambda: SecurityToken(
         "alice", "", "", "CREDSSP", (), next(iter(ImpersonationLevel)), HandedOver(delegated())

@@ -90,7 +90,7 @@ def principal(service: str, host: str, server_name: str | None) -> str:
     """Return the name of a service on a host; the name of a replicated one behind it (RFC 2831 section 2.1.2)."""
     # "If the service is not replicated, or the serv-name is identical to the host, then the serv-name component MUST
     # be omitted."
-    replicated = server_name is not None and server_name.lower() != host.lower()
+    replicated = bool(server_name) and str(server_name).lower() != host.lower()
     return f"{service}/{host}/{server_name}" if replicated else f"{service}/{host}"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from saslsspi.packages.digest.sasl.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import DigestChallenge
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
 from saslsspi_conformance.probe.findings import Finding, Severity, worst
 from saslsspi_conformance.probe.policy import ProbePolicy
@@ -11,7 +11,7 @@ from saslsspi_conformance.probe.strengths import judge_mechanism
 NONCE = b"OA6MG9tEQGm2hh-OA6MG9tEQ"
 
 
-def levels(challenge: Challenge) -> dict[str, Severity]:
+def levels(challenge: DigestChallenge) -> dict[str, Severity]:
     return {finding.id: finding.level for finding in judge_challenge(challenge)}
 
 
@@ -24,28 +24,28 @@ def levels(challenge: Challenge) -> dict[str, Severity]:
     ],
 )
 def test_the_layers_on_offer_are_judged(qop: tuple[bytes, ...], name: str, level: Severity) -> None:
-    assert levels(Challenge(NONCE, qop=qop)) == {name: level}
+    assert levels(DigestChallenge(NONCE, qop=qop)) == {name: level}
 
 
 @pytest.mark.parametrize("cipher", [b"rc4-40", b"rc4-56", b"des"])
 def test_one_breakable_cipher_among_better_ones_fails(cipher: bytes) -> None:
-    found = judge_challenge(Challenge(NONCE, qop=(b"auth-conf",), ciphers=(b"rc4", b"3des", cipher)))
+    found = judge_challenge(DigestChallenge(NONCE, qop=(b"auth-conf",), ciphers=(b"rc4", b"3des", cipher)))
     assert Finding(Severity.FAIL, "weak-cipher", f"breakable ciphers are offered: {cipher.decode()}") in found
 
 
 def test_the_better_ciphers_are_outdated_and_no_failure() -> None:
-    found = levels(Challenge(NONCE, qop=(b"auth-conf",), ciphers=(b"rc4", b"3des")))
+    found = levels(DigestChallenge(NONCE, qop=(b"auth-conf",), ciphers=(b"rc4", b"3des")))
     assert found["old-cipher"] is Severity.WARN
     assert "weak-cipher" not in found
 
 
 def test_ciphers_without_confidentiality_are_not_judged() -> None:
-    assert "weak-cipher" not in levels(Challenge(NONCE, qop=(b"auth", b"auth-int"), ciphers=(b"des",)))
+    assert "weak-cipher" not in levels(DigestChallenge(NONCE, qop=(b"auth", b"auth-int"), ciphers=(b"des",)))
 
 
 @pytest.mark.parametrize(("octets", "found"), [(15, True), (16, False)])
 def test_a_nonce_is_short_below_sixteen_octets(octets: int, found: bool) -> None:
-    assert ("short-nonce" in levels(Challenge(b"n" * octets))) is found
+    assert ("short-nonce" in levels(DigestChallenge(b"n" * octets))) is found
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_nonce_is_short_below_sixteen_octets(octets: int, found: bool) -> None
     ],
 )
 def test_the_other_parameters_are_judged(parameters: dict[str, int], name: str, level: Severity) -> None:
-    assert name not in levels(Challenge(NONCE))
-    assert levels(Challenge(NONCE)._replace(**parameters))[name] is level
+    assert name not in levels(DigestChallenge(NONCE))
+    assert levels(DigestChallenge(NONCE)._replace(**parameters))[name] is level
 
 
 def test_a_nonce_that_comes_twice_fails() -> None:

@@ -9,7 +9,7 @@ from saslsspi_conformance.case_run import Transcript, WireStep
 from saslsspi_conformance.catalogue import Basis, RequirementLevel
 from saslsspi_conformance.outcome import Observation, Plays, Reaction
 from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
-from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, exit_status, judge
+from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status, judge
 from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.targets.embedded import itself
 
@@ -32,30 +32,30 @@ def test_the_cases_of_this_file_are_what_they_are_taken_for() -> None:
 @pytest.mark.parametrize(
     ("broken", "strict", "verdict"),
     [
-        (MUST, False, Verdict.FAIL),
-        (SHOULD, False, Verdict.WARNING),
-        (SHOULD, True, Verdict.FAIL),
-        (DERIVED, False, Verdict.WARNING),
-        (DERIVED, True, Verdict.WARNING),
+        (MUST, False, CaseVerdict.FAIL),
+        (SHOULD, False, CaseVerdict.WARNING),
+        (SHOULD, True, CaseVerdict.FAIL),
+        (DERIVED, False, CaseVerdict.WARNING),
+        (DERIVED, True, CaseVerdict.WARNING),
     ],
 )
-def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdict: Verdict) -> None:
+def test_what_binds_decides_what_a_failure_is(broken: Case, strict: bool, verdict: CaseVerdict) -> None:
     assert judge(broken, Observation(Reaction.SUCCESS), strict=strict) is verdict
-    assert judge(broken, Observation(Reaction.FAILURE), strict=strict) is Verdict.PASS
+    assert judge(broken, Observation(Reaction.FAILURE), strict=strict) is CaseVerdict.PASS
 
 
 @pytest.mark.parametrize(
     ("verdicts", "status"),
     [
-        ([Verdict.PASS, Verdict.WARNING, Verdict.NOT_APPLICABLE, Verdict.KNOWN], 0),
-        ([Verdict.PASS, Verdict.FAIL, Verdict.ERROR], 1),
-        ([Verdict.PASS, Verdict.UNEXPECTED_PASS], 1),
-        ([Verdict.PASS, Verdict.ERROR], 3),
-        ([Verdict.NOT_APPLICABLE, Verdict.NOT_RUN], 3),
+        ([CaseVerdict.PASS, CaseVerdict.WARNING, CaseVerdict.NOT_APPLICABLE, CaseVerdict.KNOWN], 0),
+        ([CaseVerdict.PASS, CaseVerdict.FAIL, CaseVerdict.ERROR], 1),
+        ([CaseVerdict.PASS, CaseVerdict.UNEXPECTED_PASS], 1),
+        ([CaseVerdict.PASS, CaseVerdict.ERROR], 3),
+        ([CaseVerdict.NOT_APPLICABLE, CaseVerdict.NOT_RUN], 3),
         ([], 3),
     ],
 )
-def test_the_exit_status_is_that_of_the_worst(verdicts: list[Verdict], status: int) -> None:
+def test_the_exit_status_is_that_of_the_worst(verdicts: list[CaseVerdict], status: int) -> None:
     report = RunReport("it", [CaseResult(MUST, verdict, "") for verdict in verdicts])
     assert exit_status(report) == status
     report.broken_off = "interrupted"
@@ -75,7 +75,7 @@ def test_a_protocol_that_is_absent_is_a_reason_and_not_silence() -> None:
     targets = Targets(name="none", absent={(Plays.SERVER, "smtp"): "it is an extra"})
     plugin = ConformancePlugin(targets, Selection(), RunOptions(), lambda result: None)
     found = plugin.perform(case("mail.server.smtp_cancel"))
-    assert (found.verdict, found.detail) == (Verdict.NOT_APPLICABLE, "it is an extra")
+    assert (found.verdict, found.detail) == (CaseVerdict.NOT_APPLICABLE, "it is an extra")
     assert list(plugin.cases("ldap.server")) == []
 
 
@@ -87,5 +87,5 @@ def test_a_case_that_fails_itself_ends_no_run(monkeypatch: pytest.MonkeyPatch) -
         plugin = ConformancePlugin(targets, Selection(), RunOptions(), lambda result: None)
         broken = Case("x.y", MUST.requirements, Plays.SERVER, MUST.accept, breaks, "Breaks.", False, "", False)
         found = plugin.perform(broken)
-    assert found.verdict is Verdict.ERROR
+    assert found.verdict is CaseVerdict.ERROR
     assert "ZeroDivisionError" in found.detail

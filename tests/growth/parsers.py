@@ -29,7 +29,7 @@ from saslsspi.packages.digest.http.messages import (
     first_challenge,
     read_response,
 )
-from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestResponse, ResponseAuth
 from saslsspi.packages.ntlm.credential import split_name
 from saslsspi.sspi import Tolerances
 from saslsspi.testbed.ldap.messages import message_size
@@ -99,7 +99,7 @@ CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.testbed.ldap.messages.message_size": lambda text: message_size(text, 1 << 20),
     **{
         f"{kind.__module__}.{kind.__name__}.from_bytes": lambda text, kind=kind: kind.from_bytes(text, _ALL)
-        for kind in (HttpChallenge, HttpResponse, AuthenticationInfo, Challenge, Response, ResponseAuth)
+        for kind in (HttpChallenge, HttpResponse, AuthenticationInfo, DigestChallenge, DigestResponse, ResponseAuth)
     },
 }
 

@@ -172,11 +172,11 @@ def test_our_client_with_a_wrong_password_is_denied(package: str) -> None:
 def _without_timestamp(number: int, token: bytes) -> bytes:
     """Take MsvAvTimestamp out of a CHALLENGE_MESSAGE, and with it the MIC out of the exchange."""
     from saslsspi.packages.ntlm.av_pairs import decode_pairs, encode_pairs
-    from saslsspi.packages.ntlm.messages import Challenge
+    from saslsspi.packages.ntlm.messages import ChallengeMessage
 
     if number != 1:
         return token
-    challenge = Challenge.from_bytes(token)
+    challenge = ChallengeMessage.from_bytes(token)
     pairs = decode_pairs(challenge.target_info)
     del pairs[7]
     return challenge._replace(target_info=encode_pairs(pairs)).to_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from saslsspi.packages.digest.sasl.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import DigestChallenge
 from saslsspi_conformance.probe.findings import Finding, Severity
 
 __all__ = ["judge_challenge", "judge_nonces"]
@@ -15,7 +15,7 @@ _SMALL_BUFFER: Final = 1024
 _BROKEN: Final = frozenset({b"rc4-40", b"rc4-56", b"des"})
 
 
-def judge_challenge(challenge: Challenge) -> list[Finding]:
+def judge_challenge(challenge: DigestChallenge) -> list[Finding]:
     """Judge qop, ciphers, nonce, maxbuf, charset and what the reader had to put up with."""
     qop = {value.decode("ascii", "replace") for value in challenge.qop}
     found = []

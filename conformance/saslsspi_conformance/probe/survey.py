@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from saslsspi.errors import InvalidToken
-from saslsspi.packages.digest.sasl.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import DigestChallenge
 from saslsspi_conformance.case_run import Setting, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.probe.digest_parameters import judge_challenge, judge_nonces
@@ -198,7 +198,7 @@ def _judge_digest(found: Survey, address: Address) -> None:
             found.find(Severity.WARN, "not-available", "DIGEST-MD5 is announced, and there is no challenge")
             return
         try:
-            challenges.append(Challenge.from_bytes(answer.data, -1))
+            challenges.append(DigestChallenge.from_bytes(answer.data, -1))
         except InvalidToken as error:
             found.find(Severity.FAIL, "malformed", f"the digest-challenge cannot be read: {error.text}")
             return

@@ -17,7 +17,7 @@ import pytest
 
 from saslsspi_conformance.case import Case, CaseError, NotApplicable, Observation, Plays, Reaction
 from saslsspi_conformance.case_run import CaseRun
-from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, judge
+from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, judge
 from saslsspi_conformance.runner.selection import Selection, Targets, selected
 
 __all__ = ["CASES", "ConformancePlugin", "RunOptions"]
@@ -103,7 +103,7 @@ class ConformancePlugin:
 
     def _absent(self, case: Case) -> CaseResult | None:
         reason = self._targets.absent.get((case.target, case.carrier))
-        return None if reason is None else CaseResult(case, Verdict.NOT_APPLICABLE, reason)
+        return None if reason is None else CaseResult(case, CaseVerdict.NOT_APPLICABLE, reason)
 
     def _spared(self, case: Case) -> CaseResult | None:
         options = self._options
@@ -112,7 +112,7 @@ class ConformancePlugin:
             return None
         if self._failed_logons >= options.failed_logons:
             text = f"it would be failed logon {self._failed_logons + 1} of the account; --destructive runs it"
-            return CaseResult(case, Verdict.NOT_RUN, text)
+            return CaseResult(case, CaseVerdict.NOT_RUN, text)
         self._failed_logons += 1
         time.sleep(options.pause)
         return None
@@ -130,7 +130,7 @@ class ConformancePlugin:
         steps = tuple(run.transcript.steps)
         if not done:
             text = f"it took more than {self._options.timeout:g} s"
-            return CaseResult(case, Verdict.ERROR, text, None, steps, seconds)
+            return CaseResult(case, CaseVerdict.ERROR, text, None, steps, seconds)
         found = done[0]
         return CaseResult(case, found.verdict, found.detail, found.seen, steps, seconds)
 
@@ -143,21 +143,21 @@ class ConformancePlugin:
             try:
                 self._offered[key] = frozenset((server or client).mechanisms())  # type: ignore[union-attr]
             except (OSError, CaseError, NotApplicable) as error:
-                return CaseResult(case, Verdict.ERROR, f"the target cannot be tested: {error}")
+                return CaseResult(case, CaseVerdict.ERROR, f"the target cannot be tested: {error}")
         return CaseRun(server, client, self._offered[key])
 
     def _run(self, case: Case, run: CaseRun) -> CaseResult:
         try:
             seen = case.run(run)
         except NotApplicable as reason:
-            return CaseResult(case, Verdict.NOT_APPLICABLE, str(reason))
+            return CaseResult(case, CaseVerdict.NOT_APPLICABLE, str(reason))
         except TimeoutError as error:
             seen = Observation(Reaction.SILENCE, str(error))
         except (CaseError, OSError) as error:
             text = str(error) if isinstance(error, CaseError) else f"{type(error).__name__}: {error}"
-            return self._expected(case, CaseResult(case, Verdict.ERROR, text))
+            return self._expected(case, CaseResult(case, CaseVerdict.ERROR, text))
         except Exception as error:  # whatever a peer makes of a case must not end the run
-            return CaseResult(case, Verdict.ERROR, f"the case itself failed: {type(error).__name__}: {error}")
+            return CaseResult(case, CaseVerdict.ERROR, f"the case itself failed: {type(error).__name__}: {error}")
         finally:
             run.close()
         return self._expected(case, CaseResult(case, judge(case, seen, strict=self._options.strict), seen.detail, seen))
@@ -166,7 +166,7 @@ class ConformancePlugin:
         reason = self._options.known.get(case.name)
         if reason is None:
             return result
-        verdict = Verdict.UNEXPECTED_PASS if result.verdict is Verdict.PASS else Verdict.KNOWN
+        verdict = CaseVerdict.UNEXPECTED_PASS if result.verdict is CaseVerdict.PASS else CaseVerdict.KNOWN
         return CaseResult(case, verdict, f"{result.detail} ({reason or 'expected'})", result.seen)
 
 
@@ -199,11 +199,11 @@ class _Item(pytest.Item):
         result = self._plugin.perform(self._case)
         verdict = result.verdict
         self.user_properties.append(("verdict", str(verdict)))
-        if verdict in {Verdict.FAIL, Verdict.UNEXPECTED_PASS, Verdict.ERROR}:
+        if verdict in {CaseVerdict.FAIL, CaseVerdict.UNEXPECTED_PASS, CaseVerdict.ERROR}:
             raise _CaseFailed(result.explain())
-        if verdict in {Verdict.NOT_APPLICABLE, Verdict.NOT_RUN}:
+        if verdict in {CaseVerdict.NOT_APPLICABLE, CaseVerdict.NOT_RUN}:
             pytest.skip(f"{verdict}: {result.detail}")
-        if verdict in {Verdict.WARNING, Verdict.KNOWN}:
+        if verdict in {CaseVerdict.WARNING, CaseVerdict.KNOWN}:
             pytest.xfail(f"{verdict}: {result.detail}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:

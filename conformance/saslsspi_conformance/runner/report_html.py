@@ -10,19 +10,19 @@ from itertools import groupby
 from typing import Final
 
 from saslsspi_conformance.case import Case
-from saslsspi_conformance.runner.results import CaseResult, RunReport, Verdict, exit_status
+from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status
 
 __all__ = ["as_page"]
 
 _LOOKS: Final = {
-    Verdict.PASS: "pass",
-    Verdict.FAIL: "fail",
-    Verdict.UNEXPECTED_PASS: "fail",
-    Verdict.ERROR: "fail",
-    Verdict.WARNING: "warning",
-    Verdict.KNOWN: "warning",
-    Verdict.NOT_APPLICABLE: "not",
-    Verdict.NOT_RUN: "not",
+    CaseVerdict.PASS: "pass",
+    CaseVerdict.FAIL: "fail",
+    CaseVerdict.UNEXPECTED_PASS: "fail",
+    CaseVerdict.ERROR: "fail",
+    CaseVerdict.WARNING: "warning",
+    CaseVerdict.KNOWN: "warning",
+    CaseVerdict.NOT_APPLICABLE: "not",
+    CaseVerdict.NOT_RUN: "not",
 }
 _ENDINGS: Final = {0: ("pass", "Conformant"), 1: ("fail", "Not conformant"), 3: ("fail", "Could not be tested")}
 
@@ -55,8 +55,8 @@ def _style() -> str:
     return resources.files(__package__).joinpath("report.css").read_text("utf-8")
 
 
-def _ordered(report: RunReport) -> list[tuple[Verdict, int]]:
-    return [(verdict, report.counts[verdict]) for verdict in Verdict if report.counts.get(verdict)]
+def _ordered(report: RunReport) -> list[tuple[CaseVerdict, int]]:
+    return [(verdict, report.counts[verdict]) for verdict in CaseVerdict if report.counts.get(verdict)]
 
 
 def _order(case: Case) -> tuple[object, ...]:
@@ -68,7 +68,7 @@ def _by_spec(results: Iterable[CaseResult]) -> list[tuple[str, list[CaseResult]]
     ordered = sorted(results, key=lambda result: _order(result.case))
     found = [(name, list(group)) for name, group in groupby(ordered, key=lambda result: result.case.rules[0].spec)]
     # What the target has nothing of stands last.
-    return sorted(found, key=lambda part: all(result.verdict is Verdict.NOT_APPLICABLE for result in part[1]))
+    return sorted(found, key=lambda part: all(result.verdict is CaseVerdict.NOT_APPLICABLE for result in part[1]))
 
 
 def _anchor(text: str) -> str:

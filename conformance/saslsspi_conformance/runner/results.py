@@ -12,12 +12,12 @@ from saslsspi_conformance.case import Case, Observation
 from saslsspi_conformance.case_run import WireStep
 from saslsspi_conformance.outcome import SUCCESS, Plays, Reaction
 
-__all__ = ["CaseResult", "RunReport", "Verdict", "exit_status", "judge"]
+__all__ = ["CaseResult", "CaseVerdict", "RunReport", "exit_status", "judge"]
 
 _NOBODY: Final = "Not one logon succeeded: are --user, the password and --realm those of an account there?"
 
 
-class Verdict(enum.StrEnum):
+class CaseVerdict(enum.StrEnum):
     """What a case says about its target."""
 
     PASS = "pass"
@@ -45,7 +45,7 @@ class CaseResult:
     """
 
     case: Case
-    verdict: Verdict
+    verdict: CaseVerdict
     detail: str
     seen: Observation | None = None
     steps: tuple[WireStep, ...] = ()
@@ -86,14 +86,14 @@ class RunReport:
         return f"{self.broken_off}: {len(self.results)} of {self.planned} cases have run" if self.broken_off else ""
 
     @property
-    def counts(self) -> Mapping[Verdict, int]:
+    def counts(self) -> Mapping[CaseVerdict, int]:
         """How many results of each verdict."""
         return Counter(result.verdict for result in self.results)
 
     def summary(self) -> str:
         """One line, and another where nobody could log on."""
         counts = self.counts
-        parts = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts.get(verdict)]
+        parts = [f"{counts[verdict]} {verdict}" for verdict in CaseVerdict if counts.get(verdict)]
         line = f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
         notes = [self.partial] if self.broken_off else []
         notes += [_NOBODY] if self._nobody_logged_on() else []
@@ -108,18 +108,18 @@ class RunReport:
         return bool(logons) and Reaction.SUCCESS not in logons
 
 
-def judge(case: Case, seen: Observation, *, strict: bool) -> Verdict:
+def judge(case: Case, seen: Observation, *, strict: bool) -> CaseVerdict:
     """Compare an outcome with the accepted ones."""
     if seen.outcome in case.accept:
-        return Verdict.PASS
-    return Verdict.FAIL if case.binding or (strict and case.recommended) else Verdict.WARNING
+        return CaseVerdict.PASS
+    return CaseVerdict.FAIL if case.binding or (strict and case.recommended) else CaseVerdict.WARNING
 
 
 def exit_status(report: RunReport) -> int:
     """0 conformant, 1 not, 3 could not test; nothing at all, or a run that was broken off, is never 0."""
     verdicts = {result.verdict for result in report.results}
-    if verdicts & {Verdict.FAIL, Verdict.UNEXPECTED_PASS}:
+    if verdicts & {CaseVerdict.FAIL, CaseVerdict.UNEXPECTED_PASS}:
         return 1
-    if report.broken_off or Verdict.ERROR in verdicts:
+    if report.broken_off or CaseVerdict.ERROR in verdicts:
         return 3
-    return 0 if verdicts & {Verdict.PASS, Verdict.WARNING, Verdict.KNOWN} else 3
+    return 0 if verdicts & {CaseVerdict.PASS, CaseVerdict.WARNING, CaseVerdict.KNOWN} else 3

@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.cli.decode.tree import Node, masked, name, text
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.digest.grammar import directives, unquote
-from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestResponse, ResponseAuth
 from saslsspi_conformance.probe.digest_parameters import judge_challenge
 from saslsspi_conformance.probe.findings import Severity
 
@@ -72,16 +72,16 @@ def _judge(node: Node, kind: str, message: bytes, values: dict[bytes, bytes], we
         return
     try:
         if kind == "digest challenge":
-            node.findings += judge_challenge(Challenge.from_bytes(message, -1))
+            node.findings += judge_challenge(DigestChallenge.from_bytes(message, -1))
         elif kind == "digest response":
-            _judge_response(node, Response.from_bytes(message, -1))
+            _judge_response(node, DigestResponse.from_bytes(message, -1))
         else:
             ResponseAuth.from_bytes(message, -1)
     except InvalidToken as error:
         node.find(Severity.FAIL, "malformed", error.text)
 
 
-def _judge_response(node: Node, response: Response) -> None:
+def _judge_response(node: Node, response: DigestResponse) -> None:
     qop = response.qop or b"auth"
     if qop == b"auth":
         node.find(Severity.INFO, "no-layer", "qop auth: nothing protects what follows but TLS")

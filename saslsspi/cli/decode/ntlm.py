@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.cli.decode.tree import Node, masked, name, text
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs
-from saslsspi.packages.ntlm.messages import SIGNATURE, Authenticate, Challenge, Negotiate
+from saslsspi.packages.ntlm.messages import SIGNATURE, Authenticate, ChallengeMessage, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 from saslsspi_conformance.probe.findings import Severity
 
@@ -33,7 +33,7 @@ def decode_ntlm(data: bytes) -> Node | None:
         if kind == 1:
             _negotiate(node, Negotiate.from_bytes(data))
         elif kind == 2:
-            _challenge(node, Challenge.from_bytes(data))
+            _challenge(node, ChallengeMessage.from_bytes(data))
         elif kind == 3:
             _authenticate(node, data, Authenticate.from_bytes(data))
     except InvalidToken as error:
@@ -46,7 +46,7 @@ def _negotiate(node: Node, message: Negotiate) -> None:
     node.fields |= {"domain": name(message.domain, "cp437"), "workstation": name(message.workstation, "cp437")}
 
 
-def _challenge(node: Node, message: Challenge) -> None:
+def _challenge(node: Node, message: ChallengeMessage) -> None:
     _flags(node, message.flags)
     node.fields["server challenge"] = message.server_challenge.hex()
     node.fields["target"] = name(message.target_name, _encoding(message.flags))

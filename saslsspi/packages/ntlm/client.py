@@ -18,7 +18,7 @@ from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_p
 from saslsspi.packages.ntlm.credential import NtlmCredential
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, rc4_once, session_base_key_v1
-from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge
+from saslsspi.packages.ntlm.messages import VERSION, Authenticate, ChallengeMessage
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, agree, asked, check_strength, offer
 
 __all__ = ["NtlmClient"]
@@ -92,7 +92,7 @@ class NtlmClient(Exchange):
         """Answer a CHALLENGE_MESSAGE (section 3.1.5.1.2)."""
         environment, credential = self._environment, self._credential
         policy = environment.policy
-        challenge = Challenge.from_bytes(token)
+        challenge = ChallengeMessage.from_bytes(token)
         flags = agree(self._offered, challenge.flags, self._required)
         if request.requested & _NULL_SESSION or not credential.username:
             return self._as_nobody(flags)
@@ -137,7 +137,7 @@ class NtlmClient(Exchange):
         self.outcome = established(Side.INITIATE, flags, exported, names, mic=mic, policy=policy)
         return StepResult(Event.COMPLETE, message)
 
-    def _target_info(self, challenge: Challenge, flags: int, request: Request) -> tuple[bytes, int, bool, str]:
+    def _target_info(self, challenge: ChallengeMessage, flags: int, request: Request) -> tuple[bytes, int, bool, str]:
         """Return the AV_PAIRs of the answer, its time, whether a MIC goes with it, and the type of the bindings."""
         policy = self._environment.policy
         pairs = decode_pairs(challenge.target_info) if challenge.target_info else {}

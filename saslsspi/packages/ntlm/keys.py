@@ -12,7 +12,7 @@ from saslsspi.errors import InvalidParameter
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 
 __all__ = [
-    "LayerKeys",
+    "NtlmLayerKeys",
     "desl",
     "key_exchange_key",
     "layer_keys",
@@ -123,7 +123,7 @@ def rc4_once(key: bytes, message: bytes) -> bytes:
     return key_stream(key)(message)
 
 
-class LayerKeys(NamedTuple):
+class NtlmLayerKeys(NamedTuple):
     """The keys of one side's layer; without extended session security there are no signing keys."""
 
     send_signing: bytes
@@ -132,7 +132,7 @@ class LayerKeys(NamedTuple):
     receive_sealing: bytes
 
 
-def layer_keys(flags: int, exported_session_key: bytes, client: bool) -> LayerKeys:
+def layer_keys(flags: int, exported_session_key: bytes, client: bool) -> NtlmLayerKeys:
     """SIGNKEY and SEALKEY (sections 3.4.5.2 and 3.4.5.3), handed out by direction.
 
     Args:
@@ -144,7 +144,7 @@ def layer_keys(flags: int, exported_session_key: bytes, client: bool) -> LayerKe
     key = exported_session_key
     if flags & _ESS:
         weakened = key if flags & _KEY_128 else key[:7] if flags & _KEY_56 else key[:5]
-        return LayerKeys(
+        return NtlmLayerKeys(
             md5(key + _SIGNING[send]).digest(),
             md5(key + _SIGNING[receive]).digest(),
             md5(weakened + _SEALING[send]).digest(),
@@ -152,4 +152,4 @@ def layer_keys(flags: int, exported_session_key: bytes, client: bool) -> LayerKe
         )
     if flags & (_LM_KEY | _DATAGRAM):
         key = key[:7] + b"\xa0" if flags & _KEY_56 else key[:5] + b"\xe5\x38\xb0"
-    return LayerKeys(b"", b"", key, key)
+    return NtlmLayerKeys(b"", b"", key, key)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Self
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 
-__all__ = ["MAX_MESSAGE", "MAX_TOKEN", "SIGNATURE", "VERSION", "Authenticate", "Challenge", "Negotiate"]
+__all__ = ["MAX_MESSAGE", "MAX_TOKEN", "SIGNATURE", "VERSION", "Authenticate", "ChallengeMessage", "Negotiate"]
 
 MAX_TOKEN: Final = 2888
 """Largest token that Windows makes, in octets (cbMaxToken)."""
@@ -96,7 +96,7 @@ class Negotiate(NamedTuple):
         return head + self.domain + self.workstation
 
 
-class Challenge(NamedTuple):
+class ChallengeMessage(NamedTuple):
     r"""CHALLENGE_MESSAGE (section 2.2.1.2).
 
     Signature "NTLMSSP\0", MessageType 2, TargetNameFields, NegotiateFlags, ServerChallenge (8), Reserved (8),

@@ -18,7 +18,7 @@ from saslsspi.packages.ntlm.keys import desl, key_exchange_key, lm_hash, ntowf_v
 from saslsspi.packages.ntlm.messages import Authenticate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 
-__all__ = ["Response", "received_response"]
+__all__ = ["NtlmResponse", "received_response"]
 
 _ESS: Final = int(NtlmFlag.EXTENDED_SESSIONSECURITY)
 _TAKES_V2: Final = int(NtlmResponses.V2)
@@ -28,7 +28,7 @@ _V2_PAIRS: Final = 44  # NTProofStr 16, versions and zeros 8, time 8, challenge 
 _LM_NOWHERE: Final = bytes(16)
 
 
-class Response(ABC):
+class NtlmResponse(ABC):
     """What a client answered.
 
     Attributes:
@@ -55,7 +55,7 @@ class Response(ABC):
         """Return KeyExchangeKey where the response proves the NT hash, None otherwise; both take the same time."""
 
 
-class _V2(Response):
+class _V2(NtlmResponse):
     """NTLMv2_RESPONSE."""
 
     __slots__ = ("_proof", "_temp")
@@ -93,7 +93,7 @@ class _V2(Response):
         return None
 
 
-class _V1(Response):
+class _V1(NtlmResponse):
     """NTLM_RESPONSE and LM_RESPONSE, with or without the client's challenge."""
 
     __slots__ = ("_allowed", "_flags", "_lm", "_nt")
@@ -128,7 +128,7 @@ def _lm_of(password: str) -> bytes | None:
         return None
 
 
-def received_response(message: Authenticate, flags: int, allowed: NtlmResponses) -> Response:
+def received_response(message: Authenticate, flags: int, allowed: NtlmResponses) -> NtlmResponse:
     """Return the response in an AUTHENTICATE_MESSAGE.
 
     Raises:

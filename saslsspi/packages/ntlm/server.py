@@ -32,7 +32,7 @@ from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, pair
 from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import nt_hash, rc4_once
-from saslsspi.packages.ntlm.messages import VERSION, Authenticate, Challenge, Negotiate
+from saslsspi.packages.ntlm.messages import VERSION, Authenticate, ChallengeMessage, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag, asked, check_strength, offer, permitted, select
 from saslsspi.packages.ntlm.responses import received_response
 
@@ -114,7 +114,7 @@ class NtlmServer(Exchange):
         self._server_challenge = environment.random(8)
         self._timestamp = (int(environment.clock() * 10_000_000) + _EPOCH).to_bytes(8, "little")
         target = names.target if selected & _UNICODE else names.target.decode("utf-16-le").encode("cp1252", "replace")
-        self._challenge = Challenge(
+        self._challenge = ChallengeMessage(
             selected,
             self._server_challenge,
             target,

@@ -36,7 +36,7 @@ from saslsspi.testbed.ldap.responses import Result, ResultCode
 from saslsspi.testbed.ldap.settings import SaslSession, Settings, Surroundings
 from saslsspi_mechanisms.plain import PLAIN
 
-__all__ = ["Binder", "Reply"]
+__all__ = ["BindReply", "Binder"]
 
 _LOG: Final = logging.getLogger(__name__)
 _VERSION: Final = 3
@@ -44,7 +44,7 @@ _SERVICE: Final = "ldap"  # RFC 4513 section 5.2.1.1
 _EXTERNAL: Final = "EXTERNAL"
 
 
-class Reply(NamedTuple):
+class BindReply(NamedTuple):
     """How a bind request is answered.
 
     Attributes:
@@ -90,7 +90,7 @@ class Binder:
             self._running.session.abort()
             self._running = None
 
-    async def bind(self, request: SimpleBind | SaslBind | UnknownBind, around: Surroundings) -> Reply:
+    async def bind(self, request: SimpleBind | SaslBind | UnknownBind, around: Surroundings) -> BindReply:
         """Answer a bind request on a connection as it is."""
         running, self._running = self._running, None
         # RFC 4511 section 4.2.1: another mechanism, or another method, aborts the negotiation in progress.
@@ -107,7 +107,7 @@ class Binder:
 
     async def _answer(
         self, request: SimpleBind | SaslBind | UnknownBind, running: _Running | None, around: Surroundings
-    ) -> Reply:
+    ) -> BindReply:
         if request.version != _VERSION:
             return _refuse(ResultCode.PROTOCOL_ERROR, f"only version {_VERSION} of LDAP is spoken here")
         if isinstance(request, SaslBind):
@@ -116,13 +116,13 @@ class Binder:
             return await self._simple(request, around)
         return _refuse(ResultCode.AUTH_METHOD_NOT_SUPPORTED, "binds are simple or SASL")
 
-    async def _simple(self, request: SimpleBind, around: Surroundings) -> Reply:
+    async def _simple(self, request: SimpleBind, around: Surroundings) -> BindReply:
         settings = self._settings
         policy = settings.policy
         if not request.password:
             if request.name:  # RFC 4513 section 5.1.2: a client that forgot its password must not look bound
                 return _refuse(ResultCode.UNWILLING_TO_PERFORM, "a name without a password authenticates nobody")
-            return Reply(Result(ResultCode.SUCCESS), method="anonymous")
+            return BindReply(Result(ResultCode.SUCCESS), method="anonymous")
         if around.ssf < policy.min_ssf or (around.ssf <= 1 and not policy.allow_plaintext):
             return _refuse(ResultCode.CONFIDENTIALITY_REQUIRED, "nothing encrypts this connection: start TLS")
         try:
@@ -141,9 +141,9 @@ class Binder:
         await self._step(session, b"\0".join((b"", (user or "?").encode(), request.password)))
         if user is None:
             raise LogonDenied("the user is unknown or the password is wrong")
-        return Reply(Result(ResultCode.SUCCESS), method="simple", authzid=f"dn:{request.name}")
+        return BindReply(Result(ResultCode.SUCCESS), method="simple", authzid=f"dn:{request.name}")
 
-    async def _sasl(self, request: SaslBind, running: _Running | None, around: Surroundings) -> Reply:
+    async def _sasl(self, request: SaslBind, running: _Running | None, around: Surroundings) -> BindReply:
         token = request.credentials
         if running is None:
             if refusal := self._refusal(request.mechanism, around):
@@ -158,13 +158,13 @@ class Binder:
             challenge = await self._step(running.session, token)
             if not running.session.done:
                 self._running = running
-                return Reply(Result(ResultCode.SASL_BIND_IN_PROGRESS), challenge)
+                return BindReply(Result(ResultCode.SASL_BIND_IN_PROGRESS), challenge)
             return self._succeed(running, challenge)
         except BaseException:
             running.session.abort()
             raise
 
-    def _refusal(self, name: str, around: Surroundings) -> Reply | None:
+    def _refusal(self, name: str, around: Surroundings) -> BindReply | None:
         """Return why an exchange cannot begin, or None."""
         names, reasons = self._settings.offer_on(around)
         wanted = name.upper()
@@ -207,14 +207,14 @@ class Binder:
             reply = session.resume(account)
         return reply
 
-    def _succeed(self, running: _Running, data: bytes | None) -> Reply:
+    def _succeed(self, running: _Running, data: bytes | None) -> BindReply:
         session, security = running.session, running.session.security
         if security.authzid:
             read_identity(security.authzid)  # a mechanism takes the user's own name as it stands; LDAP has two forms
         authzid = security.authzid or f"u:{security.authcid}"
         if not running.mechanism.properties & Property.NO_ANONYMOUS:
             authzid = ""
-        return Reply(Result(ResultCode.SUCCESS), data, running.mechanism.name, authzid, security, session.layer)
+        return BindReply(Result(ResultCode.SUCCESS), data, running.mechanism.name, authzid, security, session.layer)
 
     async def _ask(self, question: Question) -> Account | None:
         """Ask the authority, which may be slow, beside the loop."""
@@ -242,8 +242,8 @@ def _method(request: SimpleBind | SaslBind | UnknownBind) -> str:
     return "simple" if isinstance(request, SimpleBind) else "with an unknown method"
 
 
-def _refuse(code: ResultCode, text: str) -> Reply:
-    return Reply(Result(code, text))
+def _refuse(code: ResultCode, text: str) -> BindReply:
+    return BindReply(Result(code, text))
 
 
 # What is none of these is the client's fault: INVALID_CREDENTIALS, by RFC 4513 section 5 for a refused identity too.
@@ -258,6 +258,6 @@ _CODES: Final = (
 )
 
 
-def _failed(error: SaslError) -> Reply:
+def _failed(error: SaslError) -> BindReply:
     code = next((code for kinds, code in _CODES if isinstance(error, kinds)), ResultCode.INVALID_CREDENTIALS)
-    return Reply(Result(code, str(error)), error.token)
+    return BindReply(Result(code, str(error)), error.token)

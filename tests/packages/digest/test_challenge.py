@@ -12,7 +12,7 @@ from packages.digest.ours import CIPHERS, fixed_random, joined, new_client, new_
 from packages.digest.scripted import REALM, ScriptedServer, parse_strictly, values
 from saslsspi import Environment, MemoryAuthority, Policy
 from saslsspi.errors import AlgorithmMismatch, IncompleteCredentials, InvalidToken, QopNotSupported, SaslError
-from saslsspi.packages.digest.sasl.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import DigestChallenge
 from saslsspi.status import SecurityStatus
 
 ALL_CIPHERS = Policy(ciphers=CIPHERS)
@@ -36,7 +36,7 @@ def answer_to(challenge: bytes, **named: object) -> dict[str, bytes]:
 @pytest.mark.requirement("RFC2831-2.1-02")
 def test_the_server_speaks_first() -> None:
     assert new_client().start() is None
-    assert Challenge.from_bytes(challenge_of()).nonce
+    assert DigestChallenge.from_bytes(challenge_of()).nonce
 
 
 @pytest.mark.requirement(

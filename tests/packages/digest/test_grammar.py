@@ -13,14 +13,14 @@ from packages.digest.scripted import ScriptedClient, ScriptedServer, parse_stric
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken, SaslError
 from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
-from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestResponse, ResponseAuth
 from saslsspi.status import SecurityStatus
 
 PLAIN = b'realm="a",nonce="b",qop="auth",charset=utf-8,algorithm=md5-sess'
 
 
-def challenge(text: bytes) -> Challenge:
-    return Challenge.from_bytes(text)
+def challenge(text: bytes) -> DigestChallenge:
+    return DigestChallenge.from_bytes(text)
 
 
 @pytest.mark.requirement("RFC2831-7.1-01")
@@ -58,7 +58,7 @@ def test_null_elements_do_not_count(text: bytes) -> None:
 @pytest.mark.requirement("RFC2831-7.1-03", "RFC2831-2.1.1-01")
 @pytest.mark.parametrize("text", [b"", b",", b" , ,", b"\r\n ,"])
 def test_a_message_of_null_elements_is_none(text: bytes) -> None:
-    for reader in (Challenge, Response, ResponseAuth):
+    for reader in (DigestChallenge, DigestResponse, ResponseAuth):
         with pytest.raises(InvalidToken):
             reader.from_bytes(text, Tolerances.DEFAULT)
 
@@ -267,7 +267,7 @@ _MAXBUF = st.integers(17, 0xFFFFFF)
 @settings(deadline=None)
 @given(
     st.builds(
-        Challenge,
+        DigestChallenge,
         nonce=_TEXT.filter(bool),
         realms=st.lists(_TEXT, max_size=4).map(tuple),
         qop=st.lists(_TOKEN, min_size=1, max_size=4).map(tuple),
@@ -278,16 +278,16 @@ _MAXBUF = st.integers(17, 0xFFFFFF)
         tolerances=st.just(0),
     )
 )
-def test_a_challenge_comes_back_as_it_was(message: Challenge) -> None:
+def test_a_challenge_comes_back_as_it_was(message: DigestChallenge) -> None:
     octets = message.to_bytes()
     assert parse_strictly(octets)
-    assert Challenge.from_bytes(octets) == message
+    assert DigestChallenge.from_bytes(octets) == message
 
 
 @settings(deadline=None)
 @given(
     st.builds(
-        Response,
+        DigestResponse,
         username=_TEXT,
         realm=st.none() | _TEXT,
         nonce=_TEXT,
@@ -304,10 +304,10 @@ def test_a_challenge_comes_back_as_it_was(message: Challenge) -> None:
         tolerances=st.just(0),
     )
 )
-def test_a_response_comes_back_as_it_was(message: Response) -> None:
+def test_a_response_comes_back_as_it_was(message: DigestResponse) -> None:
     octets = message.to_bytes()
     assert parse_strictly(octets)
-    assert Response.from_bytes(octets) == message
+    assert DigestResponse.from_bytes(octets) == message
 
 
 @settings(deadline=None)
@@ -331,7 +331,7 @@ _PIECES = st.lists(
 @settings(deadline=None)
 @given(st.binary(max_size=200) | _PIECES, st.sampled_from([Tolerances.NONE, Tolerances.DEFAULT]))
 def test_any_octets_are_read_or_are_an_invalid_token(octets: bytes, allowed: Tolerances) -> None:
-    for reader in (Challenge, Response, ResponseAuth):
+    for reader in (DigestChallenge, DigestResponse, ResponseAuth):
         try:
             reader.from_bytes(octets, allowed)
         except SaslError as error:
@@ -343,7 +343,9 @@ HOSTILE = [b"", b"\xff", b"\xc3\xa9", b"\x00", b"a b", b"a,b", b"\\\\", b"%", b"
 
 @pytest.mark.parametrize("allowed", [Tolerances.NONE, Tolerances.DEFAULT])
 @pytest.mark.parametrize("quoted", [True, False])
-@pytest.mark.parametrize("read", [Challenge, Response, ResponseAuth, HttpChallenge, HttpResponse, AuthenticationInfo])
+@pytest.mark.parametrize(
+    "read", [DigestChallenge, DigestResponse, ResponseAuth, HttpChallenge, HttpResponse, AuthenticationInfo]
+)
 def test_whatever_a_peer_writes_is_the_peers_fault(read: Any, quoted: bool, allowed: Tolerances) -> None:
     """Each directive with each value is read, or refused by name: what is read as a word is ASCII."""
     base = {
@@ -372,7 +374,7 @@ def test_a_qop_that_is_no_token_is_refused_as_the_peers(qop: bytes) -> None:
 
 def test_readers_take_as_many_steps_as_there_are_octets() -> None:
     """No quadratic corner: what a reader calls grows with the message, and messages are bounded."""
-    for read, limit in ((Challenge, 2048), (Response, 4096), (HttpChallenge, 8192), (HttpResponse, 8192)):
+    for read, limit in ((DigestChallenge, 2048), (DigestResponse, 4096), (HttpChallenge, 8192), (HttpResponse, 8192)):
         for piece in (b"a=b,", b'a="b\\"c",', b" ", b",", b"\r\n ", b'"', b"\\", b'a="' + b"\\" * 2):
             with pytest.raises(InvalidToken):
                 read.from_bytes(piece * (limit // len(piece) + 1))

@@ -21,7 +21,7 @@ from saslsspi.packages.digest.charset import client_hash
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.sasl import client as client_module
 from saslsspi.packages.digest.sasl import server as server_module
-from saslsspi.packages.digest.sasl.messages import Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestResponse, ResponseAuth
 from vector_files import load
 
 Vector = dict[str, Any]
@@ -44,7 +44,7 @@ def key_size(vector: Vector) -> int | None:
 def digest_uri(vector: Vector) -> str:
     if "digest_uri" in vector:
         return str(vector["digest_uri"])
-    return Response.from_bytes(bytes.fromhex(vector["response"]), Tolerances.DEFAULT).digest_uri.decode()
+    return DigestResponse.from_bytes(bytes.fromhex(vector["response"]), Tolerances.DEFAULT).digest_uri.decode()
 
 
 def parts_of_uri(vector: Vector) -> tuple[str, str, str | None]:
@@ -223,7 +223,7 @@ def test_printed_exchanges_between_our_two_sides(vector: Vector, monkeypatch: py
     assert response is not None
     if "response_text" in vector:
         assert response.decode() == vector["response_text"]
-        assert Challenge.from_bytes(challenge) == Challenge.from_bytes(vector["challenge_text"].encode())
+        assert DigestChallenge.from_bytes(challenge) == DigestChallenge.from_bytes(vector["challenge_text"].encode())
     if "username_on_wire_text" in vector:
         assert b"username=" + vector["username_on_wire_text"].encode() in response
     assert f"response={vector['response']}".encode() in response
@@ -241,7 +241,7 @@ def test_printed_exchanges_between_our_two_sides(vector: Vector, monkeypatch: py
 
 def recorded_random(message: bytes, name: str) -> Environment:
     """An environment whose randomness has the recorded nonce as its base64."""
-    parsed: Any = (Challenge if name == "nonce" else Response).from_bytes(message, Tolerances.DEFAULT)
+    parsed: Any = (DigestChallenge if name == "nonce" else DigestResponse).from_bytes(message, Tolerances.DEFAULT)
     return Environment(random=fixed_random(base64.b64decode(getattr(parsed, name), validate=True)))
 
 
@@ -252,7 +252,7 @@ def test_our_client_against_recorded_servers(vector: Vector) -> None:
     client = our_client(vector, recorded_random(recorded, "cnonce"))
     response = client.step(challenge)
     assert response is not None
-    ours, theirs = Response.from_bytes(response), Response.from_bytes(recorded, Tolerances.DEFAULT)
+    ours, theirs = DigestResponse.from_bytes(response), DigestResponse.from_bytes(recorded, Tolerances.DEFAULT)
     # Cyrus leaves out charset where nothing needs it; OpenJDK quotes the cipher. The rest is the same.
     assert ours == theirs._replace(utf8=ours.utf8, tolerances=0)
     client.succeed(bytes.fromhex(vector["rspauth"]))
@@ -270,14 +270,14 @@ def test_our_client_against_recorded_servers(vector: Vector) -> None:
 @pytest.mark.parametrize("vector", named(RECORDED))
 def test_our_server_against_recorded_clients(vector: Vector, monkeypatch: pytest.MonkeyPatch) -> None:
     challenge, recorded = bytes.fromhex(vector["challenge"]), bytes.fromhex(vector["response"])
-    nonce = Challenge.from_bytes(challenge).nonce
+    nonce = DigestChallenge.from_bytes(challenge).nonce
     environment = Environment(random=fixed_random(bytes(18)))
     if len(nonce) % 4 == 0:
         environment = recorded_random(challenge, "nonce")
     else:
         monkeypatch.setattr(server_module, "b2a_base64", lambda octets, newline: nonce)
     server = our_server(vector, environment)
-    offered = Challenge.from_bytes(server.step(None) or b"")
+    offered = DigestChallenge.from_bytes(server.step(None) or b"")
     assert (offered.nonce, offered.realms) == (nonce, (vector["realm"].encode(),))
     assert server.step(recorded) == bytes.fromhex(vector["rspauth"])
     assert ResponseAuth.from_bytes(bytes.fromhex(vector["rspauth"]))

@@ -25,7 +25,7 @@ from saslsspi import (
 )
 from saslsspi.crypto.md5 import HmacMd5
 from saslsspi.packages.ntlm.av_pairs import decode_pairs
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage
 from saslsspi.sspi import AscReq, IscReq, SecurityStatus
 from sspi_context import (
     SEAL,
@@ -39,7 +39,7 @@ from sspi_context import (
 )
 def test_the_answer_repeats_the_time_and_tells_of_its_mic() -> None:
     tokens = run(client(bindings=BOUND), server(bindings=BOUND))
-    stamp = decode_pairs(Challenge.from_bytes(tokens[CHALLENGE]).target_info)[7]
+    stamp = decode_pairs(ChallengeMessage.from_bytes(tokens[CHALLENGE]).target_info)[7]
     message = Authenticate.from_bytes(tokens[AUTHENTICATE])
     pairs = answer_pairs(tokens[AUTHENTICATE])
     assert message.nt_response[24:32] == stamp == pairs[7]

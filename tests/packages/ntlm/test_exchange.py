@@ -24,7 +24,7 @@ from saslsspi import (
 )
 from saslsspi.packages.ntlm.av_pairs import decode_pairs, encode_pairs, pair
 from saslsspi.packages.ntlm.keys import nt_hash, ntowf_v2
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge, Negotiate
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage, Negotiate
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 from saslsspi.sspi import AscRet, IscReq, IscRet, SecurityStatus
 from sspi_context import (
@@ -44,7 +44,7 @@ def test_the_challenge_names_the_server_and_the_time() -> None:
     policy = Policy(ntlm=NtlmPolicy(computer_name="box", domain_name="DOM"))
     theirs = server(policy=policy, principal="http/box.example.test", clock=lambda: 1000.0)
     tokens = run(client(target="http/box.example.test"), theirs)
-    challenge = Challenge.from_bytes(tokens[CHALLENGE])
+    challenge = ChallengeMessage.from_bytes(tokens[CHALLENGE])
     pairs = decode_pairs(challenge.target_info)
     assert {kind: value.decode("utf-16-le") for kind, value in pairs.items() if kind < 6} == {
         1: "BOX",
@@ -148,7 +148,7 @@ def test_a_layer_needs_both_netbios_names(missing: int) -> None:
 
 
 def test_without_target_information_the_proof_alone_counts() -> None:
-    bare = changed(CHALLENGE, lambda token: Challenge.from_bytes(token)._replace(target_info=b"").to_bytes())
+    bare = changed(CHALLENGE, lambda token: ChallengeMessage.from_bytes(token)._replace(target_info=b"").to_bytes())
     theirs = server(policy=TIMELESS)
     tokens = run(client(0), theirs, bare)
     assert theirs.complete
@@ -181,7 +181,7 @@ def test_octets_behind_the_end_of_the_pairs_are_proved_and_not_read() -> None:
     theirs = server()
     challenge = theirs.step(Negotiate(0xA2088207).to_bytes())
     assert challenge is not None
-    read = Challenge.from_bytes(challenge)
+    read = ChallengeMessage.from_bytes(challenge)
     info = decode_pairs(read.target_info)
     temp = b"\x01\x01" + bytes(6) + info[7] + b"nonce..." + bytes(4) + encode_pairs(info) + b"\0" * 12
     key = ntowf_v2(nt_hash(PASSWORD), USER, DOMAIN)
@@ -221,7 +221,7 @@ def test_pairs_may_come_in_any_order_and_at_odd_offsets() -> None:
     ],
 )
 def test_malformed_target_information_is_an_invalid_token(info: bytes) -> None:
-    bad = changed(CHALLENGE, lambda token: Challenge.from_bytes(token)._replace(target_info=info).to_bytes())
+    bad = changed(CHALLENGE, lambda token: ChallengeMessage.from_bytes(token)._replace(target_info=info).to_bytes())
     assert tampered(bad, client(0), server()) is SecurityStatus.SEC_E_INVALID_TOKEN
 
 

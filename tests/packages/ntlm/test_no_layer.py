@@ -7,7 +7,7 @@ import pytest
 from packages.ntlm.tokens import AUTHENTICATE, CHALLENGE, flags_at
 from saslsspi import Client, Context, MemoryAuthority, NegotiatePolicy, Password, Policy, Qop, Server
 from saslsspi.errors import QopNotSupported, SecurityQosFailed
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 
 PEOPLE = MemoryAuthority({"alice": "wonderland"})
@@ -49,7 +49,7 @@ def test_sign_comes_back_and_whoever_insists_on_it_gets_in(mechanism: str) -> No
 
 def test_the_flags_on_the_wire() -> None:
     seen = tokens(SIGNS, NO_LAYER)
-    challenge = Challenge.from_bytes(seen[CHALLENGE]).flags
+    challenge = ChallengeMessage.from_bytes(seen[CHALLENGE]).flags
     assert challenge & NtlmFlag.SIGN
     assert not challenge & (NtlmFlag.SEAL | NtlmFlag.KEY_EXCH)
     assert Authenticate.from_bytes(seen[AUTHENTICATE]).flags & NtlmFlag.SIGN

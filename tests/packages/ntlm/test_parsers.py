@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packages.ntlm.tokens import AUTHENTICATE, CHALLENGE, NEGOTIATE
 from saslsspi import SaslError
 from saslsspi.packages.ntlm.av_pairs import decode_pairs, encode_pairs
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge, Negotiate
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage, Negotiate
 from sspi_context import ACCEPT_SEAL, SEAL, TARGET, Context, client_credential, run, server_credential
 
 CLIENT, SERVER = client_credential(), server_credential()
@@ -29,7 +29,7 @@ def damaged(token: bytes, changes: list[tuple[int, int]], keep: int) -> bytes:
 @settings(max_examples=300, deadline=None)
 @given(heads, st.binary(max_size=200))
 def test_any_octets_are_a_message_or_our_error(head: bytes, rest: bytes) -> None:
-    for reader in (Negotiate.from_bytes, Challenge.from_bytes, Authenticate.from_bytes):
+    for reader in (Negotiate.from_bytes, ChallengeMessage.from_bytes, Authenticate.from_bytes):
         try:
             reader(head + rest)
         except SaslError:
@@ -68,8 +68,8 @@ def test_messages_survive_a_round_trip(name: bytes, response: bytes, key: bytes,
     message = Authenticate(flags & ~0x02000000, key, response, name, name[:9], name[3:], key)
     read = Authenticate.from_bytes(message.to_bytes())
     assert read._replace(mic_offset=0) == message
-    challenge = Challenge(flags & ~0x02000000 | 0x00800004, b"8 octets", name, response)
-    assert Challenge.from_bytes(challenge.to_bytes()) == challenge
+    challenge = ChallengeMessage(flags & ~0x02000000 | 0x00800004, b"8 octets", name, response)
+    assert ChallengeMessage.from_bytes(challenge.to_bytes()) == challenge
     greeting = Negotiate(flags & ~0x02000000 | 0x3000, name, key)
     assert Negotiate.from_bytes(greeting.to_bytes()) == greeting
 
@@ -80,6 +80,6 @@ def test_samples_are_an_exchange() -> None:
 
 def test_the_oldest_and_shortest_messages_are_read() -> None:
     assert Negotiate.from_bytes(b"NTLMSSP\0\1\0\0\0\7\2\0\0").flags == 0x207
-    assert Challenge.from_bytes(b"NTLMSSP\0\2\0\0\0" + bytes(8) + b"\1\2\0\0" + b"8 octets").flags == 0x201
+    assert ChallengeMessage.from_bytes(b"NTLMSSP\0\2\0\0\0" + bytes(8) + b"\1\2\0\0" + b"8 octets").flags == 0x201
     with pytest.raises(SaslError):
         Authenticate.from_bytes(b"NTLMSSP\0\3\0\0\0" + bytes(40))

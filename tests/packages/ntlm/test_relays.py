@@ -17,7 +17,7 @@ from saslsspi.engine.exchange import Request, StepResult
 from saslsspi.errors import MessageAltered, SaslError, WrongPrincipal
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, decode_pairs, encode_pairs
 from saslsspi.packages.ntlm.client import NtlmClient
-from saslsspi.packages.ntlm.messages import Challenge
+from saslsspi.packages.ntlm.messages import ChallengeMessage
 
 CARRIERS = pytest.mark.parametrize("package", ["NTLM", "Negotiate", "CREDSSP"])
 PEOPLE = MemoryAuthority({"alice": "wonderland"})
@@ -50,7 +50,7 @@ def an_old_client(monkeypatch: pytest.MonkeyPatch) -> None:
     original = NtlmClient._target_info
 
     def repeating(
-        client: NtlmClient, challenge: Challenge, flags: int, request: Request
+        client: NtlmClient, challenge: ChallengeMessage, flags: int, request: Request
     ) -> tuple[bytes, int, bool, str]:
         info, time, mic, bound = original(client, challenge, flags, request)
         own = AvFlag.MIC if mic else AvFlag(0)
@@ -150,7 +150,7 @@ def test_a_client_without_a_mic_that_repeats_the_time_is_taken(monkeypatch: pyte
     original = NtlmClient._target_info
 
     def repeating(
-        client: NtlmClient, challenge: Challenge, flags: int, request: Request
+        client: NtlmClient, challenge: ChallengeMessage, flags: int, request: Request
     ) -> tuple[bytes, int, bool, str]:
         _, time, _, bound = original(client, challenge, flags, request)
         return challenge.target_info, time, False, bound

@@ -10,7 +10,7 @@ import vector_files
 from saslsspi import MemoryAuthority, NtlmPolicy, Policy
 from saslsspi.crypto.md5 import HmacMd5, md5
 from saslsspi.packages.ntlm import keys
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage
 from saslsspi.packages.ntlm.negotiate_flags import NtlmFlag
 from saslsspi.packages.ntlm.protection import protect
 from saslsspi.sspi import Environment
@@ -109,7 +109,7 @@ def test_signing_and_sealing_keys(vector: dict[str, Any]) -> None:
 )
 def test_sealing_keys_without_extended_session_security(flag: int, key: bytes) -> None:
     made = keys.layer_keys(int(flag), SESSION_KEY, True)
-    assert made == keys.LayerKeys(b"", b"", key, key)
+    assert made == keys.NtlmLayerKeys(b"", b"", key, key)
 
 
 @pytest.mark.requirement(
@@ -156,7 +156,7 @@ def test_the_printed_authenticate_message_is_accepted() -> None:
     server = Context(server_credential(environment=environment), ACCEPT_SEAL)
     challenge = server.step(b"NTLMSSP\0\x01\0\0\0" + bytes.fromhex("338288e2") + bytes(16))
     assert challenge is not None
-    assert Challenge.from_bytes(challenge).server_challenge == SERVER_CHALLENGE
+    assert ChallengeMessage.from_bytes(challenge).server_challenge == SERVER_CHALLENGE
     server.step(message)
     assert server.complete
     assert server.unwrap(octets(V2, "signature") + octets(V2, "sealed_data")) == TEXT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from saslsspi.packages.ntlm.av_pairs import decode_pairs, encode_pairs
-from saslsspi.packages.ntlm.messages import Authenticate, Challenge
+from saslsspi.packages.ntlm.messages import Authenticate, ChallengeMessage
 
 NEGOTIATE, CHALLENGE, AUTHENTICATE = 0, 1, 2
 Tap = Callable[[int, bytes], bytes]
@@ -30,7 +30,7 @@ def target_info(change: Callable[[dict[int, bytes]], object]) -> Callable[[bytes
     """Change the AV_PAIRs of a CHALLENGE_MESSAGE."""
 
     def rewrite(token: bytes) -> bytes:
-        challenge = Challenge.from_bytes(token)
+        challenge = ChallengeMessage.from_bytes(token)
         pairs = decode_pairs(challenge.target_info)
         change(pairs)
         return challenge._replace(target_info=encode_pairs(pairs)).to_bytes()

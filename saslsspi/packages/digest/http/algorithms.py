@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from saslsspi.crypto.md5 import md5
 from saslsspi.errors import CryptoSystemInvalid, InvalidToken
 
-__all__ = ["ALGORITHMS", "Algorithm", "Request", "entity_hash", "request_value"]
+__all__ = ["ALGORITHMS", "Algorithm", "DigestRequest", "entity_hash", "request_value"]
 
 _AUTH_INT: Final = b"auth-int"
 
@@ -60,7 +60,7 @@ ALGORITHMS: Final = {
 """By name in lower case."""
 
 
-class Request(NamedTuple):
+class DigestRequest(NamedTuple):
     """What a request digest is about, as the peers write it on the wire, without quotes.
 
     Attributes:
@@ -78,7 +78,7 @@ class Request(NamedTuple):
     entity: bytes = b""
 
 
-def request_value(algorithm: Algorithm, ha1: bytes, request: Request) -> bytes:
+def request_value(algorithm: Algorithm, ha1: bytes, request: DigestRequest) -> bytes:
     """Return the request-digest, or with an empty method the server's rspauth, in hex.
 
     Args:

@@ -24,7 +24,7 @@ from saslsspi.errors import (
     OutOfSequence,
     WrongPrincipal,
 )
-from saslsspi.packages.digest.http.algorithms import Algorithm, Request, entity_hash, request_value
+from saslsspi.packages.digest.http.algorithms import Algorithm, DigestRequest, entity_hash, request_value
 from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpResponse, read_response
 from saslsspi.packages.digest.qop import AUTH_INT
 
@@ -202,9 +202,9 @@ def is_auth_int(qop: bytes | None) -> bool:
     return qop is not None and qop.lower() == AUTH_INT
 
 
-def described(response: HttpResponse, method: bytes, entity: bytes) -> Request:
+def described(response: HttpResponse, method: bytes, entity: bytes) -> DigestRequest:
     """Return what a request digest of these credentials is about."""
-    return Request(response.nonce, response.nc, response.cnonce, response.qop, method, response.uri, entity)
+    return DigestRequest(response.nonce, response.nc, response.cnonce, response.qop, method, response.uri, entity)
 
 
 def proof_of(algorithm: Algorithm, ha1: bytes, response: HttpResponse, entity: bytes) -> bytes:

@@ -27,7 +27,7 @@ from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags, layer_flags
-from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, Challenge, Response, ResponseAuth
+from saslsspi.packages.digest.sasl.messages import DEFAULT_MAXBUF, DigestChallenge, DigestResponse, ResponseAuth
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 from saslsspi.packages.digest.sasl.sessions import ClientSession, SessionCache, SessionKey
 
@@ -108,7 +108,7 @@ class DigestClient(Exchange):
     def _answer(self, token: bytes, request: Request) -> StepResult:
         """Answer a digest-challenge with a digest-response."""
         tolerances = int(self._environment.policy.tolerances)
-        challenge = Challenge.from_bytes(token, tolerances)
+        challenge = DigestChallenge.from_bytes(token, tolerances)
         qop, cipher = self._choose(challenge, request)
         username, realm_name, password = self._identity(request)
         realm_text, realm = self._realm(challenge, realm_name)
@@ -145,7 +145,7 @@ class DigestClient(Exchange):
         )
         self._session = session
         self._key = key
-        return Response(
+        return DigestResponse(
             username=session.username,
             realm=session.realm,
             nonce=session.nonce,
@@ -210,7 +210,7 @@ class DigestClient(Exchange):
             raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
         return credential.username, credential.realm, credential.password
 
-    def _realm(self, challenge: Challenge, wanted: str) -> tuple[str, bytes | None]:
+    def _realm(self, challenge: DigestChallenge, wanted: str) -> tuple[str, bytes | None]:
         """Return the realm as text and as it goes on the wire (None: no directive)."""
         if wanted:
             return wanted, encode(wanted, challenge.utf8)
@@ -223,7 +223,7 @@ class DigestClient(Exchange):
             raise IncompleteCredentials(f"the server offers several realms, name one of {offered}")
         return decode(realms[0], challenge.utf8), realms[0]
 
-    def _choose(self, challenge: Challenge, request: Request) -> tuple[bytes, Cipher | None]:
+    def _choose(self, challenge: DigestChallenge, request: Request) -> tuple[bytes, Cipher | None]:
         """Choose the strongest qop and the preferred cipher that both sides permit."""
         policy = self._environment.policy
         ours = self._credential.permits(request.required, request.requested, policy)

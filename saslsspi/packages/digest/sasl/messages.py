@@ -14,7 +14,7 @@ from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.digest.grammar import Directive, directives, has_bare_backslash, is_token, quote, unquote
 
-__all__ = ["DEFAULT_MAXBUF", "Challenge", "Response", "ResponseAuth"]
+__all__ = ["DEFAULT_MAXBUF", "DigestChallenge", "DigestResponse", "ResponseAuth"]
 
 # Section 2.1.1: "The size of a digest-challenge MUST be less than 2048 bytes." Section 2.1.2: 4096 for a response.
 _CHALLENGE_LIMIT: Final = 2048
@@ -43,7 +43,7 @@ _HEX: Final = re.compile(rb"[0-9a-f]{32}").fullmatch
 _DIGITS: Final = re.compile(rb"[0-9]{1,10}").fullmatch
 
 
-class Challenge(NamedTuple):
+class DigestChallenge(NamedTuple):
     """The server's first message.
 
     Attributes:
@@ -121,7 +121,7 @@ class Challenge(NamedTuple):
         return message
 
 
-class Response(NamedTuple):
+class DigestResponse(NamedTuple):
     """The client's message.
 
     Attributes:

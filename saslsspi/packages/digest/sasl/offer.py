@@ -10,14 +10,14 @@ from saslsspi.errors import SecurityQosFailed
 from saslsspi.packages.digest.ciphers import Cipher
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.qop import permitted
-from saslsspi.packages.digest.sasl.messages import Challenge
+from saslsspi.packages.digest.sasl.messages import DigestChallenge
 
-__all__ = ["Offer", "offer_for"]
+__all__ = ["DigestOffer", "offer_for"]
 
 _ANY_NONCE: Final = b"0" * 24  # as long as the base64 of 18 octets, which takes its place
 
 
-class Offer(NamedTuple):
+class DigestOffer(NamedTuple):
     """An acceptor's offer, made once for a credential.
 
     Attributes:
@@ -26,7 +26,7 @@ class Offer(NamedTuple):
         ciphers: Offered ciphers by name.
     """
 
-    challenge: Challenge
+    challenge: DigestChallenge
     head: bytes
     tail: bytes
     qops: frozenset[bytes]
@@ -44,7 +44,7 @@ class Offer(NamedTuple):
             raise SecurityQosFailed(
                 f"flags and policy (min_ssf {policy.min_ssf}, max_ssf {policy.max_ssf}) leave no qop to offer"
             )
-        challenge = Challenge(
+        challenge = DigestChallenge(
             nonce=_ANY_NONCE,
             realms=tuple(realm.encode() for realm in realms),
             qop=tuple(reversed(permits.qops)),
@@ -63,11 +63,11 @@ class Offer(NamedTuple):
         )
 
 
-class _Offers(dict[tuple[int, int, int], Offer]):
+class _Offers(dict[tuple[int, int, int], DigestOffer]):
     """Prepared offers of one handle, by flags and our maxbuf."""
 
 
-def offer_for(credential: DigestCredential, request: Request, policy: Policy) -> Offer:
+def offer_for(credential: DigestCredential, request: Request, policy: Policy) -> DigestOffer:
     """Return the prepared offer for an acceptor's flags.
 
     Raises:
@@ -79,5 +79,5 @@ def offer_for(credential: DigestCredential, request: Request, policy: Policy) ->
     key = (request.required, request.requested, policy.max_buffer)
     made = offers.get(key)
     if made is None:
-        made = offers[key] = Offer.of(credential.realms, request, policy)
+        made = offers[key] = DigestOffer.of(credential.realms, request, policy)
     return made

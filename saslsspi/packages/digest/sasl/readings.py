@@ -10,7 +10,7 @@ from typing import Final
 
 from saslsspi.engine.policy import Tolerances
 from saslsspi.packages.digest.charset import Reading, decode, is_utf8
-from saslsspi.packages.digest.sasl.messages import Response
+from saslsspi.packages.digest.sasl.messages import DigestResponse
 
 __all__ = ["readings"]
 
@@ -19,7 +19,7 @@ _UTF8_WITHOUT_CHARSET: Final = int(Tolerances.UTF8_WITHOUT_CHARSET)
 _SILENT_UTF8: Final = int(Tolerances.UTF8_WITHOUT_CHARSET | Tolerances.OTHER_ENCODINGS)
 
 
-def readings(response: Response, allowed: int, realms: tuple[str, ...]) -> list[Reading]:
+def readings(response: DigestResponse, allowed: int, realms: tuple[str, ...]) -> list[Reading]:
     """Return the readings of a response under the allowed tolerances, those in a realm that is served.
 
     Realms are compared as they are: section 2.1.2 gives them no case folding. Where none is offered, clients may

@@ -31,8 +31,8 @@ from saslsspi.packages.digest.charset import Reading, accepted_hashes, decode
 from saslsspi.packages.digest.credential import DigestCredential
 from saslsspi.packages.digest.keys import layer_keys, response_values, session_hash
 from saslsspi.packages.digest.qop import AUTH, AUTH_CONF, QOPS, granted_flags
-from saslsspi.packages.digest.sasl.messages import Response, ResponseAuth
-from saslsspi.packages.digest.sasl.offer import Offer, offer_for
+from saslsspi.packages.digest.sasl.messages import DigestResponse, ResponseAuth
+from saslsspi.packages.digest.sasl.offer import DigestOffer, offer_for
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 from saslsspi.packages.digest.sasl.readings import readings
 
@@ -71,7 +71,7 @@ class _Identity(NamedTuple):
 class _Session(NamedTuple):
     """What subsequent authentication compares with and goes on from; never one with a layer (see sessions.py)."""
 
-    response: Response
+    response: DigestResponse
     reading: Reading
     ha1: bytes
     identity: _Identity
@@ -92,9 +92,9 @@ class DigestServer(Exchange):
     )
 
     _nonce: bytes
-    _offer: Offer
+    _offer: DigestOffer
     _readings: list[Reading]
-    _response: Response
+    _response: DigestResponse
 
     def __init__(self, credential: DigestCredential, environment: Environment) -> None:
         self.outcome: Outcome | None = None
@@ -129,7 +129,7 @@ class DigestServer(Exchange):
         store, policy = self._environment.nonce_store, self._environment.policy
         assert store is not None
         try:
-            response = Response.from_bytes(token, policy.tolerances)
+            response = DigestResponse.from_bytes(token, policy.tolerances)
             record = store.find(response.nonce)
             # Section 2.2.2: a server may send a challenge instead "for any other reason". A layer is such a reason.
             if record is None or not isinstance(record.session, _Session) or self._check_qop(response) != AUTH:
@@ -168,7 +168,7 @@ class DigestServer(Exchange):
     def _receive(self, token: bytes, request: Request) -> StepResult | Question:
         """Check all that can be checked of a digest-response before the account is known, and ask for it."""
         tolerances = int(self._environment.policy.tolerances)
-        response = Response.from_bytes(token, tolerances)
+        response = DigestResponse.from_bytes(token, tolerances)
         if response.nonce != self._nonce:
             raise LogonDenied("the response repeats another nonce", requirement="RFC2831-2.1.2-15")
         if response.nc != _FIRST_COUNT:
@@ -244,7 +244,7 @@ class DigestServer(Exchange):
         """
         return realm if self._credential.realms else account.realm or account.domain
 
-    def _established(self, response: Response, ha1: bytes, identity: _Identity, *, resumed: bool) -> Outcome:
+    def _established(self, response: DigestResponse, ha1: bytes, identity: _Identity, *, resumed: bool) -> Outcome:
         qop = (response.qop or AUTH).lower()
         outcome = Outcome(
             flags=granted_flags(Side.ACCEPT, qop),
@@ -272,7 +272,7 @@ class DigestServer(Exchange):
             max_receive=max_receive,
         )
 
-    def _check_qop(self, response: Response) -> bytes:
+    def _check_qop(self, response: DigestResponse) -> bytes:
         """Return the qop in lower case; an absent one is auth (section 2.1.2)."""
         qop = (response.qop or AUTH).lower()
         if qop not in self._offer.qops:
@@ -287,7 +287,7 @@ class DigestServer(Exchange):
             raise QopNotSupported("the client chose a cipher that was not offered", requirement="RFC2831-2.1.2-58")
         return qop
 
-    def _check_target(self, response: Response) -> None:
+    def _check_target(self, response: DigestResponse) -> None:
         # "Servers SHOULD check that the supplied value is correct. This will detect accidental connection to the
         # incorrect server." Without a principal the application looks at SecPkgContextTarget.
         right = self._credential.principals

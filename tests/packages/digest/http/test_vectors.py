@@ -7,7 +7,7 @@ import pytest
 import vector_files
 from packages.digest.http.web import Browser, Site, policy
 from saslsspi import MemoryAuthority, sspi
-from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Request, request_value
+from saslsspi.packages.digest.http.algorithms import ALGORITHMS, DigestRequest, request_value
 from saslsspi.packages.digest.http.messages import HttpChallenge, HttpResponse
 
 VECTORS = vector_files.load("http-digest")
@@ -60,7 +60,7 @@ def test_the_formula_gives_the_vectors_values(vector: dict[str, Any]) -> None:
     ha1 = algorithm.digest(secret)
     if algorithm.session:
         ha1 = algorithm.digest(b":".join((ha1, vector["nonce"].encode(), vector["cnonce"].encode())))
-    request = Request(
+    request = DigestRequest(
         vector["nonce"].encode(),
         vector["nc"].encode(),
         vector["cnonce"].encode(),
