@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ SOURCES = [
     ROOT / "conformance" / "saslsspi_conformance",
 ]
 
+# One security package, one room.
+PACKAGES = {f"saslsspi.packages.{path.parent.name}" for path in (ROOT / "saslsspi" / "packages").glob("*/__init__.py")}
+
 # Floor by floor, the lowest first. A module imports from its own room and from lower floors only.
 FLOORS: list[set[str]] = [
     {"saslsspi.status"},
@@ -24,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"saslsspi.channel_bindings", "saslsspi.credentials", "saslsspi.prep"},
     {"saslsspi.accounts"},
     {"saslsspi.engine"},
-    {"saslsspi.context", "saslsspi.packages", "saslsspi.sspi"},
+    {"saslsspi.context", "saslsspi.packages", "saslsspi.sspi", *PACKAGES},
     {"saslsspi.sasl"},
     {"saslsspi"},  # the public names
     {"saslsspi_mechanisms", "saslsspi.adapters"},
@@ -72,6 +76,70 @@ def is_module(name: str) -> bool:
 
 
 MODULES = list(modules())
+
+
+def imported_modules(name: str, path: Path) -> set[str]:
+    """The files that a module's imports run, its type checker's apart: those of ours."""
+    found = set()
+    for imported in imports(path):
+        if is_module(imported) and imported != name:
+            found.add(imported)
+    return found
+
+
+def circles() -> list[list[str]]:
+    """The circles among all files (Tarjan's strongly connected components of more than one)."""
+    arrows = {name: imported_modules(name, path) - {FACE} for name, path in MODULES if name != FACE}
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in sorted(arrows[name]):
+            if other not in index:
+                visit(other)
+                low[name] = min(low[name], low[other])
+            elif other in stack:
+                low[name] = min(low[name], index[other])
+        if low[name] == index[name]:
+            circle = [stack.pop()]
+            while circle[-1] != name:
+                circle.append(stack.pop())
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for name in sorted(arrows):
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert circles() == []
+
+
+def test_no_folder_is_a_hall() -> None:
+    folders = Counter(path.parent for _, path in MODULES)
+    assert {str(folder.relative_to(ROOT)): count for folder, count in folders.items() if count > 16} == {}
+
+
+def test_no_room_outgrows_the_largest_of_the_first_release() -> None:
+    lines: Counter[str] = Counter()
+    for name, path in MODULES:
+        lines[room(name)] += len(path.read_text().splitlines())
+    assert {name: count for name, count in lines.items() if count > 10_788} == {}
+
+
+def test_no_public_class_has_its_name_in_two_rooms() -> None:
+    homes: dict[str, list[str]] = {}
+    for name, path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 @pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])

@@ -1,0 +1,48 @@
+"""The doors: what users import from is this list, and the documents show no other path."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ADAPTERS = ["ldap", "imap", "smtp", "pop3", "sieve", "aiosmtplib", "aiosmtpd", "stream", "requests", "httpx", "http",
+            "wsgi", "asgi", "winrm"]  # fmt: skip
+DOORS = ["saslsspi", "saslsspi.sspi", *(f"saslsspi.adapters.{name}" for name in ADAPTERS),
+         "saslsspi_conformance.contract"]  # fmt: skip
+# What somebody who writes a plugin or an authority stands on; docs/architecture.md says so.
+PLUGINS = ["saslsspi.accounts"]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?:python|pycon)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_door_says_what_is_public(name: str) -> None:
+    door = importlib.import_module(name)
+    assert door.__all__
+    assert sorted(set(door.__all__)) == sorted(door.__all__)
+    for public in door.__all__:
+        assert not public.startswith("_")
+        assert getattr(door, public) is not None
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_beside_the_doors_stand_rooms_only(name: str) -> None:
+    found = {path.stem for path in (ROOT / "saslsspi" / "adapters").glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in (ROOT / "saslsspi" / "adapters").glob("*/__init__.py")}
+    assert found <= set(ADAPTERS)
+    assert rooms == {"http", "ldap", "mail", "stream"}
+
+
+def imported(code: str) -> set[str]:
+    return set(re.findall(r"^(?:>>> |\.\.\. )? *(?:from|import) (saslsspi[\w.]*)", code, re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def test_documents_import_from_doors_only(document: Path) -> None:
+    code = "\n".join(BLOCK.findall(document.read_text(encoding="utf-8")))
+    allowed = {*DOORS, *PLUGINS, "saslsspi.adapters"}
+    assert imported(code) - allowed == set()
