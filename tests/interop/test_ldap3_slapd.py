@@ -186,7 +186,7 @@ def test_a_rebind_takes_the_layer_over_and_a_failed_one_leaves_it(slapd: Slapd, 
         assert who_am_i(client) == f"dn:{slapd.user('bob').dn}"
         assert len(search(client, slapd.many_base)) == slapd.entries
         second = client.layer
-        client.rebind(user=slapd.user("alice").dn, password=ALICE.password)
+        client.rebind(user=slapd.user("alice").dn, password=ALICE.password, authentication=ldap3.SIMPLE)
         assert client.bound
         assert client.layer is second
         assert client.security is None

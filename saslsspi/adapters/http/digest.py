@@ -142,5 +142,5 @@ class DigestDoor:
         context = self._inbound.engine()
         # What an acceptor asks for is what it requires; the empty parameter compares no URI.
         parameters = (method, b"", entity, self._realm)
-        request = Request("", self._flags, self._flags, bindings, parameters)
+        request = Request(required=self._flags, requested=self._flags, bindings=bindings, parameters=parameters)
         return context, context.advance(token, request)

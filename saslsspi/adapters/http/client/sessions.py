@@ -63,7 +63,7 @@ class DigestSession:
             SaslError: the policy or the credentials do not allow an answer.
         """
         request = Request(
-            target,
+            target=target,
             requested=_HTTP | (_COVERS if self.covers_bodies else 0),
             bindings=self._bindings,
             parameters=(method.encode(), self._entity(body)),
