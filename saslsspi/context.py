@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, Self, TypeVar
 
-from saslsspi.accounts.account import Account, Pending, Question
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import Account, AccountLookup, Pending, Question
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.attributes import SecPkgContext

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from saslsspi.accounts.account import Account, Question, ScramKeys, Secret, user_hash
-from saslsspi.accounts.authority import AccountLookup, Authority, Delegating
+from saslsspi.accounts.account import Account, AccountLookup, Question, ScramKeys, Secret, user_hash
+from saslsspi.accounts.authority import Authority, Delegating
 from saslsspi.accounts.chain import Chain
 from saslsspi.accounts.decoys import DecoyMemory
 from saslsspi.accounts.files import FileAuthority, HtdigestAuthority

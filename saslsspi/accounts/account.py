@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from saslsspi.errors import InvalidParameter
 
-if TYPE_CHECKING:
-    from saslsspi.accounts.authority import AccountLookup
-
-__all__ = ["Account", "Pending", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
+__all__ = ["Account", "AccountLookup", "Pending", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
 
 _HASH_SIZE: Final = 16
 
@@ -181,6 +178,19 @@ class Account:
     def secrets(self) -> frozenset[Secret]:
         """The kinds of secrets that the account has."""
         return frozenset(kind for kind in (*_READERS, *self.other) if self.secret(kind) is not None)
+
+
+class AccountLookup(Protocol):
+    """What alone is asked of an authority of one's own; `Authority` is the base class that has the rest."""
+
+    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
+        """Return what is known of a user, or None for an unknown one.
+
+        `async def` works wherever there is an event loop to await it.
+
+        Raises:
+            NoAuthenticatingAuthority: the store cannot be reached.
+        """
 
 
 _READERS: Final[Mapping[Secret, Callable[[Account], object | None]]] = {

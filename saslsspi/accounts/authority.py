@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Protocol
 
-from saslsspi.accounts.account import Account, Question, Secret
+from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
 from saslsspi.accounts.decoys import Decoys
 from saslsspi.errors import NoAuthenticatingAuthority
 
 __all__ = [
-    "AccountLookup",
     "Authority",
     "Delegating",
     "SingleAccount",
@@ -24,19 +22,6 @@ __all__ = [
     "may_act_as",
     "secrets_of",
 ]
-
-
-class AccountLookup(Protocol):
-    """What alone is asked of an authority of one's own; `Authority` is the base class that has the rest."""
-
-    def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
-        """Return what is known of a user, or None for an unknown one.
-
-        `async def` works wherever there is an event loop to await it.
-
-        Raises:
-            NoAuthenticatingAuthority: the store cannot be reached.
-        """
 
 
 class Authority(ABC):

@@ -6,8 +6,8 @@ that was authenticated, alone or with the realm that was verified: a realm that 
 
 from __future__ import annotations
 
-from saslsspi.accounts.account import Account
-from saslsspi.accounts.authority import AccountLookup, may_act_as
+from saslsspi.accounts.account import Account, AccountLookup
+from saslsspi.accounts.authority import may_act_as
 from saslsspi.errors import NoImpersonation
 
 __all__ = ["authorize"]

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from inspect import isawaitable
 
-from saslsspi.accounts.account import Account, Question, Secret
-from saslsspi.accounts.authority import AccountLookup, Authority, check_answer, decoys_for, may_act_as, secrets_of
+from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
+from saslsspi.accounts.authority import Authority, check_answer, decoys_for, may_act_as, secrets_of
 from saslsspi.accounts.decoys import Decoys
 from saslsspi.errors import InvalidParameter
 

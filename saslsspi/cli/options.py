@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from saslsspi.accounts import Chain, FileAuthority, MemoryAuthority
-from saslsspi.accounts.account import Account
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import Account, AccountLookup
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.output import say
 from saslsspi.credentials import Password

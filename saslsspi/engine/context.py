@@ -11,8 +11,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
-from saslsspi.accounts.account import Account, Question
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import Account, AccountLookup, Question
 from saslsspi.engine.attributes import (
     SecPkgContext,
     SecPkgContextEstablished,

@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from saslsspi.accounts.account import Account, Question
-from saslsspi.accounts.authority import AccountLookup, Authority, Delegating, check_answer
+from saslsspi.accounts.account import Account, AccountLookup, Question
+from saslsspi.accounts.authority import Authority, Delegating, check_answer
 from saslsspi.accounts.decoys import DecoyMemory, Decoys
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from saslsspi.accounts.account import Account, Pending, Question
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import Account, AccountLookup, Pending, Question
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment

@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.http.connections import ConnectionMemory
 from saslsspi.adapters.http.digest import DigestDoor, DigestUse

@@ -23,7 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from saslsspi.accounts.authority import AccountLookup, secrets_of
+from saslsspi.accounts.account import AccountLookup
+from saslsspi.accounts.authority import secrets_of
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail.identity import MailAuthority

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from saslsspi.accounts.account import Account
-from saslsspi.accounts.authority import AccountLookup, Delegating
+from saslsspi.accounts.account import Account, AccountLookup
+from saslsspi.accounts.authority import Delegating
 from saslsspi.errors import InvalidParameter, InvalidToken, SaslError
 from saslsspi.prep import saslprep
 from saslsspi.testbed.ldap.directory import Directory

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Final, Self
 
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy

@@ -8,8 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from saslsspi.accounts.account import Account, Pending
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import Account, AccountLookup, Pending
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import Policy

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
-from saslsspi.accounts.authority import AccountLookup
+from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
 from saslsspi.adapters.mail.server import SaslService, server_bindings
