@@ -11,16 +11,21 @@ __all__ = ["Assembly"]
 
 _FIRST_OCTETS: Final = frozenset((0x60, 0xA0, 0xA1))
 _HEADER: Final = 5  # "the entire ASN.1 header" of a token below 64 KiB
+_MOST: Final = 1024
 
 
 class Assembly:
-    """Puts the pieces of one token together; the header of the first one says how long it is."""
+    """Puts the pieces of one token together; the header of the first one says how long it is.
 
-    __slots__ = ("_size", "_token")
+    A negotiation has at most 1,024 tokens and pieces: who goes on without end occupies a context and never logs on.
+    """
+
+    __slots__ = ("_count", "_size", "_token")
 
     def __init__(self) -> None:
         self._token = bytearray()
         self._size = 0
+        self._count = 0
 
     @property
     def unfinished(self) -> bool:
@@ -31,8 +36,11 @@ class Assembly:
         """Take a piece; return the token once it is whole, None before.
 
         Raises:
-            InvalidToken: a piece is empty, too long, or its header announces more than is taken.
+            InvalidToken: a piece is too short, its header announces more than is taken, or there are too many.
         """
+        self._count += 1
+        if self._count > _MOST:
+            raise InvalidToken(f"more than {_MOST} tokens and pieces of one negotiation")
         if not self._token:
             if not piece or piece[0] not in _FIRST_OCTETS:
                 return piece
@@ -45,6 +53,12 @@ class Assembly:
             raise InvalidToken("an empty piece of a token")
         self._token += piece
         if len(self._token) < self._size:
+            # MS-SPNG section 3.1.1 of MaxOutputTokenSize: "This value MUST be at least 5 bytes", so only the last piece
+            # has fewer.
+            if len(piece) < _HEADER:
+                raise InvalidToken(
+                    f"a piece of {len(piece)} octets in the middle of a token, at least {_HEADER} are due"
+                )
             return None
         token = bytes(self._token)
         self._token.clear()

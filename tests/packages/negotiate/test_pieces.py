@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from packages.negotiate.ends import (
@@ -10,6 +12,7 @@ from packages.negotiate.ends import (
     status,
 )
 from saslsspi import sspi
+from saslsspi.errors import InvalidToken
 from saslsspi.sspi import (
     AscReq,
     SecBuffer,
@@ -20,6 +23,7 @@ from saslsspi.sspi import (
 from sspi_context import (
     SEAL,
     TARGET,
+    Context,
     client_credential,
     server_credential,
 )
@@ -93,3 +97,23 @@ def test_a_half_received_token_is_forgotten_with_its_context() -> None:
     sspi.delete_security_context(theirs)
     assert status(lambda: theirs.step(token[20:])) is SecurityStatus.SEC_E_INVALID_HANDLE
     assert status(lambda: server().step(token[20:])) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.parametrize("make", [client, server], ids=["client", "server"])
+def test_pieces_of_one_octet_do_not_go_on_without_end(make: Callable[[], Context]) -> None:
+    """A token of the largest size, octet by octet: refused at the first piece too short for the middle."""
+    receiver = make()
+    if make is client:
+        receiver.step()
+    receiver.step(b"\x60\x83\x00\xff\xf0")
+    assert status(lambda: receiver.step(b"\0")) is SecurityStatus.SEC_E_INVALID_TOKEN
+
+
+@pytest.mark.parametrize("size", [5, 6, 60])
+def test_the_pieces_of_a_negotiation_are_counted(size: int) -> None:
+    receiver, taken = server(), 0
+    with pytest.raises(InvalidToken):
+        receiver.step(b"\x60\x83\x00\xff\xf0")
+        for taken in range(10_000):  # noqa: B007 (it is looked at afterwards)
+            receiver.step(bytes(size))
+    assert taken < 1100
