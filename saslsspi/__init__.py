@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.channel_bindings import ChannelBindings as ChannelBindings
     from saslsspi.context import Context as Context
     from saslsspi.credentials import Anonymous as Anonymous
+    from saslsspi.credentials import NtHash as NtHash
     from saslsspi.credentials import Password as Password
     from saslsspi.engine.environment import Environment as Environment
     from saslsspi.engine.exchange import Qop as Qop
@@ -99,6 +100,7 @@ _HOMES: Final = {
     "NegotiatePolicy": "saslsspi.engine.policy",
     "NoAuthenticatingAuthority": "saslsspi.errors",
     "NonceStore": "saslsspi.accounts.nonces",
+    "NtHash": "saslsspi.credentials",
     "NtlmPolicy": "saslsspi.engine.policy",
     "NtlmResponses": "saslsspi.engine.policy",
     "PackageNotFound": "saslsspi.errors",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.accounts.account import Secret
-from saslsspi.credentials import Password
+from saslsspi.credentials import NtHash, Password
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
@@ -28,6 +28,6 @@ NTLM: Final = Mechanism(
     properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=128,
     binding=Binding.OPTIONAL,
-    credentials=(Password,),
+    credentials=(Password, NtHash),
     secrets=(Secret.NT_HASH, Secret.PASSWORD),
 )

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import ClassVar, NoReturn, Self
 
-from saslsspi.credentials import Credentials, Password
+from saslsspi.credentials import Credentials, NtHash, Password
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
 from saslsspi.errors import InvalidParameter, UnknownCredentials
 
@@ -15,6 +15,7 @@ __all__ = [
     "CredsspCred",
     "Delegated",
     "HandedOver",
+    "NtHashIdentity",
     "SchCredentials",
     "WinNTAuthCredentialType",
     "WinNTAuthIdentity",
@@ -37,6 +38,16 @@ class WinNTAuthIdentity(AuthIdentity):
     domain: str | None = None
     password: str | None = field(default=None, repr=False)
     flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
+    package_list: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NtHashIdentity(AuthIdentity):
+    """A user name, a domain and the NT hash of a password, 16 octets, for NTLM. Its repr omits the hash."""
+
+    username: str
+    domain: str | None
+    nt_hash: bytes = field(repr=False)
     package_list: str | None = field(default=None, kw_only=True)
 
 
@@ -158,6 +169,8 @@ def identity_of(credentials: Credentials | AuthIdentity | None, name: str) -> Au
     """
     if credentials is None or isinstance(credentials, AuthIdentity):
         return credentials
+    if isinstance(credentials, NtHash):
+        return NtHashIdentity(credentials.username, credentials.realm, credentials.octets)
     if not isinstance(credentials, Password):
         raise UnknownCredentials(f"{name} does not take {type(credentials).__name__} credentials")
     return WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)

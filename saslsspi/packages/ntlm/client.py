@@ -97,7 +97,7 @@ class NtlmClient(Exchange):
         if request.requested & _NULL_SESSION or not credential.username:
             return self._as_nobody(flags)
         check_strength(flags, self._required, policy)
-        if credential.password is None:
+        if credential.password is None and credential.nt_hash is None:
             raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
         random = environment.random
         mic = False
@@ -196,7 +196,8 @@ class NtlmClient(Exchange):
         """Return NtChallengeResponse, LmChallengeResponse and KeyExchangeKey (section 3.3.1)."""
         own = self._credential.own_hash()
         allowed = self._environment.policy.ntlm.responses
-        hash_of_lm = lm_hash(self._credential.password or "") if allowed & NtlmResponses.LM else None
+        password = self._credential.password  # which an NT hash does not tell
+        hash_of_lm = lm_hash(password) if allowed & NtlmResponses.LM and password is not None else None
         if flags & _ESS:
             nonce = random(8)
             nt = desl(own, md5(server_challenge + nonce).digest()[:8])

@@ -42,6 +42,7 @@ class NtlmCredential(Credential):
         username: Outbound: who logs on; "" logs on as nobody.
         domain: Outbound: the user's domain; inbound: the NetBIOS domain of this machine.
         password: Outbound: with what; None: not known.
+        nt_hash: Outbound: its NT hash, from the start or once it is computed; None: not known yet.
         principals: Inbound: the target names that are right, in lower case; empty checks nothing.
         greetings: Outbound: prepared NEGOTIATE_MESSAGEs by flags.
         accounts: Inbound: NT hashes of accounts by identity of the object.
@@ -50,10 +51,10 @@ class NtlmCredential(Credential):
     username: str = ""
     domain: str = ""
     password: str | None = None
+    nt_hash: bytes | None = None
     principals: tuple[str, ...] = ()
     greetings: dict[int, bytes] = field(default_factory=dict)
     accounts: dict[int, tuple[Account, bytes]] = field(default_factory=dict)
-    _hash: bytes | None = None
     _key: HmacMd5 | None = None
     _names: ServerNames | None = None
     _station: str = ""
@@ -67,9 +68,9 @@ class NtlmCredential(Credential):
 
     def own_hash(self) -> bytes:
         """Return the NT hash of the password."""
-        if self._hash is None:
-            self._hash = nt_hash(self.password or "")
-        return self._hash
+        if self.nt_hash is None:
+            self.nt_hash = nt_hash(self.password or "")
+        return self.nt_hash
 
     def own_key(self) -> HmacMd5:
         """Return NTOWFv2 of the user."""

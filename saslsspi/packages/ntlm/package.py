@@ -9,7 +9,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
-from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
+from saslsspi.engine.identity import AuthIdentity, NtHashIdentity, WinNTAuthIdentity
 from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import NoCredentials, UnknownCredentials
@@ -52,8 +52,8 @@ class NtlmPackage(Package, ProtectionTraveller):
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
     ) -> Credential:
         """See Package.acquire. An outbound handle with an empty user name and password logs on as nobody."""
-        if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
-            raise UnknownCredentials(f"NTLM takes WinNTAuthIdentity, not {type(auth_data).__name__}")
+        if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity | NtHashIdentity):
+            raise UnknownCredentials(f"NTLM takes WinNTAuthIdentity or NtHashIdentity, not {type(auth_data).__name__}")
         identity = auth_data or WinNTAuthIdentity()
         if Side.ACCEPT in sides and environment.authority is None:
             raise NoCredentials("an inbound NTLM handle needs an authority, or auth_data with the one account")
@@ -64,7 +64,8 @@ class NtlmPackage(Package, ProtectionTraveller):
         return NtlmCredential(
             username=username,
             domain=domain,
-            password=identity.password,
+            password=identity.password if isinstance(identity, WinNTAuthIdentity) else None,
+            nt_hash=identity.nt_hash if isinstance(identity, NtHashIdentity) else None,
             principals=tuple(map(service_of, (principal or "").split())) if Side.ACCEPT in sides else (),
         )
 
