@@ -23,3 +23,10 @@ def files_with(word: str) -> list[str]:
 def test_an_option_of_a_logon_is_written_in_five_files(option: str) -> None:
     found = files_with(option)
     assert 2 <= len(found) <= 5, found
+
+
+def test_a_protocol_of_lines_is_complete_in_six_files() -> None:
+    """ManageSieve has a client, an asyncio client, a server, `auth` and `serve`; its name stands in six files."""
+    found = [name for name in files_with("") if "sieve" in (ROOT / name).read_text(encoding="utf-8").lower()]
+    assert 4 <= len(found) <= 6, found
+    assert max(len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in found) <= 300

@@ -1,4 +1,4 @@
-"""SMTP, IMAP and POP3 as `auth` and `demo` use them: our clients, each with the same few verbs."""
+"""The protocols of lines as `auth` and `demo` use them: our clients, each with the same few verbs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from saslsspi.adapters.imap import SaslIMAP4, SaslIMAP4_SSL
 from saslsspi.adapters.mail.line_protocol import printable
 from saslsspi.adapters.mail.logon import MailOptions
 from saslsspi.adapters.pop3 import SaslPOP3, SaslPOP3_SSL
+from saslsspi.adapters.sieve import SaslSieve
 from saslsspi.adapters.smtp import SaslSMTP, SaslSMTP_SSL
 from saslsspi.engine.security import Security
 from saslsspi.errors import SaslError
 
-__all__ = ["CLIENTS", "ImapClient", "MailClient", "Pop3Client", "SmtpClient", "own_errors", "tls_for"]
+__all__ = ["CLIENTS", "ImapClient", "MailClient", "Pop3Client", "SieveClient", "SmtpClient", "own_errors", "tls_for"]
 
 
 class MailClient(Protocol):
@@ -169,7 +170,44 @@ class Pop3Client:
             self.client.close()
 
 
-CLIENTS: Final[dict[str, type[MailClient]]] = {"smtp": SmtpClient, "imap": ImapClient, "pop3": Pop3Client}
+class SieveClient:
+    """ManageSieve with our own client: it has no port that speaks TLS from the start."""
+
+    operation = "LISTSCRIPTS"
+
+    def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
+        self.client = SaslSieve(host, port, timeout=timeout)
+
+    @property
+    def sock(self) -> Any:
+        """See MailClient."""
+        return self.client.sock
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """See MailClient."""
+        self.client.starttls(context)
+
+    def authenticate(self, mechanism: str | Sequence[str] | None, **options: Unpack[MailOptions]) -> Security:
+        """See MailClient."""
+        return self.client.authenticate_sasl(mechanism, **options)
+
+    def ask(self) -> str:
+        """See MailClient."""
+        return f"{len(self.client.listscripts())} scripts"
+
+    def close(self) -> None:
+        """See MailClient."""
+        with contextlib.suppress(SaslError, OSError):
+            self.client.logout()
+        self.client.close()
+
+
+CLIENTS: Final[dict[str, type[MailClient]]] = {
+    "smtp": SmtpClient,
+    "imap": ImapClient,
+    "pop3": Pop3Client,
+    "sieve": SieveClient,
+}
 """By protocol."""
 
 

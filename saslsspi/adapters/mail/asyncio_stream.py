@@ -87,7 +87,7 @@ async def authenticate_stream(
 
     Args:
         stream: Stands before a command.
-        protocol: SMTP, IMAP, POP3 or SIEVE.
+        protocol: One of LINE_PROTOCOLS.
         offered: The mechanisms that the server lists; None where it lists none.
         mechanism: A name, names in order of preference, or None for the strongest.
         initial_response_invited: Whether the server takes one: IMAP's SASL-IR.
@@ -163,7 +163,7 @@ class LineClient:
         """Connect, begin TLS and ask for the capabilities.
 
         Args:
-            protocol: SMTP, IMAP, POP3 or SIEVE.
+            protocol: One of LINE_PROTOCOLS.
             host: The server's name.
             port: Without it the protocol's usual one.
             tls: The context of TLS from the start.

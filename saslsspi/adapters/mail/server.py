@@ -72,7 +72,7 @@ class SaslService:
     """What a server offers to everybody who connects.
 
     Attributes:
-        service: The GSSAPI service name: smtp, imap, pop, sieve. It says which protocol's words are spoken, too.
+        service: The GSSAPI service name: smtp, imap, pop ... It says which protocol's words are spoken, too.
         host: The name or names under which clients know this server.
         authority: Who may log on.
         realm: The realm or realms to offer.

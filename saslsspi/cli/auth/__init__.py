@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.cli.auth.report import Report, Target
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage, exit_status
 from saslsspi.cli.options import add_identity_options, add_name_option, credssp_from, logon_from
@@ -22,12 +23,11 @@ __all__ = ["configure", "run"]
 _SCHEMES: Final = {
     "ldap": ("ldap", "ldap", 389, False),
     "ldaps": ("ldap", "ldap", 636, True),
-    "smtp": ("mail", "smtp", 587, False),
-    "smtps": ("mail", "smtp", 465, True),
-    "imap": ("mail", "imap", 143, False),
-    "imaps": ("mail", "imap", 993, True),
-    "pop3": ("mail", "pop3", 110, False),
-    "pop3s": ("mail", "pop3", 995, True),
+    **{
+        scheme: ("mail", protocol.name, port, secure)
+        for protocol in LINE_PROTOCOLS.values()
+        for scheme, port, secure in protocol.schemes()
+    },
 }
 """By scheme: the module that brings `log_on`, the protocol, its usual port, and whether TLS is there at once."""
 
@@ -106,7 +106,7 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
         inner = any(name.upper() == "CREDSSP" for name in arguments.mechanism)
         for option in ("cert", "key") if inner else ("ca", "cert", "key"):
             if getattr(arguments, option) is not None:
-                raise WrongUsage(f"--{option} is about TLS, and there is none: give {parts.scheme}s:// or --starttls")
+                raise WrongUsage(f"--{option} is about TLS, and there is none: give --starttls, or TLS from the start")
     if arguments.key is not None and arguments.cert is None:
         raise WrongUsage("--key needs --cert")
     for file in (arguments.ca, arguments.cert, arguments.key):

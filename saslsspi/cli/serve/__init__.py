@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import saslsspi
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.cli.certificate import bindings_of
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
@@ -27,13 +28,8 @@ from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
 
-_SERVICES: Final = {
-    "ldap": ("ldap", "SERVICE"),
-    "smtp": ("mail", "SMTP"),
-    "imap": ("mail", "IMAP"),
-    "pop3": ("mail", "POP3"),
-}
-"""The protocols: the module and the Service in it."""
+_SERVICES: Final = ("ldap", *LINE_PROTOCOLS)
+"""The protocols."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +102,7 @@ def _certificate(arguments: argparse.Namespace) -> tuple[ssl.SSLContext | None, 
         if (
             arguments.key is not None
             or arguments.ca is not None
-            or any(getattr(arguments, f"{name}s") is not None for name in _SERVICES)
+            or any(getattr(arguments, f"{name}s", None) is not None for name in _SERVICES)
         ):
             raise WrongUsage("TLS needs --cert FILE")
         return None, []
@@ -147,5 +143,7 @@ def _names(arguments: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _service(name: str) -> Service:
-    module, attribute = _SERVICES[name]
-    return cast(Service, getattr(importlib.import_module(f"saslsspi.cli.serve.{module}"), attribute))
+    if name == "ldap":
+        return cast(Service, importlib.import_module("saslsspi.cli.serve.ldap").SERVICE)
+    found: Service = importlib.import_module("saslsspi.cli.serve.mail").SERVICES[name]
+    return found

@@ -158,7 +158,7 @@ class MailServer(ABC):
 
     @property
     def tls_port(self) -> int:
-        """The port that speaks TLS, once started; there is one where there is a certificate."""
+        """The port that speaks TLS, once started: where there is a certificate, and the protocol has such a port."""
         return self._port_of(1)
 
     async def start(self) -> None:
@@ -168,7 +168,10 @@ class MailServer(ABC):
             OSError: a port cannot be had.
         """
         loop = asyncio.get_running_loop()
-        contexts = [(self._wanted[0], None)] + ([(self._wanted[1], self.certificate)] if self.certificate else [])
+        secure = (
+            [] if self.certificate is None or self.protocol.tls_port is None else [(self._wanted[1], self.certificate)]
+        )
+        contexts = [(self._wanted[0], None), *secure]
         for port, context in contexts:
             listener = await loop.create_server(
                 lambda: self.channel_type(self._serve, self.traffic),

@@ -19,7 +19,9 @@ from saslsspi.adapters.mail.protocols.words import MAX_ANSWER_LINES, listed, tex
 from saslsspi.adapters.mail.strings import Word, read_line, words
 from saslsspi.errors import InvalidToken
 
-__all__ = ["SIEVE", "sieve_response"]
+__all__ = ["SIEVE", "read_strings", "sieve_response"]
+
+_MAX_SCRIPT: Final = 1 << 24  # the longest script that is read, in octets
 
 _SIEVE_KINDS: Final = {  # section 1.3
     "AUTH-TOO-WEAK": ReplyKind.UNSUITABLE,
@@ -80,6 +82,18 @@ def _read_sieve_capabilities(tag: bytes) -> Reading[Capabilities]:
             mechanisms = listed(values, "SASL")
             return Capabilities(mechanisms, True, "STARTTLS" in values, values)
     raise InvalidToken(f"the server lists more than {MAX_ANSWER_LINES} capabilities")
+
+
+def read_strings() -> Reading[tuple[Reply, list[list[bytes]]]]:
+    """Read the answer to a command that answers with strings: a line of them each, and the response behind them."""
+    lines: list[list[bytes]] = []
+    for _ in range(MAX_ANSWER_LINES):
+        line = yield from read_line(_MAX_SCRIPT)
+        reply = sieve_response(line)
+        if reply is not None:
+            return reply, lines
+        lines.append([word.text for word in words(line)])
+    raise InvalidToken(f"the server's answer has more than {MAX_ANSWER_LINES} lines")
 
 
 _SIEVE_REPLIES: Final = {
