@@ -1,4 +1,6 @@
-"""Dovecot on loopback ports: IMAP, POP3 and submission, configuration and mail in a temporary directory.
+"""Dovecot on loopback ports: IMAP, POP3, submission and, by Pigeonhole, ManageSieve.
+
+Configuration and mail stand in a temporary directory.
 
 As root its processes run under Debian's own users; otherwise all run as whoever runs the tests. Dovecot has
 DIGEST-MD5 without layers, and SCRAM without channel bindings.
@@ -27,7 +29,7 @@ log_path = {folder}/dovecot.log
 debug_log_path = /dev/null
 listen = 127.0.0.1
 hostname = localhost
-protocols = imap pop3 submission
+protocols = imap pop3 submission sieve
 default_internal_user = {internal_user}
 default_internal_group = {internal_group}
 default_login_user = {login_user}
@@ -67,6 +69,12 @@ service submission-login {{
     port = {submission_port}
   }}
 }}
+service managesieve-login {{
+  chroot =
+  inet_listener sieve {{
+    port = {sieve_port}
+  }}
+}}
 service anvil {{
   chroot =
   unix_listener anvil-auth-penalty {{
@@ -97,6 +105,10 @@ dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
 """
 _CONFIGURATION_2_4: Final = """\
+sieve_script personal {{
+  path = {folder}/mail/%{{user | username}}/sieve
+  active_path = {folder}/mail/%{{user | username}}/active.sieve
+}}
 ssl_server_cert_file = {tls.certificate_file}
 ssl_server_key_file = {tls.key_file}
 auth_allow_cleartext = no
@@ -180,8 +192,8 @@ class Dovecot:
         return running(command, log=self.folder / "output.log", answers=self._answers)
 
     def _write_configuration(self) -> Path:
-        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.submission_port = (
-            free_port() for _ in range(5)
+        self.imap_port, self.imaps_port, self.pop3_port, self.pop3s_port, self.submission_port, self.sieve_port = (
+            free_port() for _ in range(6)
         )
         me, my_group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
         is_root = os.geteuid() == 0
@@ -207,15 +219,16 @@ class Dovecot:
                 pop3_port=self.pop3_port,
                 pop3s_port=self.pop3s_port,
                 submission_port=self.submission_port,
+                sieve_port=self.sieve_port,
             ),
             encoding="utf-8",
         )
         return path
 
     def _answers(self) -> bool:
-        for port in (self.imap_port, self.pop3_port, self.submission_port):
+        for port in (self.imap_port, self.pop3_port, self.submission_port, self.sieve_port):
             with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
-                if not connection.recv(100).startswith((b"* OK", b"+OK", b"220")):
+                if not connection.recv(100).startswith((b"* OK", b"+OK", b"220", b'"IMPLEMENTATION"')):
                     return False
         return True
 
