@@ -23,7 +23,7 @@ from saslsspi.engine.identity import AuthIdentity, identity_of
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.protection import Detached, Numbering, Octets, Part, Protection, Records, Signing
 from saslsspi.engine.registry import find_package
-from saslsspi.engine.security import Security, check_outcome, flags_for, security_of
+from saslsspi.engine.security import Security, check_outcome, flags_for, seals_signed, security_of
 from saslsspi.errors import (
     ContextExpired,
     ContextMisuse,
@@ -96,7 +96,9 @@ class Context:
         found = find_package(package)
         credential = found.acquire(None, identity_of(credentials, package), frozenset({Side.INITIATE}), surroundings)
         context = SecurityContext(found, credential, Side.INITIATE, surroundings)
-        request = _request(context, surroundings.policy, bindings, flags)._replace(target=target, authzid=authzid)
+        request = _request(context, surroundings.policy, bindings, flags, target)._replace(
+            target=target, authzid=authzid
+        )
         return cls(context, request, surroundings.policy)
 
     @classmethod
@@ -133,7 +135,7 @@ class Context:
         found = find_package(package)
         credential = found.acquire(principal, credentials, frozenset({Side.ACCEPT}), surroundings)
         context = SecurityContext(found, credential, Side.ACCEPT, surroundings)
-        return cls(context, _request(context, surroundings.policy, bindings, flags), surroundings.policy)
+        return cls(context, _request(context, surroundings.policy, bindings, flags, principal), surroundings.policy)
 
     @classmethod
     def imported(cls, blob: bytes, key: bytes, *, policy: Policy | None = None) -> Self:
@@ -386,9 +388,12 @@ class Context:
             self._protect()
 
 
-def _request(context: SecurityContext, policy: Policy, bindings: ChannelBindings | None, flags: int) -> Request:
+def _request(
+    context: SecurityContext, policy: Policy, bindings: ChannelBindings | None, flags: int, principal: str | None
+) -> Request:
     context.package.check_flags(context.side, int(flags))
     required, requested = flags_for(policy, context.side, stream=context.package.takes_records)
     # As with SSPI: an initiator asks, and an acceptor's flags are what it demands.
     demanded = int(flags) if context.side is Side.ACCEPT else 0
-    return Request(required=required | demanded, requested=requested | int(flags), bindings=bindings)
+    required, requested, seals = required | demanded, requested | int(flags), seals_signed(principal)
+    return Request(required=required, requested=requested, bindings=bindings, seals_signed=seals)

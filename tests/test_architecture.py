@@ -23,7 +23,7 @@ PACKAGES = {f"saslsspi.packages.{path.parent.name}" for path in (ROOT / "saslssp
 FLOORS: list[set[str]] = [
     {"saslsspi.status"},
     {"saslsspi.errors"},
-    {"saslsspi.der", "saslsspi.kinds"},
+    {"saslsspi.der", "saslsspi.host_names", "saslsspi.kinds"},
     {"saslsspi.crypto"},
     {"saslsspi.channel_bindings", "saslsspi.credentials", "saslsspi.prep"},
     {"saslsspi.accounts"},

@@ -20,6 +20,7 @@ from saslsspi.cli.output import say
 from saslsspi.credentials import Password
 from saslsspi.engine.policy import CredSspPolicy, Policy
 from saslsspi.errors import SaslError
+from saslsspi.host_names import in_a_labels
 from saslsspi.sasl.logon import Logon, MechanismNames
 
 __all__ = [
@@ -64,7 +65,7 @@ def logon_from(arguments: argparse.Namespace, mechanism: MechanismNames, policy:
         credentials=credentials_from(arguments),
         authzid=arguments.authzid,
         policy=policy,
-        host=arguments.host,
+        host=arguments.host and in_a_labels(arguments.host),
         server_name=arguments.server_name,
     )
 

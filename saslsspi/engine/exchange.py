@@ -78,6 +78,8 @@ class Request(NamedTuple):
         parameters: The SECBUFFER_PKG_PARAMS buffers, in order.
         authzid: Initiating: the identity to act as, "" for one's own.
         protocols: The SECBUFFER_APPLICATION_PROTOCOLS buffer.
+        seals_signed: Whether messages are sealed too where the two sides agree on signing alone; see
+            saslsspi.engine.security.seals_signed.
     """
 
     target: str = ""
@@ -88,6 +90,7 @@ class Request(NamedTuple):
     authzid: str = ""
     target_host: bytes = b""
     protocols: bytes = b""
+    seals_signed: bool = False
 
     def joined(self, later: Request) -> Request:
         """Return what this call and a later one of the same exchange ask together.
@@ -109,6 +112,7 @@ class Request(NamedTuple):
             later.authzid or self.authzid,
             later.target_host or self.target_host,
             later.protocols or self.protocols,
+            self.seals_signed or later.seals_signed,
         )
 
 

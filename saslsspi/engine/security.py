@@ -13,7 +13,7 @@ from saslsspi.engine.identity import Delegated, HandedOver
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.errors import BadBindings, DowngradeDetected, QopNotSupported
 
-__all__ = ["Security", "check_outcome", "flags_for", "security_of"]
+__all__ = ["Security", "check_outcome", "flags_for", "seals_signed", "security_of"]
 
 _SIGNS: Final[Mapping[Side, int]] = {
     Side.INITIATE: int(IscReq.ISC_REQ_INTEGRITY | IscReq.ISC_REQ_REPLAY_DETECT | IscReq.ISC_REQ_SEQUENCE_DETECT),
@@ -117,6 +117,14 @@ def flags_for(policy: Policy, side: Side, *, stream: bool = False) -> tuple[int,
     if policy.max_ssf > 1:
         requested |= _SEALS
     return required, requested
+
+
+def seals_signed(principal: str | None) -> bool:
+    """Whether a service, by the name of its principal, has messages sealed where signing alone was agreed on.
+
+    LDAP has: Active Directory and Samba do so with NTLM, and MS-NLMP has no word of it.
+    """
+    return principal is not None and principal[:5].lower() == "ldap/"
 
 
 def check_outcome(name: str, outcome: Outcome, policy: Policy) -> None:

@@ -11,6 +11,7 @@ from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.identity import WinNTAuthIdentity, identity_of
 from saslsspi.engine.registry import find_package
+from saslsspi.engine.security import seals_signed
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -18,6 +19,8 @@ from saslsspi.sasl.mechanism import (
     Mechanism,
     ServerExchange,
     ServerParameters,
+    principal,
+    served,
 )
 
 __all__ = ["prepare_client", "prepare_server"]
@@ -32,11 +35,16 @@ def prepare_client(mechanism: Mechanism, parameters: ClientParameters) -> Callab
     environment, policy = parameters.environment, parameters.environment.policy
     identity = identity_of(parameters.credentials, mechanism.name)
     credential = package.acquire(None, identity, frozenset({Side.INITIATE}), environment)
-    target = parameters.target if driver.names_replica else f"{parameters.service}/{parameters.host}"
+    target = parameters.target if driver.names_replica else principal(parameters.service, parameters.host, None)
     required, requested = driver.flags(package, Side.INITIATE, policy)
     bindings = None if mechanism.binding is Binding.NONE else parameters.bindings
     request = Request(
-        target=target, required=required, requested=requested, bindings=bindings, authzid=parameters.authzid
+        target=target,
+        required=required,
+        requested=requested,
+        bindings=bindings,
+        authzid=parameters.authzid,
+        seals_signed=seals_signed(target),
     )
     max_message = parameters.max_message
     return lambda: driver.client(
@@ -51,12 +59,13 @@ def prepare_server(mechanism: Mechanism, parameters: ServerParameters) -> Callab
     assert driver is not None, "a description with a package names its driver"
     package = find_package(mechanism.package)
     environment, policy = parameters.environment, parameters.environment.policy
-    principals = " ".join(f"{parameters.service}/{host}" for host in parameters.hosts)
+    principals = " ".join(served(parameters.service, host) for host in parameters.hosts)
     identity = WinNTAuthIdentity(domain=" ".join(parameters.realms))
     credential = package.acquire(principals, identity, frozenset({Side.ACCEPT}), environment)
     required, requested = driver.flags(package, Side.ACCEPT, policy)
     bindings = None if mechanism.binding is Binding.NONE else parameters.bindings
-    request = Request(required=required, requested=requested, bindings=bindings)
+    seals = seals_signed(f"{parameters.service}/")  # whichever of its names the client means
+    request = Request(required=required, requested=requested, bindings=bindings, seals_signed=seals)
     first, max_message = mechanism.first, parameters.max_message
     return lambda: driver.server(
         SecurityContext(package, credential, Side.ACCEPT, environment),

@@ -23,6 +23,7 @@ from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
+from saslsspi.host_names import in_a_labels
 from saslsspi.kinds import check_kind, kinds_checked
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
@@ -87,11 +88,20 @@ class ClientParameters:
 
 
 def principal(service: str, host: str, server_name: str | None) -> str:
-    """Return the name of a service on a host; the name of a replicated one behind it (RFC 2831 section 2.1.2)."""
+    """Return the name of a service on a host; the name of a replicated one behind it (RFC 2831 section 2.1.2).
+
+    A host beyond ASCII is named in A-labels: what is meant is "the DNS host name".
+    """
+    host, server_name = in_a_labels(host), server_name and in_a_labels(server_name)
     # "If the service is not replicated, or the serv-name is identical to the host, then the serv-name component MUST
     # be omitted."
     replicated = bool(server_name) and str(server_name).lower() != host.lower()
     return f"{service}/{host}/{server_name}" if replicated else f"{service}/{host}"
+
+
+def served(service: str, name: str) -> str:
+    """Return the principal by which clients know a server, of a host's name or of one with serv-name behind it."""
+    return "/".join((service, *map(in_a_labels, name.split("/"))))
 
 
 _check_client: Final = kinds_checked(

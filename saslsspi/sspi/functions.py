@@ -31,6 +31,7 @@ from saslsspi.engine.flags import (
 )
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
 from saslsspi.engine.registry import PACKAGES, find_package
+from saslsspi.engine.security import seals_signed
 from saslsspi.errors import (
     BufferMissing,
     BufferTooSmall,
@@ -120,6 +121,7 @@ def acquire_credentials_handle(
         surroundings = replace(surroundings, authority=SingleAccount(account))
     handle = CredHandle()
     handle._assign(found, found.acquire(principal, auth_data, sides, surroundings), sides, surroundings)
+    handle._principal = principal
     return AcquireCredentialsResult(handle, NEVER)
 
 
@@ -205,7 +207,7 @@ def _advance(
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
     step = handle._undelivered
     if step is None:
-        request = request_of(side, target or "", flags, inputs)
+        request = request_of(side, target or "", flags, inputs, credential if first else None)
         if context.package.takes_records:
             if not first and credential is not None and credential._credential is not None:
                 context.renew(credential._credential)
@@ -235,8 +237,10 @@ def _token(inputs: SecBufferDesc | None) -> bytes:
     return b"" if token is None else token.data
 
 
-def request_of(side: Side, target: str, flags: int, inputs: SecBufferDesc | None) -> Request:
-    """Return what the arguments of a call ask of a context."""
+def request_of(
+    side: Side, target: str, flags: int, inputs: SecBufferDesc | None, credential: CredHandle | None
+) -> Request:
+    """Return what the arguments of a call ask of a context; of the first call, with its credential."""
     bindings = None
     parameters: tuple[bytes, ...] = ()
     protocols = target_host = b""
@@ -258,6 +262,7 @@ def request_of(side: Side, target: str, flags: int, inputs: SecBufferDesc | None
         parameters=parameters,
         target_host=target_host,
         protocols=protocols,
+        seals_signed=credential is not None and seals_signed(credential._principal if side is Side.ACCEPT else target),
     )
 
 

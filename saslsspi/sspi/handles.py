@@ -31,6 +31,7 @@ class CredHandle:
     _credential: Credential | None = None
     _sides: frozenset[Side] = frozenset()
     _environment: Environment = DEFAULT_ENVIRONMENT
+    _principal: str | None = None
 
     def _assign(
         self, package: Package, credential: Credential, sides: frozenset[Side], environment: Environment

@@ -275,7 +275,7 @@ def _begin(
     if size is not None:
         policy = replace(policy, max_buffer=int(size), max_unannounced=int(size))
         environment = replace(environment, policy=policy)
-    request = request_of(side, target, flags, inputs)
+    request = request_of(side, target, flags, inputs, credential)
     if side is Side.INITIATE:
         request = request._replace(authzid=str(handle._sasl_options.get(_AUTHZ, "")))
     context = credential._open_context(side, environment)

@@ -16,6 +16,7 @@ from saslsspi.cli.options import add_identity_options, add_name_option, credssp_
 from saslsspi.cli.output import add_json_option, print_json, print_record, say
 from saslsspi.cli.policy import add_policy_options, policy_from
 from saslsspi.errors import SaslError
+from saslsspi.host_names import in_a_labels
 from saslsspi.sasl.registry import find_mechanism
 
 __all__ = ["configure", "run"]
@@ -114,7 +115,7 @@ def _target(arguments: argparse.Namespace) -> tuple[str, Target]:
             raise WrongUsage(f"there is no file {file}")
     return module, Target(
         protocol,
-        parts.hostname,
+        in_a_labels(parts.hostname),
         usual_port if port is None else port,
         secure,
         arguments.starttls,

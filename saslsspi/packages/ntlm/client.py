@@ -132,9 +132,9 @@ class NtlmClient(Exchange):
             # octets that went and came.
             code = HmacMd5(exported).digest(self._greeting, token, message)
             message = message[:72] + code + message[88:]
-        target = request.target
-        names = Names(credential.username, credential.domain, target, target, bound)
-        self.outcome = established(Side.INITIATE, flags, exported, names, mic=mic, policy=policy)
+        names = Names(credential.username, credential.domain, request.target, bound)
+        seals = request.seals_signed
+        self.outcome = established(Side.INITIATE, flags, exported, names, mic=mic, policy=policy, seals_signed=seals)
         return StepResult(Event.COMPLETE, message)
 
     def _target_info(self, challenge: ChallengeMessage, flags: int, request: Request) -> tuple[bytes, int, bool, str]:

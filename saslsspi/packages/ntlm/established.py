@@ -22,21 +22,20 @@ class Names(NamedTuple):
     """Who and what an exchange was about.
 
     Attributes:
-        service: The principal that says which service this is. With ldap, SIGN alone seals: Active Directory and
-            Samba do so.
         target: The principal that the client meant.
         channel_binding: Type of the bindings that were sent or verified.
     """
 
     username: str
     domain: str
-    service: str
     target: str
     channel_binding: str
     account: Account | None = None
 
 
-def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic: bool, policy: Policy) -> Outcome:
+def established(
+    side: Side, flags: int, session_key: bytes, names: Names, *, mic: bool, policy: Policy, seals_signed: bool
+) -> Outcome:
     """Return the outcome of a complete exchange.
 
     Args:
@@ -46,8 +45,9 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
         names: Who and what it was about.
         mic: Whether the exchange was protected by a MIC.
         policy: How large buffers may be, and whether there is to be a layer at all.
+        seals_signed: Whether SIGN alone seals; see Request.
     """
-    username, domain, service, target, bound, account = names
+    username, domain, target, bound, account = names
     wire, flags = flags, permitted(flags, policy)
     if not flags & _LAYER:
         return Outcome(
@@ -61,7 +61,7 @@ def established(side: Side, flags: int, session_key: bytes, names: Names, *, mic
             channel_binding=bound,
             account=account,
         )
-    protection = protect(flags, session_key, client=side is Side.INITIATE, seal_always=service[:5].lower() == "ldap/")
+    protection = protect(flags, session_key, client=side is Side.INITIATE, seal_always=seals_signed)
     if isinstance(protection, SignsMechList):
         protection.must_sign_list = mic
     sealed = bool(flags & _SEAL)

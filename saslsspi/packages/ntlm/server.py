@@ -189,13 +189,12 @@ class NtlmServer(Exchange):
         bound = self._check_bindings()
         self._check_time()
         target = self._response.target
-        principals = self._credential.principals
-        service = principals[0] if principals else target
         # The domain that the client names is in its proof, and proves nothing: whoever knows the password may name any.
         # A user has the one that the authority says, or else the one of this machine.
         domain = account.domain or account.realm or self._credential.own_domain(self._environment.policy.ntlm)
-        names = Names(account.username, domain, service, target, bound, account)
-        self.outcome = established(Side.ACCEPT, flags, exported, names, mic=mic, policy=self._environment.policy)
+        names = Names(account.username, domain, target, bound, account)
+        policy, seals = self._environment.policy, self._request.seals_signed
+        self.outcome = established(Side.ACCEPT, flags, exported, names, mic=mic, policy=policy, seals_signed=seals)
         return StepResult(Event.COMPLETE, None)
 
     def _check_mic(self, exported: bytes) -> bool:

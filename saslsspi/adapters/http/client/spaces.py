@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.engine.policy import Tolerances
 from saslsspi.errors import InvalidToken
+from saslsspi.host_names import in_a_labels
 from saslsspi.packages.digest.http.messages import HttpChallenge
 
 __all__ = ["Origin", "ProtectionSpace", "host_of", "origin"]
@@ -77,14 +78,8 @@ def origin(url: str) -> Origin:
 
 
 def host_of(url: str) -> str:
-    """Return a URL's host as it goes over the wire: a name beyond ASCII in A-labels (RFC 5890 section 2.3.2.1)."""
-    host = urlsplit(url).hostname or ""
-    if host.isascii():
-        return host
-    try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError:  # no such name: equal to itself only
-        return host
+    """Return a URL's host as it goes over the wire: a name beyond ASCII in A-labels."""
+    return in_a_labels(urlsplit(url).hostname or "")
 
 
 def _joined(base: str, uri: str) -> str:
