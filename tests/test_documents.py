@@ -15,8 +15,11 @@ PATHS = re.compile(
     r"(?<![\w/])((?:saslsspi|mechanisms|conformance|tests|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|json))"
 )
 # Loggers, entry-point groups and keys of WSGI and ASGI have dots too, and are no modules.
-NO_MODULES = {"saslsspi.audit", "saslsspi.http", "saslsspi.mail", "saslsspi.trace", "saslsspi.ldap",
-              "saslsspi.mechanisms", "saslsspi.packages", "saslsspi.user", "saslsspi.connection"}  # fmt: skip
+NO_MODULES = {
+    "saslsspi.audit", "saslsspi.http", "saslsspi.mail", "saslsspi.trace", "saslsspi.trace.mechanism",
+    "saslsspi.trace.package", "saslsspi.ldap", "saslsspi.mechanisms", "saslsspi.packages", "saslsspi.user",
+    "saslsspi.connection",
+}  # fmt: skip
 
 
 def resolves(name: str) -> bool:

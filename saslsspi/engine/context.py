@@ -8,28 +8,19 @@ The SSPI functions and the SASL floor call its methods directly.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Self, TypeVar
 
 from saslsspi.accounts.account import Account, AccountLookup, Question
-from saslsspi.engine.attributes import (
-    SecPkgContext,
-    SecPkgContextEstablished,
-    SecPkgContextFlags,
-    SecPkgContextKeyInfo,
-    SecPkgContextLifespan,
-    SecPkgContextNames,
-    SecPkgContextPackageInfo,
-    SecPkgContextSessionKey,
-    SecPkgContextSizes,
-    SecPkgContextStreamSizes,
-    SecPkgContextTarget,
-)
+from saslsspi.engine.attributes import SecPkgContext
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
+from saslsspi.engine.generic import generic_attribute
+from saslsspi.engine.hooks.audit import Attempt
+from saslsspi.engine.hooks.trace import Trace, TraceEvent, chosen, status_name
 from saslsspi.engine.package import Package
-from saslsspi.engine.protection import Protection, Records
+from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     ContextMisuse,
     IncompleteMessage,
@@ -118,6 +109,8 @@ class SecurityContext:
     Attributes:
         state: Where it stands.
         outcome: What the exchange ended in; None before it has completed and after delete.
+        attempt: Accepting: what becomes of this attempt to log on, for the audit log; None inside another context, and
+            where the holder keeps the record.
     """
 
     __slots__ = (
@@ -125,6 +118,8 @@ class SecurityContext:
         "_environment",
         "_exchange",
         "_request",
+        "_steps",
+        "attempt",
         "outcome",
         "package",
         "side",
@@ -140,6 +135,8 @@ class SecurityContext:
         self._environment = environment
         self._request: Request | None = None  # all that the calls of this exchange have asked
         self._exchange: Exchange | None = None  # the first call's request says what it is to be
+        self._steps = 0  # counted where there is a trace
+        self.attempt: Attempt | None = None
 
     @classmethod
     def imported(cls, package: Package, side: Side, exchange: Exchange, requested: int) -> Self:
@@ -149,6 +146,7 @@ class SecurityContext:
         context.outcome, context._exchange = exchange.outcome, exchange
         context._credential, context._environment = None, DEFAULT_ENVIRONMENT
         context._request = Request(requested=requested)
+        context._steps, context.attempt = 0, None
         return context
 
     def again(self) -> SecurityContext:
@@ -184,6 +182,8 @@ class SecurityContext:
             self.package.reauthenticate(self.side)
             self._exchange = self._made(request)
             self._request = request
+            if self.attempt is not None:
+                self.attempt = self.attempt.again()
         elif request is not self._request:
             request = self._request = request if self._request is None else self._request.joined(request)
         self.state = after
@@ -196,9 +196,9 @@ class SecurityContext:
                 exchange = self._exchange = self._made(request)
             reply = exchange.step(token, request)
         except Exception as error:
-            self._end_over(error)
+            self._end_over(error, token)
             raise
-        return self._follow(reply)
+        return self._follow(reply, token)
 
     def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with the answer to the question that begin or resume handed out."""
@@ -215,20 +215,28 @@ class SecurityContext:
             raise
         return self._follow(reply)
 
-    def _end_over(self, error: Exception) -> None:
+    def _end_over(self, error: Exception, token: bytes | None = None) -> None:
         """End the exchange over an error; raise one of ours where the package raised another."""
         if isinstance(error, IncompleteMessage):
             return  # nothing was consumed: the same token comes again, longer
         self._reject()
+        if self.attempt is not None:
+            self.attempt.refused(error)
+        if self._environment.trace is not None:
+            self._tell(self._environment.trace, token, error)
         if isinstance(error, MemoryError):
             raise InsufficientMemory(f"{self.package.info.name} ran out of memory") from error
         if not isinstance(error, SaslError):
             raise InternalError(f"{self.package.info.name} failed with {type(error).__name__}") from error
 
-    def _follow(self, reply: StepResult | Question) -> StepResult | Question:
+    def _follow(self, reply: StepResult | Question, token: bytes | None = None) -> StepResult | Question:
         """Move to the state where a step leads."""
         if isinstance(reply, Question):
             self.state = TRANSITIONS[self.state][Event.QUESTION]
+            if self.attempt is not None:
+                self.attempt.asked(reply)
+            if self._environment.trace is not None:
+                self._tell(self._environment.trace, token, reply)
             return reply
         event = reply.event
         after = TRANSITIONS[self.state].get(event)
@@ -237,13 +245,33 @@ class SecurityContext:
             assert self._exchange is not None
             self.outcome = self._exchange.outcome
             assert self.outcome is not None, "a package completes with an outcome"
+            if self.attempt is not None and not self.attempt.deferred:
+                self.attempt.accepted(self.outcome)
+        if self._environment.trace is not None:
+            self._tell(self._environment.trace, token, reply)
         return reply
+
+    def _tell(self, trace: Trace, token: bytes | None, reply: StepResult | Question | Exception) -> None:
+        """Tell the hook of a step: names and sizes."""
+        self._steps += 1
+        sent = reply.token if isinstance(reply, StepResult) else getattr(reply, "token", None)
+        if isinstance(reply, StepResult):
+            event = reply.event.name
+        else:
+            event = Event.QUESTION.name if isinstance(reply, Question) else status_name(reply)
+        trace(
+            TraceEvent(
+                "package", self.package.info.name, self.side, self._steps, self.state.name, event,
+                None if token is None else len(token), None if sent is None else len(sent),
+                () if self.outcome is None else chosen(self.outcome),
+            )
+        )  # fmt: skip
 
     def _answer(self, question: Question) -> StepResult | Question:
         try:
             account = self._environment.ask(question)
-        except SaslError:
-            self._reject()
+        except SaslError as error:
+            self._end_over(error)
             raise
         return self.resume(account)
 
@@ -341,49 +369,7 @@ class SecurityContext:
             raise ContextMisuse(f"{kind.__name__} is known only after the final success")
         value = self._exchange.attribute(kind) if self._exchange is not None else None
         if value is None:
-            value = _GENERIC[kind](self, outcome) if kind in _GENERIC else None  # type: ignore[assignment]
+            value = generic_attribute(kind, self.package.info, outcome, self.flags)
         if value is None:
             raise UnsupportedFunction(f"{self.package.info.name} does not offer {kind.__name__}")
         return value
-
-
-def _sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextSizes:
-    protection = outcome.protection
-    return SecPkgContextSizes(max_token=context.package.info.max_token) if protection is None else protection.sizes
-
-
-def _stream_sizes(context: SecurityContext, outcome: Outcome) -> SecPkgContextStreamSizes | None:
-    return outcome.protection.stream_sizes() if isinstance(outcome.protection, Records) else None
-
-
-def _key_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextKeyInfo:
-    protection = outcome.protection
-    if protection is None:
-        return SecPkgContextKeyInfo()
-    return SecPkgContextKeyInfo(protection.signature_algorithm, protection.encryption_algorithm, protection.key_bits)
-
-
-def _session_key(context: SecurityContext, outcome: Outcome) -> SecPkgContextSessionKey | None:
-    key = outcome.protection.session_key if outcome.protection is not None else None
-    return None if key is None else SecPkgContextSessionKey(key)
-
-
-def _package_info(context: SecurityContext, outcome: Outcome) -> SecPkgContextPackageInfo:
-    info = context.package.info
-    return SecPkgContextPackageInfo(
-        info.capabilities, info.version, info.rpcid, info.max_token, info.name, info.comment
-    )
-
-
-_GENERIC: Final[Mapping[type[SecPkgContext], Callable[..., SecPkgContext | None]]] = {
-    SecPkgContextFlags: lambda context, outcome: SecPkgContextFlags(context.flags),
-    SecPkgContextKeyInfo: _key_info,
-    SecPkgContextEstablished: lambda context, outcome: outcome and SecPkgContextEstablished(outcome),
-    SecPkgContextLifespan: lambda context, outcome: SecPkgContextLifespan(),
-    SecPkgContextNames: lambda context, outcome: SecPkgContextNames(outcome.username),
-    SecPkgContextPackageInfo: _package_info,
-    SecPkgContextSessionKey: _session_key,
-    SecPkgContextSizes: _sizes,
-    SecPkgContextStreamSizes: _stream_sizes,
-    SecPkgContextTarget: lambda context, outcome: SecPkgContextTarget(outcome.target),
-}

@@ -18,6 +18,7 @@ from saslsspi.accounts.account import Account, AccountLookup, Question
 from saslsspi.accounts.authority import Authority, Delegating, check_answer
 from saslsspi.accounts.decoys import DecoyMemory, Decoys
 from saslsspi.accounts.nonces import NonceStore
+from saslsspi.engine.hooks.trace import Trace
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
@@ -42,6 +43,7 @@ class Environment:
             environment with a random of its own has its own, so that exchanges can be replayed octet for octet; those
             with the system's share one.
         nonce_store: Where an acceptor keeps nonces for subsequent authentication; None offers none.
+        trace: Is told of each step, and never of contents; None costs nothing. See saslsspi.engine.hooks.trace.
     """
 
     clock: Callable[[], float] = time.time
@@ -50,6 +52,7 @@ class Environment:
     nonce_store: NonceStore | None = None
     policy: Policy = DEFAULT_POLICY
     decoy_memory: DecoyMemory = _DECOY_MEMORY
+    trace: Trace | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, Policy):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Side
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter, MutualAuthFailed, UnsupportedFunction
 from saslsspi.kinds import check_kind
@@ -43,6 +44,8 @@ class Client(Session[ClientExchange]):
     Attributes:
         layer: The security layer, once done; None where none was negotiated.
     """
+
+    _side = Side.INITIATE
 
     __slots__ = ()
 
@@ -80,7 +83,9 @@ class Client(Session[ClientExchange]):
         check_credentials(found, credentials)
         if "\0" in authzid:
             raise InvalidParameter("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
-        super().__init__(found, surroundings.policy, external_ssf, _beginner(found, parameters))
+        super().__init__(
+            found, surroundings.policy, external_ssf, _beginner(found, parameters), trace=surroundings.trace
+        )
 
     def start(self) -> bytes | None:
         """Return the initial response, or None where the mechanism has none."""
@@ -121,6 +126,8 @@ class Client(Session[ClientExchange]):
                 raise
             if exchange.outcome is not None:
                 self._finish(exchange.outcome)
+                if self._trace is not None:
+                    self._tell(self._trace, data, None)
         if self.state is not SessionState.DONE:
             self.abort()
             raise MutualAuthFailed(
@@ -136,10 +143,12 @@ class Client(Session[ClientExchange]):
         try:
             response = exchange.step(challenge)
         except Exception as error:
-            self._end_over(error)
+            self._end_over(error, challenge)
             raise
         if exchange.outcome is not None:
             self._finish(exchange.outcome)
+        if self._trace is not None:
+            self._tell(self._trace, challenge, response)
         return response
 
 

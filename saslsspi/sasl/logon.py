@@ -43,6 +43,7 @@ class LogonOptions(TypedDict, total=False):
         bindings: Channel bindings; without them those of the connection's TLS.
         environment: Clock, randomness and policy of the exchange.
         force: Whether the one mechanism that is named is begun where the server does not list it.
+        client_class: What the exchange is made of: a subclass of Client that looks at its messages, say.
     """
 
     credentials: Credentials | tuple[str, str] | None
@@ -55,6 +56,7 @@ class LogonOptions(TypedDict, total=False):
     bindings: ChannelBindings | None
     environment: Environment | None
     force: bool
+    client_class: type[Client]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Logon:
     environment: Environment | None = field(default=None, repr=False)
     max_message: int = 0
     force: bool = False
+    client_class: type[Client] = Client
 
     @classmethod
     def of(cls, service: str, mechanism: MechanismNames = None, **options: Any) -> Self:
@@ -210,7 +213,7 @@ class Logon:
 
     def client(self, mechanism: Mechanism) -> Client:
         """Make the client's side of an exchange."""
-        return Client(
+        return self.client_class(
             mechanism,
             service=self.service,
             host=self.host or "",

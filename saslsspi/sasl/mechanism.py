@@ -22,7 +22,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
-from saslsspi.errors import InvalidParameter, UnsupportedFunction
+from saslsspi.errors import InvalidParameter, SaslError, UnsupportedFunction
 from saslsspi.host_names import in_a_labels
 from saslsspi.kinds import check_kind, kinds_checked
 from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
@@ -187,9 +187,12 @@ class ServerExchange(SaslExchange):
     Attributes:
         outcome: What it ended in; None until the client is authenticated. Bytes returned in the same step go with
             success.
+        failure: Why the client is refused, where it is told so first and the error is raised with its next message.
     """
 
     __slots__ = ()
+
+    failure: SaslError | None = None
 
     @abstractmethod
     def step(self, response: bytes | None) -> bytes | Question | None:

@@ -12,8 +12,10 @@ from saslsspi.accounts.account import Account, AccountLookup, Pending, Question
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
+from saslsspi.engine.exchange import Outcome, Side
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.policy import Policy
-from saslsspi.errors import ContextMisuse, InvalidToken, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, InvalidToken, SaslError, UnsupportedFunction
 from saslsspi.kinds import check_kind, texts
 from saslsspi.sasl import contextual
 from saslsspi.sasl.acceptance import check_permitted
@@ -51,7 +53,9 @@ class Server(Session[ServerExchange]):
         layer: The security layer, once done; None where none was negotiated.
     """
 
-    __slots__ = ("_environment", "_success_data")
+    _side = Side.ACCEPT
+
+    __slots__ = ("_attempt", "_environment", "_success_data")
 
     def __init__(
         self,
@@ -93,7 +97,13 @@ class Server(Session[ServerExchange]):
         check_permitted(found, surroundings.policy, external_ssf=external_ssf)
         self._environment = surroundings
         self._success_data = success_data
-        super().__init__(found, surroundings.policy, external_ssf, _beginner(found, parameters))
+        super().__init__(
+            found, surroundings.policy, external_ssf, _beginner(found, parameters), trace=surroundings.trace
+        )
+
+    def _renew(self) -> None:
+        super()._renew()
+        self._attempt = Attempt(self.mechanism.name, deferred=True)
 
     def step(self, response: bytes | None) -> bytes | None:
         """Take the client's message (None: it sent no initial response) and return the next one, or None.
@@ -122,13 +132,15 @@ class Server(Session[ServerExchange]):
         self.state = state
         if before is SessionState.LAST_EMPTY:
             self._take_empty(response)
+            if self._trace is not None:
+                self._tell(self._trace, response, None)
             return None
         try:
             reply = self._exchange.step(response)
         except Exception as error:
-            self._end_over(error)
+            self._end_over(error, response)
             raise
-        return self._follow(reply)
+        return self._follow(reply, response)
 
     def resume(self, account: Account | None) -> bytes | Pending | None:
         """Go on with the answer to a question: an account, or None for an unknown user."""
@@ -143,11 +155,21 @@ class Server(Session[ServerExchange]):
             raise
         return self._follow(reply)
 
-    def _follow(self, reply: bytes | Question | None) -> bytes | Pending | None:
+    def _follow(self, reply: bytes | Question | None, response: bytes | None = None) -> bytes | Pending | None:
+        answer = self._judged(reply)
+        if self._trace is not None:
+            self._tell(self._trace, response, answer if isinstance(answer, bytes) else None)
+        return answer
+
+    def _judged(self, reply: bytes | Question | None) -> bytes | Pending | None:
         if isinstance(reply, Question):
             self.state = SESSION_TRANSITIONS[self.state][SessionEvent.QUESTION]
+            self._attempt.asked(reply)
             return Pending(reply)
-        outcome = self._exchange.outcome
+        exchange = self._exchange
+        if exchange.failure is not None:
+            self._attempt.refused(exchange.failure)  # now: it may never send the message that would raise it
+        outcome = exchange.outcome
         if outcome is not None:
             if reply is not None and not self._success_data:
                 self.state = SESSION_TRANSITIONS[self.state][SessionEvent.LAST_DATA]
@@ -155,10 +177,24 @@ class Server(Session[ServerExchange]):
                 self._finish(outcome)
         return reply
 
+    def _finish(self, outcome: Outcome) -> None:
+        try:
+            super()._finish(outcome)
+        except SaslError as error:
+            self._attempt.refused(error, outcome)
+            raise
+        self._attempt.accepted(outcome)
+
+    def _end_over(self, error: Exception, received: bytes | None = None) -> None:
+        self._attempt.refused(error)
+        super()._end_over(error, received)
+
     def _take_empty(self, response: bytes | None) -> None:
         if response != b"":
-            self.abort()
-            raise InvalidToken("an empty response was due after the last challenge", requirement="RFC2831-2.1.3-11")
+            error = InvalidToken("an empty response was due after the last challenge", requirement="RFC2831-2.1.3-11")
+            self._attempt.refused(error, self._exchange.outcome)
+            self._end_over(error, response)
+            raise error
         outcome = self._exchange.outcome
         assert outcome is not None, "the last data are those of an exchange that is done"
         self._finish(outcome)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import enum
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, NoReturn, Self, TypeVar
+from typing import ClassVar, Final, Generic, NoReturn, Self, TypeVar
 
-from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.exchange import Event, Outcome, Side
+from saslsspi.engine.hooks.trace import Trace, TraceEvent, chosen, status_name
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security, check_outcome, security_of
 from saslsspi.errors import ContextMisuse, InternalError, InvalidToken, SaslError
@@ -72,6 +73,8 @@ SESSION_TRANSITIONS: Final[Mapping[SessionState, Mapping[SessionEvent, SessionSt
 }
 
 
+_EVENTS: Final = {SessionState.DONE: Event.COMPLETE.name, SessionState.ANSWERING: Event.QUESTION.name}
+
 _Ex = TypeVar("_Ex", ClientExchange, ServerExchange)
 
 
@@ -84,17 +87,32 @@ class Session(Generic[_Ex]):
         layer: The security layer, once done; None where none was negotiated.
     """
 
-    __slots__ = ("_exchange", "_external_ssf", "_fresh", "_outcome", "_policy", "layer", "mechanism", "state")
+    __slots__ = (
+        "_exchange", "_external_ssf", "_fresh", "_outcome", "_policy", "_steps", "_trace",
+        "layer", "mechanism", "state",
+    )  # fmt: skip
 
-    def __init__(self, mechanism: Mechanism, policy: Policy, external_ssf: int, fresh: Callable[[], _Ex]) -> None:
+    _side: ClassVar[Side]
+
+    def __init__(
+        self,
+        mechanism: Mechanism,
+        policy: Policy,
+        external_ssf: int,
+        fresh: Callable[[], _Ex],
+        *,
+        trace: Trace | None = None,
+    ) -> None:
         self.mechanism = mechanism
         self._fresh: Callable[[], _Ex] = fresh
         self._policy = policy
         self._external_ssf = external_ssf
+        self._trace = trace
         self._renew()
 
     def _renew(self) -> None:
         self.state = SessionState.NEW
+        self._steps = 0  # counted where there is a trace
         self.layer: Layer | None = None
         self._outcome: Outcome | None = None
         self._exchange: _Ex = self._fresh()
@@ -144,9 +162,29 @@ class Session(Generic[_Ex]):
         if outcome.protection is not None and outcome.ssf:
             self.layer = Layer(outcome.protection)
 
-    def _end_over(self, error: Exception) -> None:
+    def _tell(self, trace: Trace, received: bytes | None, sent: bytes | None, error: Exception | None = None) -> None:
+        """Tell the hook of a step: names and sizes."""
+        self._steps += 1
+        outcome = self._outcome
+        trace(
+            TraceEvent(
+                floor="mechanism",
+                name=self.mechanism.name,
+                side=self._side,
+                number=self._steps,
+                state=self.state.name,
+                event=_EVENTS.get(self.state, Event.CONTINUE.name) if error is None else status_name(error),
+                received=None if received is None else len(received),
+                sent=None if sent is None else len(sent),
+                chosen=() if outcome is None else chosen(outcome),
+            )
+        )
+
+    def _end_over(self, error: Exception, received: bytes | None = None) -> None:
         """End the exchange over an error; raise one of ours where a mechanism or an authority raised another."""
         self.abort()
+        if self._trace is not None:
+            self._tell(self._trace, received, getattr(error, "token", None), error)
         if not isinstance(error, SaslError):
             raise InternalError(f"{self.mechanism.name} failed with {type(error).__name__}") from error
 

@@ -10,6 +10,7 @@ from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Credential, Event, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscRet, SaslOption
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.package import Package
 from saslsspi.errors import ContextMisuse, NoCredentials
 from saslsspi.sspi.sasl_profiles import SaslExchange
@@ -51,7 +52,10 @@ class CredHandle:
         if side not in self._sides:
             wanted = "OUTBOUND" if side is Side.INITIATE else "INBOUND"
             raise NoCredentials(f"the credential was not acquired with SECPKG_CRED_{wanted} or SECPKG_CRED_BOTH")
-        return SecurityContext(self._package, self._credential, side, environment or self._environment)
+        context = SecurityContext(self._package, self._credential, side, environment or self._environment)
+        if side is Side.ACCEPT:
+            context.attempt = Attempt(self._package.info.name)
+        return context
 
     def _held(self) -> tuple[Package, Credential]:
         if self._package is None or self._credential is None:

@@ -29,6 +29,7 @@ from saslsspi.engine.flags import (
     SecBufferType,
     TargetDataRep,
 )
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.engine.registry import PACKAGES
@@ -279,6 +280,8 @@ def _begin(
     if side is Side.INITIATE:
         request = request._replace(authzid=str(handle._sasl_options.get(_AUTHZ, "")))
     context = credential._open_context(side, environment)
+    if side is Side.ACCEPT:
+        context.attempt = Attempt(profile.name, deferred=True)
     return context, profile.converse(context, request, _policy(side, flags, policy)), environment
 
 
@@ -310,10 +313,15 @@ def _step(
         else:
             answer = exchange.step(None if token is None else token.data)
             while isinstance(answer, Question):
+                if context.attempt is not None:
+                    context.attempt.asked(answer)
                 answer = exchange.resume(environment.ask(answer))
             reply = answer
+            failure = getattr(exchange, "failure", None)
+            if failure is not None and context.attempt is not None:
+                context.attempt.refused(failure)
     except Exception as error:
-        _end(context)
+        _end(context, error)
         if not isinstance(error, SaslError):
             raise InternalError(f"the SASL exchange failed with {type(error).__name__}") from error
         raise
@@ -325,13 +333,18 @@ def _finish(context: SecurityContext, exchange: SaslExchange, handle: CtxtHandle
     outcome, options = exchange.outcome, handle._sasl_options
     assert outcome is not None, "an exchange that is done has an outcome"
     if context.side is Side.ACCEPT and outcome.authzid and not options.get(_PROCESSING):
-        _end(context)
-        raise NoImpersonation("the client asks to act as somebody, and authorization identities are not processed here")
+        refusal = NoImpersonation(
+            "the client asks to act as somebody, and authorization identities are not processed here"
+        )
+        _end(context, refusal, outcome)
+        raise refusal
     try:
         context.outcome = _capped(outcome, context.side, options.get(_SIZES[0]))
-    except SaslError:
-        _end(context)
+    except SaslError as error:
+        _end(context, error, outcome)
         raise
+    if context.attempt is not None:
+        context.attempt.accepted(outcome)
 
 
 def _capped(outcome: Outcome, side: Side, size: int | str | None) -> Outcome:
@@ -349,7 +362,9 @@ def _capped(outcome: Outcome, side: Side, size: int | str | None) -> Outcome:
     return outcome._replace(max_send=min(outcome.max_send or int(size), int(size)))
 
 
-def _end(context: SecurityContext) -> None:
+def _end(context: SecurityContext, error: Exception, outcome: Outcome | None = None) -> None:
+    if context.attempt is not None:
+        context.attempt.refused(error, outcome)
     if context.state not in (State.FAILED, State.DELETED):
         context.fail()
 

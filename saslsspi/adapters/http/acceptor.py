@@ -23,6 +23,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.environment import Environment
+from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
@@ -53,6 +54,7 @@ class HttpRequest:
         connection: What tells this connection from every other one that was or will be; None: nobody knows.
         bindings: Of the TLS connection, where this server ends it or knows its certificate.
         entity: The body's hash; needed where HttpAcceptor.entity_algorithm names one.
+        peer: Where the client is, for the audit log; "" where this server does not know.
     """
 
     method: str
@@ -61,6 +63,7 @@ class HttpRequest:
     connection: Hashable = None
     bindings: ChannelBindings | None = None
     entity: bytes = b""
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,10 @@ class HttpAcceptor:
         if scheme not in self._inbound:
             return self._refuse(request)
         try:
-            return self._judge_digest(blob, request) if scheme == _DIGEST else self._judge_token(scheme, blob, request)
+            with audited_from(request.peer):
+                if scheme == _DIGEST:
+                    return self._judge_digest(blob, request)
+                return self._judge_token(scheme, blob, request)
         except SaslError as error:
             _LOG.info("%s credentials refused: %s", _NAMES[scheme], error)
             # RFC 2617 section 3.2.2.5 for the URI, RFC 7616 section 3.4 for directives: 400. It begins anew otherwise.

@@ -74,6 +74,7 @@ class AsgiAuthentication(Middleware[Application, Scope]):
             connection=None if shared else self._connection(scope),
             bindings=self._bindings if scope.get("scheme") in ("https", "wss") else None,
             entity=entity,
+            peer=":".join(map(str, scope.get("client") or ())),
         )
 
 

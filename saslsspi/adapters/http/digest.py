@@ -12,9 +12,10 @@ from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Request, StepResult
 from saslsspi.engine.flags import AscReq
+from saslsspi.engine.hooks.audit import proof_refused
 from saslsspi.engine.protection import RequestProtection
 from saslsspi.engine.security import Security, security_of
-from saslsspi.errors import WrongPrincipal
+from saslsspi.errors import SaslError, WrongPrincipal
 from saslsspi.packages.digest.http.messages import HttpResponse
 
 __all__ = ["DigestDoor", "DigestUse", "EntityHash"]
@@ -123,11 +124,17 @@ class DigestDoor:
             WrongPrincipal: the credentials are for another URI.
             SaslError: they are refused.
         """
-        token = self._inbound.read(credentials)
-        response = token.message
-        # RFC 2617 section 3.2.2.5: "If they are not, the server SHOULD return a 400 Bad Request error."
-        if not same_target(response.uri.decode("latin-1"), targets):
-            raise WrongPrincipal("the credentials are for another URI", requirement="RFC2617-3.2.2.5-03")
+        who = ""
+        try:
+            token = self._inbound.read(credentials)
+            response = token.message
+            who = (response.username or b"").decode("utf-8", "replace")
+            # RFC 2617 section 3.2.2.5: "If they are not, the server SHOULD return a 400 Bad Request error."
+            if not same_target(response.uri.decode("latin-1"), targets):
+                raise WrongPrincipal("the credentials are for another URI", requirement="RFC2617-3.2.2.5-03")
+        except SaslError as error:  # before there is a context, which would leave the record
+            proof_refused(self._inbound.how, who, "", str(error))
+            raise
         context, step = self._accept(token, method.encode(), entity, bindings)
         proof = context.complete(b"") if step.event is Event.ASK_COMPLETION else step.token or b""
         return DigestUse(context, step, proof, _covering(response))

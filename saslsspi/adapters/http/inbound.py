@@ -10,6 +10,7 @@ from saslsspi.context import Context
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.registry import find_package
 from saslsspi.packages.digest.http.messages import ReadToken, parse_credentials
@@ -64,9 +65,16 @@ class Inbound:
         """
         return parse_credentials(octets_of(credentials), int(self._environment.policy.tolerances))
 
+    @property
+    def how(self) -> str:
+        """What the audit log calls a logon with it."""
+        return f"{self._package.info.name} in HTTP"
+
     def engine(self) -> SecurityContext:
         """Return a new context of the engine, for what describes requests and not messages (Digest)."""
-        return SecurityContext(self._package, self._credential, Side.ACCEPT, self._environment)
+        context = SecurityContext(self._package, self._credential, Side.ACCEPT, self._environment)
+        context.attempt = Attempt(self.how)
+        return context
 
     def context(self, bindings: ChannelBindings | None) -> Context:
         """Return a new context for one connection; what is signed and sealed above HTTP is the client's to ask for."""

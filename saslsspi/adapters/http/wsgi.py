@@ -59,6 +59,7 @@ class WsgiAuthentication(Middleware[Application, Environ]):
                 connection=self._connection(environ),
                 bindings=self._bindings if secure else None,
                 entity=entity,
+                peer=":".join(filter(None, (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", "")))),
             )
         )
         if decision.user is None:

@@ -20,6 +20,7 @@ from saslsspi.adapters.mail.server import SaslService, ServerDialogue, server_bi
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
@@ -91,7 +92,9 @@ class SaslSmtpProtocol(SMTP):
         else:
             dialogue = self._sasl.dialogue(**self._surroundings())
             try:
-                verdict = await self._converse(dialogue, (arg or "").encode("utf-8", "surrogateescape"))
+                peer = self.session.peer
+                with audited_from(":".join(map(str, peer[:2])) if isinstance(peer, tuple) else ""):
+                    verdict = await self._converse(dialogue, (arg or "").encode("utf-8", "surrogateescape"))
             except InvalidToken:
                 assert self.transport is not None
                 self.transport.close()

@@ -52,6 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_name_option(parser)
     add_identity_options(parser)
     add_policy_options(parser, binding_types=("tls-server-end-point",))  # the one type that adapters take from TLS
+    parser.add_argument("--trace", action="store_true",
+        help="tell of every step, and of what the tokens hold as decode does, on standard error")  # fmt: skip
     add_json_option(parser)
 
 
@@ -65,6 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
         names[0] if len(names) == 1 else names or None,
         policy_from(arguments, credssp=credssp_from(arguments, arguments.cert, arguments.key, arguments.ca)),
     )
+    if arguments.trace:
+        from saslsspi.cli.auth.trace import traced  # it needs every decoder, which a logon does not
+
+        logon = traced(logon)
     try:
         report = cast(Report, importlib.import_module(f"saslsspi.cli.auth.{module}").log_on(target, logon))
     except SaslError as error:

@@ -15,7 +15,7 @@ from saslsspi.cli.decode.tree import Node
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.output import add_json_option, print_json, say
 
-__all__ = ["configure", "run"]
+__all__ = ["configure", "print_node", "run"]
 
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_json({"tokens": [node.record() for node in nodes]})
     else:
         for node in nodes:
-            _print(node, "")
+            print_node(node)
     return ExitStatus.PROTOCOL if any(map(_is_broken, nodes)) else 0
 
 
@@ -75,13 +75,14 @@ def _is_broken(node: Node) -> bool:
     return broken or any(map(_is_broken, node.parts.values()))
 
 
-def _print(node: Node, indent: str) -> None:
-    say(f"{indent}{node.kind}")
+def print_node(node: Node, indent: str = "", *, error: bool = False) -> None:
+    """Print what a token holds, on standard error where that is asked."""
+    say(f"{indent}{node.kind}", error=error)
     for name, value in node.fields.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        say(f"{indent}  {name}: {'-' if shown == '' else shown}")
+        say(f"{indent}  {name}: {'-' if shown == '' else shown}", error=error)
     for finding in node.findings:
-        say(f"{indent}  [{finding.level.name.lower()}] {finding.text}")
+        say(f"{indent}  [{finding.level.name.lower()}] {finding.text}", error=error)
     for name, part in node.parts.items():
-        say(f"{indent}  {name}:")
-        _print(part, indent + "    ")
+        say(f"{indent}  {name}:", error=error)
+        print_node(part, indent + "    ", error=error)

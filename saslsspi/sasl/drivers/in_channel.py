@@ -167,7 +167,7 @@ class _Server(ServerExchange):
     """The server's side: the context's steps, the offer, and what the client makes of it."""
 
     __slots__ = (
-        "_asked", "_context", "_failure", "_offer", "_policy", "_request", "_started", "_stream", "outcome",
+        "_asked", "_context", "_offer", "_policy", "_request", "_started", "_stream", "failure", "outcome",
     )  # fmt: skip
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy, max_message: int) -> None:
@@ -177,7 +177,7 @@ class _Server(ServerExchange):
         self._policy = policy
         self._stream = _Stream(max_message)
         self._offer: LayerOffer | None = None
-        self._failure: SaslError | None = None
+        self.failure: SaslError | None = None
         self._asked = b""
         self._started = False
 
@@ -188,8 +188,8 @@ class _Server(ServerExchange):
             return b""  # RFC 4422 section 5: the client goes first, and its carrier brought no initial response
         self._started = True
         stream = self._stream
-        if self._failure is not None and not stream.sending:
-            raise self._failure
+        if self.failure is not None and not stream.sending:
+            raise self.failure
         stream.take(response or b"")
         if stream.sending:
             return stream.send()
@@ -209,7 +209,7 @@ class _Server(ServerExchange):
         except SaslError as error:
             if not error.token:
                 raise
-            self._failure, token = error, error.token
+            self.failure, token = error, error.token
             error.token = None
             self._stream.untaken = b""
             return self._stream.send(token)

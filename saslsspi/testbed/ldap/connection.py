@@ -11,6 +11,7 @@ import contextlib
 import logging
 from typing import Final
 
+from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.errors import InvalidParameter, InvalidToken, SaslError
 from saslsspi.testbed.ldap.bind import Binder
 from saslsspi.testbed.ldap.channel import LdapChannel
@@ -76,6 +77,10 @@ class LdapConnection:
 
     async def serve(self) -> None:
         """Serve until the client unbinds, leaves, or breaks the rules."""
+        with audited_from(self._channel.peer):
+            await self._serve()
+
+    async def _serve(self) -> None:
         try:
             while await self._next():
                 pass

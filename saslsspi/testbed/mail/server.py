@@ -16,6 +16,7 @@ from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
 from saslsspi.adapters.mail.server import SaslService, server_bindings
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, SaslError
@@ -212,7 +213,8 @@ class MailServer(ABC):
             return  # without a word
         self._channels.add(lines)
         try:
-            await self.session(lines).serve()
+            with audited_from(lines.peer):
+                await self.session(lines).serve()
         except (SaslError, OSError) as error:  # TimeoutError is an OSError
             _LOG.debug("%s: %s", lines.peer, error)
         finally:

@@ -8,7 +8,6 @@ further uses find the session by opaque and nonce, and are verified when the cal
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Iterator
 from hmac import compare_digest
 from typing import Final
@@ -42,8 +41,6 @@ from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 __all__ = ["HttpDigestServer"]
 
 # "Servers should be able to log failures" (RFC 2617 section 3.2.2)
-_AUDIT: Final = logging.getLogger("saslsspi.audit")
-_AUDIT.addHandler(logging.NullHandler())
 _HTTP: Final = int(AscRet.ASC_RET_HTTP)
 _MUTUAL: Final = int(AscRet.ASC_RET_MUTUAL_AUTH)
 _HASHES: Final = {b"md5": "md5", b"sha-256": "sha256", b"sha-512-256": "sha512_256"}
@@ -183,7 +180,6 @@ class HttpDigestServer(Exchange):
                 return self._accept(account, reading, ha1, tolerance)
         if self._readings:
             return self._ask()
-        _AUDIT.warning("HTTP digest logon of %r refused", reading.username)
         raise LogonDenied("the user is unknown or the password is wrong")
 
     def _keys(self, account: Account | None, reading: Reading) -> Iterator[tuple[bytes, int]]:

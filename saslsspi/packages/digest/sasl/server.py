@@ -7,7 +7,6 @@ against a secret that nobody knows.
 from __future__ import annotations
 
 import enum
-import logging
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
@@ -18,6 +17,7 @@ from saslsspi.accounts.authorization import authorize
 from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Exchange, Outcome, Qop, Request, Side, StepResult
+from saslsspi.engine.hooks.audit import proof_refused
 from saslsspi.engine.policy import tolerance_names
 from saslsspi.errors import (
     ContextMisuse,
@@ -38,9 +38,6 @@ from saslsspi.packages.digest.sasl.readings import readings
 
 __all__ = ["DigestServer"]
 
-# "should be configurable to log an authentication failure in some sort of security audit log" (section 2.2.2)
-_AUDIT: Final = logging.getLogger("saslsspi.audit")
-_AUDIT.addHandler(logging.NullHandler())
 _FIRST_COUNT: Final = b"00000001"
 _NONCE_SIZE: Final = 18  # octets of randomness; section 2.1.1 asks for at least 64 bits
 _SECRET_SIZE: Final = 16
@@ -153,17 +150,22 @@ class DigestServer(Exchange):
             session.ha1, response.nonce, response.nc, response.cnonce, response.qop or AUTH, response.digest_uri
         )
         if not compare_digest(right, response.response) or not same:
-            _AUDIT.warning("subsequent authentication of %r refused: the response is wrong", session.identity.username)
+            self._refuse_again(session, "the response is wrong")
             return None, False
         # "stale ... only if the response is right": a wrong password must not look like an old nonce.
         if self._environment.clock() - record.issued > policy.nonce_lifetime:
             store.forget(response.nonce)
             return None, True
         if not store.advance(response.nonce, int(response.nc, 16)):
-            _AUDIT.warning("subsequent authentication of %r refused: nc is not next", session.identity.username)
+            self._refuse_again(session, "nc is not next")
             return None, False
         self.outcome = self._established(response, session.ha1, session.identity, resumed=True)
         return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
+
+    def _refuse_again(self, session: _Session, why: str) -> None:
+        """Leave a record: the client gets a new challenge, and this proof of it was none."""
+        identity = session.identity
+        proof_refused("DIGEST-MD5", identity.username, identity.realm, f"subsequent authentication: {why}")
 
     def _receive(self, token: bytes, request: Request) -> StepResult | Question:
         """Check all that can be checked of a digest-response before the account is known, and ask for it."""
