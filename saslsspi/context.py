@@ -19,7 +19,6 @@ from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.export import export_context, import_context
 from saslsspi.engine.flags import ExportFlags
-from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.identity import AuthIdentity, identity_of
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.protection import Detached, Numbering, Octets, Part, Protection, Records, Signing
@@ -56,8 +55,7 @@ class Context:
     def __init__(self, context: SecurityContext, request: Request, policy: Policy) -> None:
         self._context, self._request, self._policy = context, request, policy
         self._untaken = bytearray()  # of a stream
-        if context.side is Side.ACCEPT and context.outcome is None:
-            context.attempt = Attempt(context.package.info.name, deferred=True)
+        context.recorded(deferred=True)
         self._seal: Callable[[Octets], tuple[Octets, ...]]
         self._largest: int
         self._protect()
@@ -361,17 +359,14 @@ class Context:
 
     def _check(self) -> None:
         """End the context where it is not what the policy demands."""
-        outcome, attempt = self._context.outcome, self._context.attempt
+        outcome = self._context.outcome
         assert outcome is not None
         try:
             check_outcome(self._context.package.info.name, outcome, self._policy)
         except SaslError as error:
-            self._context.fail()
-            if attempt is not None:
-                attempt.refused(error, outcome)
+            self._context.fail(error)
             raise
-        if attempt is not None:
-            attempt.accepted(outcome)
+        self._context.accept()
 
     def _protect(self) -> None:
         """Bind what wraps, so that a message costs two calls; before completion and after an end it refuses."""

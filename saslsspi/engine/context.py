@@ -345,8 +345,25 @@ class SecurityContext:
             raise ContextMisuse(f"a context in state {self.state.name} protects no messages")
         return self._exchange.layer(encrypt=encrypt, max_send=max_send, max_receive=max_receive)
 
-    def fail(self) -> None:
-        """End an established context whose stream can no longer be trusted."""
+    def recorded(self, how: str = "", *, deferred: bool = False) -> None:
+        """Leave a record of this attempt in the audit log, where this is a side that accepts.
+
+        Args:
+            how: What it is called there; "" is the package's name.
+            deferred: Whether the holder calls accept, since there is more to check.
+        """
+        if self.side is Side.ACCEPT and self.outcome is None:
+            self.attempt = Attempt(how or self.package.info.name, deferred=deferred)
+
+    def accept(self) -> None:
+        """Say that the holder takes what the exchange has ended in."""
+        if self.attempt is not None and self.outcome is not None:
+            self.attempt.accepted(self.outcome)
+
+    def fail(self, error: Exception | None = None) -> None:
+        """End an established context: its stream can no longer be trusted, or its holder refuses it for an error."""
+        if self.attempt is not None and error is not None:
+            self.attempt.refused(error, self.outcome)
         self._reject()
 
     def delete(self) -> None:

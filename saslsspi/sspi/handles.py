@@ -10,7 +10,6 @@ from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Credential, Event, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscRet, SaslOption
-from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.package import Package
 from saslsspi.errors import ContextMisuse, NoCredentials
 from saslsspi.sspi.sasl_profiles import SaslExchange
@@ -53,8 +52,7 @@ class CredHandle:
             wanted = "OUTBOUND" if side is Side.INITIATE else "INBOUND"
             raise NoCredentials(f"the credential was not acquired with SECPKG_CRED_{wanted} or SECPKG_CRED_BOTH")
         context = SecurityContext(self._package, self._credential, side, environment or self._environment)
-        if side is Side.ACCEPT:
-            context.attempt = Attempt(self._package.info.name)
+        context.recorded()
         return context
 
     def _held(self) -> tuple[Package, Credential]:

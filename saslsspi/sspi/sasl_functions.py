@@ -29,7 +29,6 @@ from saslsspi.engine.flags import (
     SecBufferType,
     TargetDataRep,
 )
-from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.engine.registry import PACKAGES
@@ -280,8 +279,7 @@ def _begin(
     if side is Side.INITIATE:
         request = request._replace(authzid=str(handle._sasl_options.get(_AUTHZ, "")))
     context = credential._open_context(side, environment)
-    if side is Side.ACCEPT:
-        context.attempt = Attempt(profile.name, deferred=True)
+    context.recorded(profile.name, deferred=True)
     return context, profile.converse(context, request, _policy(side, flags, policy)), environment
 
 

@@ -10,7 +10,6 @@ from saslsspi.context import Context
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
-from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.registry import find_package
 from saslsspi.packages.digest.http.messages import ReadToken, parse_credentials
@@ -73,7 +72,7 @@ class Inbound:
     def engine(self) -> SecurityContext:
         """Return a new context of the engine, for what describes requests and not messages (Digest)."""
         context = SecurityContext(self._package, self._credential, Side.ACCEPT, self._environment)
-        context.attempt = Attempt(self.how)
+        context.recorded(self.how)
         return context
 
     def context(self, bindings: ChannelBindings | None) -> Context:
