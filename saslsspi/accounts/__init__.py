@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from saslsspi.accounts.account import Account, AccountLookup, Question, ScramKeys, Secret, user_hash
+from saslsspi.accounts.account import (
+    Account,
+    AccountLookup,
+    Question,
+    ScramKeys,
+    Secret,
+    derive_ha1,
+    derive_nt_hash,
+    user_hash,
+)
 from saslsspi.accounts.authority import Authority, Delegating
 from saslsspi.accounts.chain import Chain
 from saslsspi.accounts.decoys import DecoyMemory
@@ -25,6 +34,8 @@ __all__ = [
     "Question",
     "ScramKeys",
     "Secret",
+    "derive_ha1",
+    "derive_nt_hash",
     "derive_scram_keys",
     "format_scram_keys",
     "parse_scram_keys",

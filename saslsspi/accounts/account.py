@@ -8,9 +8,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple, Protocol
 
+from saslsspi.crypto.md4 import md4
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["Account", "AccountLookup", "Pending", "Question", "ScramKeys", "Secret", "scram_secret", "user_hash"]
+__all__ = [
+    "Account",
+    "AccountLookup",
+    "Pending",
+    "Question",
+    "ScramKeys",
+    "Secret",
+    "derive_ha1",
+    "derive_nt_hash",
+    "scram_secret",
+    "user_hash",
+]
 
 _HASH_SIZE: Final = 16
 
@@ -74,6 +86,26 @@ def user_hash(username: str, realm: str, hash_name: str) -> str:
         hash_name: As hashlib spells it: md5, sha256, sha512_256.
     """
     return hashlib.new(hash_name, f"{username}:{realm}".encode()).hexdigest()
+
+
+def derive_ha1(username: str, realm: str, password: str) -> bytes:
+    """Return H(user:realm:password), 16 octets: what DIGEST-MD5 and HTTP Digest verify with (RFC 2831 section 2.1.2.1).
+
+    It is as good as the password to who has it, for this realm. Values that fit into ISO 8859-1 are hashed so.
+    """
+    # "If ... all the characters of the value are in the ISO 8859-1 character set, then it must be converted to
+    # ISO 8859-1 before being hashed."
+    fitting = (value.encode("latin-1" if _fits(value) else "utf-8") for value in (username, realm, password))
+    return hashlib.md5(b":".join(fitting), usedforsecurity=False).digest()
+
+
+def derive_nt_hash(password: str) -> bytes:
+    """Return the NT hash, 16 octets: what NTLM verifies with (MS-NLMP section 3.3.1). It is as good as the password."""
+    return md4(password.encode("utf-16-le", "surrogatepass"))
+
+
+def _fits(value: str) -> bool:
+    return all(ord(character) < 256 for character in value)
 
 
 class Question(NamedTuple):

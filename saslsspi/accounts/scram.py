@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from saslsspi.accounts.account import ScramKeys
-from saslsspi.crypto.scram import HASHES, client_keys, size_of
+from saslsspi.crypto.scram import HASHES, SIZES, client_keys
 from saslsspi.errors import InvalidParameter
 from saslsspi.prep import saslprep
 
@@ -78,7 +78,7 @@ def parse_scram_keys(text: str) -> ScramKeys:
         salt, stored, server = (a2b_base64(found[part], strict_mode=True) for part in ("salt", "stored", "server"))
     except Error:
         raise InvalidParameter("the salt or a key of SCRAM keys is not base64") from None
-    size = size_of(found["hash"])
+    size = SIZES[found["hash"]]
     if len(stored) != size or len(server) != size:
         raise InvalidParameter(f"keys of SCRAM-{found['hash']} have {size} octets, not {len(stored)} and {len(server)}")
     return ScramKeys(found["hash"], salt, int(found["iterations"]), stored, server)

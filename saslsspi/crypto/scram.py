@@ -10,10 +10,13 @@ import hmac
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-__all__ = ["HASHES", "ClientKeys", "client_keys", "client_proof", "proof_holds", "server_signature", "size_of"]
+__all__ = ["HASHES", "SIZES", "ClientKeys", "client_keys", "client_proof", "proof_holds", "server_signature"]
 
 HASHES: Final[Mapping[str, str]] = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hash functions by their IANA names, as mechanism names spell them (section 4), and hashlib's names for them."""
+
+SIZES: Final[Mapping[str, int]] = {"SHA-1": 20, "SHA-256": 32, "SHA-512": 64}
+"""The size of each hash, and with it of every key and signature, in octets."""
 
 
 class ClientKeys(NamedTuple):
@@ -28,11 +31,6 @@ class ClientKeys(NamedTuple):
     client_key: bytes
     stored_key: bytes
     server_key: bytes
-
-
-def size_of(hash_name: str) -> int:
-    """Return the size of a hash, and with it of every key and signature, in octets."""
-    return hashlib.new(HASHES[hash_name]).digest_size
 
 
 def client_keys(hash_name: str, password: bytes, salt: bytes, iterations: int) -> ClientKeys:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from saslsspi.crypto.scram import HASHES, client_keys, client_proof, proof_holds, server_signature, size_of
+from saslsspi.crypto.scram import HASHES, SIZES, client_keys, client_proof, proof_holds, server_signature
 from saslsspi_mechanisms.scram.messages import ClientFinal, ClientFirst, ServerFinal, ServerFirst
 from scripted_scram import iterated
 from vector_files import load
@@ -41,7 +41,7 @@ def test_the_iteration_is_that_of_section_2_2(hash_name: str, spelling: str) -> 
     keys = client_keys(hash_name, b"pencil", b"salt", 5)
     assert keys.client_key == client_key
     assert keys.stored_key == hashlib.new(spelling, client_key).digest()
-    assert len(client_key) == size_of(hash_name)
+    assert len(client_key) == SIZES[hash_name]
 
 
 @pytest.mark.parametrize("proof", [b"", b"x", bytes(31), bytes(32), bytes(33)])

@@ -11,7 +11,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Secret, scram_secret
 from saslsspi.credentials import Password
-from saslsspi.crypto.scram import size_of
+from saslsspi.crypto.scram import SIZES
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
 from saslsspi_mechanisms.scram.client import ScramClient
@@ -39,7 +39,7 @@ def _mechanism(hash_name: str, *, plus: bool) -> Mechanism:
         binding=Binding.REQUIRED if plus else Binding.NONE,
         credentials=(Password,),
         secrets=(scram_secret(hash_name), Secret.PASSWORD),
-        hash_bits=8 * size_of(hash_name),
+        hash_bits=8 * SIZES[hash_name],
     )
 
 
