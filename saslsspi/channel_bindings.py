@@ -130,6 +130,11 @@ class ChannelBindings:
     def tls_server_end_point(cls, certificate_der: bytes) -> Self:
         """Bind to the server's certificate, DER as in its Certificate message (RFC 5929 section 4).
 
+        The hash is that of the certificate's signature, and SHA-256 where that is MD5 or SHA-1. Of a signature that
+        has no hash of its own (Ed25519, Ed448, ML-DSA) RFC 5929 says nothing: SHA-256 is this library's rule, and
+        others may have another. Where a peer refuses such bindings, its certificate is the reason; leave them out with
+        ChannelBindingPolicy.NONE, or make them with ChannelBindings(application_data=...).
+
         Raises:
             InvalidParameter: it is not an X.509 certificate.
         """

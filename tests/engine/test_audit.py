@@ -250,3 +250,15 @@ def test_a_text_reads_well() -> None:
     assert bad.text() == "'eve' was refused with PLAIN: SEC_E_LOGON_DENIED"
     assert AuditRecord(True, "ANONYMOUS").text() == "nobody logged on with ANONYMOUS"
     assert AuditRecord(False, "NTLM").text() == "somebody was refused with NTLM"
+
+
+def test_a_refusal_that_is_said_first_is_recorded_once(records: Records) -> None:
+    """CREDSSP tells its client before it raises: the record is made then, and not again."""
+    client = Client("CREDSSP", service="ldap", host="h", credentials=Password("alice", "guess"), policy=POLICY)
+    server = Server("CREDSSP", service="ldap", host="h", authority=PEOPLE, policy=POLICY)
+    with pytest.raises(SaslError):
+        run(client, server)
+    assert len(records()) == 1
+    with pytest.raises(SaslError):
+        server.step(b"")
+    assert len(records()) == 1

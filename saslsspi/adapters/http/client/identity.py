@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from saslsspi.adapters.http.client.sessions import DigestSession
-from saslsspi.credentials import Password
+from saslsspi.credentials import NtHash, Password
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
-from saslsspi.engine.identity import WinNTAuthIdentity
+from saslsspi.engine.identity import identity_of
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter
@@ -52,7 +52,7 @@ class HttpIdentity:
     whose nonce counts go up from request to request.
 
     Args:
-        credentials: None logs on with the Kerberos tickets that are there.
+        credentials: None logs on with the Kerberos tickets that are there; an NtHash with NTLM only.
         schemes: Names of HTTP's schemes in order of preference: Negotiate, Kerberos, NTLM, Digest, CredSSP.
         policy: What is acceptable; for CredSSP it says where the password may go.
         mutual: Whether a server that does not prove who it is is an error.
@@ -66,7 +66,7 @@ class HttpIdentity:
 
     def __init__(
         self,
-        credentials: Password | None,
+        credentials: Password | NtHash | None,
         *,
         schemes: Sequence[str] = DEFAULT_SCHEMES,
         policy: Policy | None = None,
@@ -74,7 +74,7 @@ class HttpIdentity:
         origins: Sequence[str] = (),
         max_answer: int = _MAX_ANSWER,
     ) -> None:
-        check_kind("credentials", credentials, Password, type(None))
+        check_kind("credentials", credentials, Password, NtHash, type(None))
         check_kind("policy", policy, Policy, type(None))
         unknown = [scheme for scheme in schemes if scheme.lower() not in SCHEMES]
         if unknown or not schemes:
@@ -100,7 +100,7 @@ class HttpIdentity:
         with self._lock:
             if self._digest is None:
                 given = self.credentials or Password("", "")
-                identity = WinNTAuthIdentity(given.username, given.realm, given.password)
+                identity = identity_of(given, "Digest")
                 self._digest = package.acquire(None, identity, frozenset({Side.INITIATE}), self.environment)
             return SecurityContext(package, self._digest, Side.INITIATE, self.environment)
 
