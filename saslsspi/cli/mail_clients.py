@@ -164,7 +164,7 @@ class Pop3Client:
 
     def close(self) -> None:
         """See MailClient."""
-        with contextlib.suppress(poplib.error_proto, OSError):
+        with contextlib.suppress(poplib.error_proto, OSError):  # ours is an OSError too
             self.client.quit()
         with contextlib.suppress(OSError):  # poplib ends both directions first, of a socket that may be gone
             self.client.close()

@@ -95,3 +95,12 @@ def test_without_aiosmtpd_the_demo_says_why_smtp_is_missing(
     document = json.loads(capsys.readouterr().out)
     assert "saslsspi[smtp]" in document["left_out"]["SMTP"]
     assert {row["client"] for row in document["rows"]} == {*CLIENTS} - {"SMTP with smtplib"}
+
+
+def test_a_mechanism_behind_which_mail_goes_on_in_clear_is_shown_without_a_layer_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["demo", "--mechanism", "NTLM", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {row["ssf"] for row in rows if row["client"].startswith("LDAP")} == {0, 1, 128}
+    assert {row["ssf"] for row in rows if not row["client"].startswith("LDAP")} == {0}

@@ -123,6 +123,8 @@ class _Sasl(poplib.POP3):
 
     def _putcmd(self, line: str) -> None:
         check_argument(line)
+        if self.sock is None:
+            raise ContextMisuse("the connection is closed")
         super()._putcmd(line)  # type: ignore[misc]
 
     def _ask(self, turn: Turn) -> Reply:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, cast
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.cli.demo.rows import ProtectionLevel, Row, Stage
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.output import add_json_option, print_json, print_table, say, show_progress
@@ -57,11 +58,14 @@ def run(arguments: argparse.Namespace) -> int:
         if name == "SMTP" and importlib.util.find_spec(_SMTP_MODULE) is None:
             left_out[name] = "it needs aiosmtpd: pip install 'saslsspi[smtp]'"
             continue
+        clear_after = LINE_PROTOCOLS[name.lower()].clear_after if name.lower() in LINE_PROTOCOLS else frozenset()
         with stage() as play:
             if mechanisms:
                 play(mechanisms[0], next(_levels(mechanisms[0])))  # loads code, and would distort the first time
             for mechanism in mechanisms:
                 for level in _levels(mechanism):
+                    if level.policy.min_ssf and mechanism.name in clear_after:
+                        continue  # the protocol goes on in clear behind it, whatever the mechanism could
                     _show_progress(f"{name}: {mechanism.name} {level.name}")
                     rows.append(play(mechanism, level))
     _show_progress("")
