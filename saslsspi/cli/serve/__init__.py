@@ -93,6 +93,8 @@ def _tell_of_refusals() -> None:
     log = logging.getLogger(saslsspi.__name__)
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Shown())
+    # Successes and refusals have their lines already; the audit record is for those who keep one.
+    handler.addFilter(lambda record: record.name != "saslsspi.audit")
     log.addHandler(handler)
     log.setLevel(logging.INFO)
 

@@ -126,7 +126,7 @@ def test_the_name_of_a_replicated_service_stands_behind_the_host() -> None:
 
 
 @pytest.mark.requirement("RFC2831-2.1.2-34")
-@pytest.mark.parametrize("host", ["", "two words", 'quo"te', "ümlaut.example"])
+@pytest.mark.parametrize("host", ["", "two words", 'quo"te'])
 def test_a_host_that_is_no_uri_is_our_callers_mistake(host: str) -> None:
     if host == "":
         assert values(respond(host=host))["digest-uri"] == b"imap/"
