@@ -99,8 +99,8 @@ class Decoys:
         # What PLAIN spends on every try: by hash the largest count that an account may have.
         self._most: dict[str, int] = {}
         if secrets is None or stored:
-            first = next((name for name in _STRONGEST_FIRST if name in stored), "SHA-256")
-            self._most[first] = max(expected)
+            # An account may have keys of any of the hashes, and of that one alone.
+            self._most = dict.fromkeys(stored or {"SHA-256"}, max(expected))
 
     @classmethod
     def of_accounts(cls, key: bytes, accounts: Iterable[Account]) -> Self:

@@ -289,6 +289,23 @@ def test_a_hashed_name_is_found_without_hashing_every_name_again(monkeypatch: py
     assert len(made) == 50
 
 
+@pytest.mark.parametrize("hash_name", ["SHA-1", "SHA-256", "SHA-512"])
+@pytest.mark.parametrize("counts", [(), (10_000,)], ids=["learned", "declared"])
+def test_plain_verifies_with_keys_of_any_hash_that_the_store_declares(hash_name: str, counts: tuple[int, ...]) -> None:
+    account = Account(username="alice", scram={hash_name: derive_scram_keys("wonderland", hash_name)})
+
+    class Stored(Only):
+        secrets = frozenset({Secret.SCRAM_SHA_1, Secret.SCRAM_SHA_256, Secret.SCRAM_SHA_512})
+        iterations = counts
+
+        def lookup(self, question: Question) -> Account | None:
+            return account if question.means("alice") else None
+
+    assert logon(Stored(), "PLAIN").security.authcid == "alice"
+    with pytest.raises(LogonDenied):
+        logon(Stored(), "PLAIN", "guess")
+
+
 # What unknown users are shown
 
 

@@ -72,6 +72,11 @@ class Declared(Derived):
     iterations = (4096,)
 
 
+class SeveralHashes(Derived):
+    secrets = frozenset({Secret.SCRAM_SHA_1, Secret.SCRAM_SHA_256, Secret.SCRAM_SHA_512})
+    iterations = (10_000,)
+
+
 HA1 = hashlib.md5(f"carol:{REALM}:{PASSWORD}".encode()).digest()
 NT_HASH = md4(PASSWORD.encode("utf-16-le"))
 # Names of one length. Each of them exists; "ghost" does not.
@@ -98,6 +103,7 @@ AUTHORITIES: dict[str, Callable[[], AccountLookup]] = {
     "lookup alone, all kinds": lambda: Own(ALICE, BELLA, CAROL, DAVID, GRETA),
     "base class": lambda: Derived(ALICE, BELLA),
     "base class, declared": lambda: Declared(FRANK),
+    "base class, several hashes declared": lambda: SeveralHashes(BELLA, ERICA),
     "chain": lambda: Chain(MemoryAuthority([ALICE]), Own(BELLA), MemoryAuthority([CAROL, DAVID])),
     "around another": lambda: Delegating(MemoryAuthority([ALICE, BELLA])),
 }
