@@ -2,6 +2,7 @@
 #
 #   make demo           see it work
 #   make test           the tests, with the real peers (installed by apt-get when you are root on Debian)
+#   make test-world   what is long or big: other people's programs, loads, every server
 #   make test-all       the tests on every Python 3.11 to 3.14 that is here
 #   make check          format, lint, types, architecture, packaging
 #   make bench          speed, beside other implementations
@@ -17,7 +18,7 @@ TESTS =
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test test-all check bench requirements mutants conformance clean peers
+.PHONY: help demo test test-world test-all check bench requirements mutants conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -29,6 +30,10 @@ demo:
 test: peers
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
 	@$(BIN)/python -m pytest $(TESTS)
+
+test-world: peers
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python -m pytest $(if $(TESTS),$(TESTS),tests/world)
 
 test-all: peers
 	@for python in $$($(PYTHON) tests/setup/pythons.py); do \

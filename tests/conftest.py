@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from requirement_coverage import ClaimCollector, Claims
 
+_WORLD = Path(__file__).parent / "world"
 _COLLECTOR = pytest.StashKey[ClaimCollector]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     collector = config.stash[_COLLECTOR] = ClaimCollector()
     config.pluginmanager.register(collector)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave tests/world out of every run that does not name it: what is there is long or big."""
+    if collection_path != _WORLD:
+        return None
+    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
+    return None if any(path.resolve().is_relative_to(_WORLD) for path in named) else True
 
 
 @pytest.fixture(scope="session")
