@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from saslsspi import Policy
+from saslsspi import Account, MemoryAuthority, Policy
 from saslsspi.der import element, integer, octet_string, sequence
 from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import ALICE_DN, SUFFIX, ldap_server
@@ -282,6 +282,18 @@ def test_authorization_identity_is_compared_as_ldap_says(raw: RawLdap, user: str
 def test_other_authorization_identities_are_invalid_credentials(raw: RawLdap, authzid: str) -> None:
     assert raw.sasl(authzid=authzid).code == BAD_CREDENTIALS
     assert raw.who_am_i() == ""
+
+
+@pytest.mark.parametrize("name", ["u:bob", f"dn:{ALICE_DN}", "u:bob@example.test"])
+def test_a_user_whose_name_looks_like_an_identity_is_nobody_else(name: str) -> None:
+    """Mechanisms take a user's own name for itself; what it means in LDAP is somebody else's."""
+    people = MemoryAuthority([Account(username="bob", password="builder"), Account(username=name, password="mine")])
+    with ldap_server(authority=people) as server, RawLdap(server.port) as raw:
+        assert raw.sasl(user=name, password="mine").code == SUCCESS
+        assert raw.who_am_i() == f"u:{name}"
+        assert raw.sasl(user=name, password="mine", authzid=f"u:{name}").code == SUCCESS
+        assert raw.sasl(user=name, password="mine", authzid=name).code == BAD_CREDENTIALS
+        assert raw.who_am_i() == ""
 
 
 def test_binds_of_many_clients_stay_apart(ldap: LdapServer) -> None:

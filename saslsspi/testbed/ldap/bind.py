@@ -20,6 +20,7 @@ from saslsspi.errors import (
     LogonDenied,
     NoAuthenticatingAuthority,
     NoCredentials,
+    NoImpersonation,
     PackageNotFound,
     QopNotSupported,
     SaslError,
@@ -210,7 +211,12 @@ class Binder:
     def _succeed(self, running: _Running, data: bytes | None) -> BindReply:
         session, security = running.session, running.session.security
         if security.authzid:
-            read_identity(security.authzid)  # a mechanism takes the user's own name as it stands; LDAP has two forms
+            # A mechanism takes the user's own name as it stands. LDAP has two forms, and a name that looks like one of
+            # them is somebody else's there.
+            meant, name = read_identity(security.authzid), security.authcid
+            own = security.authzid in (name, f"{name}@{security.realm}")
+            if own and meant != read_identity(f"u:{name}"):
+                raise NoImpersonation("the user's own name means somebody else as an authorization identity of LDAP")
         authzid = security.authzid or f"u:{security.authcid}"
         if not running.mechanism.properties & Property.NO_ANONYMOUS:
             authzid = ""
