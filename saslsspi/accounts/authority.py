@@ -18,6 +18,7 @@ __all__ = [
     "Delegating",
     "SingleAccount",
     "check_answer",
+    "decoy_key_of",
     "decoys_for",
     "may_act_as",
     "secrets_of",
@@ -111,6 +112,13 @@ class SingleAccount(Authority):
 def secrets_of(authority: AccountLookup | None) -> frozenset[Secret] | None:
     """Return the kinds of secrets that an authority holds; None where it does not say."""
     return authority.secrets if isinstance(authority, Authority) else None
+
+
+def decoy_key_of(authority: AccountLookup) -> bytes | None:
+    """Return the key behind what an authority's unknown users are shown; None where it has none of its user's."""
+    while isinstance(authority, Delegating) and authority.decoy_key is None:
+        authority = authority.authority
+    return authority.decoy_key if isinstance(authority, Authority) else None
 
 
 def may_act_as(authority: AccountLookup | None, account: Account, authzid: str) -> bool:

@@ -7,7 +7,15 @@ from dataclasses import replace
 from inspect import isawaitable
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
-from saslsspi.accounts.authority import Authority, check_answer, decoys_for, may_act_as, secrets_of
+from saslsspi.accounts.authority import (
+    Authority,
+    Delegating,
+    check_answer,
+    decoy_key_of,
+    decoys_for,
+    may_act_as,
+    secrets_of,
+)
 from saslsspi.accounts.decoys import Decoys
 from saslsspi.errors import InvalidParameter
 
@@ -28,6 +36,8 @@ class Chain(Authority):
         if not authorities:
             raise InvalidParameter("a chain needs an authority")
         self._authorities = authorities
+        # Servers behind one name share a key, and the one that they share is a member's.
+        self.decoy_key = next((key for key in map(decoy_key_of, authorities) if key is not None), None)
 
     @property
     def secrets(self) -> frozenset[Secret] | None:  # type: ignore[override]  # it is never assigned to
@@ -50,7 +60,8 @@ class Chain(Authority):
         """Return the first account, marked with the authority that it came from."""
         for authority, answer in zip(self._authorities, answers, strict=True):
             if answer is not None:
-                return replace(check_answer(authority, answer), source=authority)
+                account = check_answer(authority, answer)
+                return replace(account, source=authority if account.source is None else _Marked(authority, account))
         return None
 
     def may_act_as(self, account: Account, authzid: str) -> bool:
@@ -59,3 +70,20 @@ class Chain(Authority):
 
     def _make_decoys(self, key: bytes) -> Decoys:
         return Decoys.joined(key, [decoys_for(authority, key) for authority in self._authorities])
+
+
+class _Marked(Delegating):
+    """An authority that has others beneath it, and an account as it has marked it: only by that it knows which of them.
+
+    Args:
+        authority: A member of the chain.
+        account: What it answered.
+    """
+
+    def __init__(self, authority: AccountLookup, account: Account) -> None:
+        super().__init__(authority)
+        self._account = account
+
+    def may_act_as(self, account: Account, authzid: str) -> bool:
+        """See Authority.may_act_as."""
+        return super().may_act_as(self._account, authzid)

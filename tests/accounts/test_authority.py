@@ -27,9 +27,12 @@ from saslsspi import (
 from saslsspi.accounts import Delegating, FileAuthority
 from saslsspi.accounts.authority import SingleAccount, may_act_as, secrets_of
 from saslsspi.accounts.decoys import DecoyMemory, Decoys
+from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.engine.environment import Environment
 from saslsspi.errors import InvalidParameter, LogonDenied, NoAuthenticatingAuthority, NoImpersonation, SaslError
+from saslsspi.testbed.ldap.directory import Directory
+from saslsspi.testbed.ldap.identity import LdapAuthority
 
 ALICE = Account(username="alice", password="wonderland", may_act_as=frozenset({"boss"}))
 ASKED = Question("alice", "", (Secret.PASSWORD,))
@@ -160,6 +163,17 @@ def test_an_authority_decides_for_itself(mechanism: str) -> None:
     assert logon(Delegating(Groups()), mechanism, authzid="team-a").done
 
 
+@pytest.mark.parametrize("carried", [MailAuthority, lambda inner: LdapAuthority(inner, Directory("dc=example"))])
+def test_what_carries_an_authority_does_not_overrule_it(carried: Callable[[AccountLookup], Authority]) -> None:
+    class Never(Only):
+        def may_act_as(self, account: Account, authzid: str) -> bool:
+            return False
+
+    for authzid in ("boss", "u:boss"):
+        assert not carried(Never()).may_act_as(ALICE, authzid), "listed in the account, and the authority says no"
+    assert carried(Only()).may_act_as(ALICE, "boss") or carried(Only()).may_act_as(ALICE, "u:boss")
+
+
 def test_the_name_with_a_realm_is_ones_own_where_the_realm_was_verified() -> None:
     taken = {}
     for mechanism in ("PLAIN", "SCRAM-SHA-256", "DIGEST-MD5"):
@@ -198,6 +212,35 @@ def test_the_first_of_a_chain_that_knows_the_user_answers_and_all_are_asked() ->
     assert chain.lookup(Question("nobody", "", (Secret.PASSWORD,))) is None
     with pytest.raises(InvalidParameter):
         Chain()
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda inner: Chain(inner),
+        lambda inner: Chain(Chain(MemoryAuthority({"bob": "x"}), inner), MemoryAuthority({"bob": "x"})),
+        lambda inner: Chain(Delegating(Chain(inner))),
+        lambda inner: Delegating(Chain(Delegating(inner))),
+        lambda inner: MailAuthority(Chain(Chain(Chain(inner)))),
+    ],
+)  # fmt: skip
+def test_authorities_may_stand_within_one_another(around: Callable[[AccountLookup], Authority]) -> None:
+    class Groups(Only):
+        decoy_key = b"k" * 32
+
+        def may_act_as(self, account: Account, authzid: str) -> bool:
+            return authzid.startswith("team-")
+
+    assert logon(around(Groups()), "PLAIN", authzid="team-a").security.authzid == "team-a"
+    with pytest.raises(NoImpersonation):
+        logon(around(Groups()), "PLAIN", authzid="boss")
+
+    def first_message(authority: AccountLookup) -> bytes | None:
+        server = Server("SCRAM-SHA-256", service="imap", host="h", authority=authority)
+        return (server.step(b"n,,n=nobody,r=abc") or b"").partition(b",")[2]
+
+    # Another process has made the same of it, and a stranger sees no difference.
+    assert first_message(around(Groups())) == first_message(around(Groups()))
 
 
 def test_a_chain_says_what_all_of_it_holds() -> None:

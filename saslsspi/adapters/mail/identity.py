@@ -18,12 +18,15 @@ class MailAuthority(Delegating):
     """Another authority, whose accounts take authorization identities as mail protocols write them."""
 
     def may_act_as(self, account: Account, authzid: str) -> bool:
-        """Compare names in prepared form; what fails to be prepared is nobody's."""
-        prepared = _prepare(authzid)
+        """Compare names in prepared form; what fails to be prepared is nobody's.
+
+        A name that the account lists is asked for as it is listed: the authority has the last word on it.
+        """
+        prepared, asked = _prepare(authzid), super().may_act_as
         if prepared is None:
             return False
-        own = {_prepare(name) for name in (account.username, *account.may_act_as)}
-        return prepared in own or super().may_act_as(account, prepared)
+        listed = {name for name in account.may_act_as if _prepare(name) == prepared}
+        return prepared == _prepare(account.username) or any(asked(account, name) for name in {prepared, *listed})
 
 
 def _prepare(name: str) -> str | None:

@@ -43,17 +43,22 @@ class LdapAuthority(Delegating):
         self._directory = directory
 
     def may_act_as(self, account: Account, authzid: str) -> bool:
-        """Allow the account's own name in both forms; a listed name without a prefix is a user's, in both forms."""
+        """Allow the account's own name in both forms; a listed name without a prefix is a user's, in both forms.
+
+        A listed name is asked for as it is listed: the authority has the last word on it.
+        """
+        asked = super().may_act_as
         try:
             wanted = read_identity(authzid)
         except SaslError:
             return False
-        allowed: set[Identity] = set(_both_forms(account.username, self._directory))
-        for listed in account.may_act_as:
-            allowed.update(
-                [read_identity(listed)] if listed.startswith(("u:", "dn:")) else _both_forms(listed, self._directory)
-            )
-        return wanted in allowed or super().may_act_as(account, authzid)
+        if wanted in _both_forms(account.username, self._directory):
+            return True
+        listed = {name for name in account.may_act_as if wanted in self._forms(name)}
+        return any(asked(account, name) for name in {authzid, *listed})
+
+    def _forms(self, listed: str) -> Iterable[Identity]:
+        return [read_identity(listed)] if listed.startswith(("u:", "dn:")) else _both_forms(listed, self._directory)
 
 
 def _both_forms(user: str, directory: Directory) -> Iterable[Identity]:
