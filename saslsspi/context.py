@@ -167,8 +167,7 @@ class Context:
     @property
     def security(self) -> Security:
         """Who was authenticated, and how messages are protected; raises ContextMisuse before the context is done."""
-        outcome = self._context.outcome
-        if outcome is None:
+        if (outcome := self._context.outcome) is None:
             raise ContextMisuse("the context is not established, so nothing was negotiated")
         return security_of(outcome, package=self._context.package.info.name)
 
@@ -242,6 +241,7 @@ class Context:
 
         Raises:
             UnsupportedFunction: the package (Schannel) makes no signatures apart from its messages.
+            QopNotSupported: the context was established without integrity, and a signature would say nothing.
         """
         return self._signing().sign(message, 0)
 
@@ -314,6 +314,7 @@ class Context:
     def _signing(self) -> Signing:
         protection = self._context.protection()
         if isinstance(protection, Signing) and protection.numbering is not Numbering.CALLER:
+            protection.check_integrity()
             return protection
         raise UnsupportedFunction(f"{self._context.package.info.name} makes no signatures apart from its messages")
 

@@ -102,6 +102,16 @@ def test_signatures_travel_beside_their_messages(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", STREAMS)
+@pytest.mark.parametrize("rubbish", [b"HTTP/1.1 400", b"\x17\x03\x03\xff\xff", b"\x17\x03\x03\0\x20" + bytes(32)])
+def test_rubbish_behind_a_record_is_an_error_of_ours(package: str, rubbish: bytes) -> None:
+    both = established(package)
+    wire = both.client.wrap(b"attack at dawn") + rubbish
+    for octets in (wire, b"", b"more"):  # and it stays one
+        with pytest.raises(SaslError):
+            both.server.unwrap(octets)
+
+
+@pytest.mark.parametrize("package", STREAMS)
 @pytest.mark.parametrize("piece", [1, 7, 1000])
 def test_a_stream_may_be_cut_anywhere(package: str, piece: int) -> None:
     both = carry(ends(package), piece)
@@ -213,6 +223,11 @@ def test_a_policy_without_a_layer_asks_for_none(package: str) -> None:
     assert both.client.security.ssf == 0
     with pytest.raises(QopNotSupported):
         both.client.wrap(b"a")
+    # A signature of NTLM without integrity is the same for every message: none is made, and none is taken.
+    with pytest.raises(QopNotSupported):
+        both.client.sign(b"a")
+    with pytest.raises(QopNotSupported):
+        both.server.verify(b"a", b"\x01\0\0\0" + bytes(12))
 
 
 @pytest.mark.parametrize("package", MESSAGES)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
-from saslsspi.errors import IncompleteMessage
+from saslsspi.errors import IncompleteMessage, NotProtected
 
 __all__ = [
     "Detached",
@@ -94,6 +94,11 @@ class Signing(Protection):
     @abstractmethod
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """Raise MessageAltered or OutOfSequence unless the signature is right; nothing is consumed then."""
+
+    def check_integrity(self) -> None:
+        """Raise NotProtected where no algorithm stands behind a signature: the same one is right for every message."""
+        if not self.signature_algorithm:
+            raise NotProtected("the context was established without integrity, so a signature would say nothing")
 
 
 class Part(NamedTuple):
@@ -211,7 +216,9 @@ class Records(Protection):
         try:
             with memoryview(stream) as view:
                 while used < len(view) and not closed:
-                    text, size, closed = self.open_record(view[used:])
+                    # Released at once: an error's frames would hold it, and the stream could not be cut below.
+                    with view[used:] as rest:
+                        text, size, closed = self.open_record(rest)
                     texts.append(text)
                     used += 0 if closed else size
         except IncompleteMessage:

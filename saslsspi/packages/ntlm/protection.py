@@ -239,6 +239,10 @@ class _Withheld(_Dummy, SignsMechList):
         self._negotiated = negotiated
         self.seal = self.unseal = _forbidden
 
+    def check_integrity(self) -> None:
+        """See Signing.check_integrity; say that it is the policy's doing."""
+        _forbidden(b"")
+
     def sign(self, message: bytes, sequence: int) -> bytes:
         """Refuse: the peer would take a dummy for a wrong signature."""
         _forbidden(b"")
