@@ -1,9 +1,9 @@
 """Every function that reads what a peer may have written, found by itself.
 
 A reader is a function or class method whose name says so, or that stands in a module of messages, and whose first
-argument is text or octets. One that needs more arguments says in CALLS how it is called; one that no peer's text
-reaches says in OURS why. A reader that does neither fails the suite. Private functions that need more are part of the
-reader that calls them.
+argument is text or octets; or one that asks for lines. One that needs more arguments or asks for lines says in CALLS
+how it is called; one that no peer's text reaches says in OURS why. A reader that does neither fails the suite. Private
+functions that need more are part of the reader that calls them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from growth.work import fed
 from saslsspi.adapters.http.client.spaces import ProtectionSpace
 from saslsspi.adapters.http.headers import same_target, with_cookies
+from saslsspi.adapters.mail.protocols import imap, pop3, sieve, smtp
+from saslsspi.adapters.mail.strings import read_line
 from saslsspi.cli.decode.recognition import decode
 from saslsspi.packages.digest import charset
 from saslsspi.packages.digest.grammar import directives
@@ -41,8 +44,13 @@ _NAMES = re.compile(
     r"_?(from_bytes|from_body|parse|decode|read|unquote|directives|challenges|fields|first_challenge|open_body|split)"
     r"(d|_[a-z0-9_]+)?"
 )
-_ROOMS = re.compile(r".*\.(\w*messages|grammar|challenges|\w*responses|av_pairs|lines|dialogue|headers|spaces|lists)")
-_TEXT = re.compile(r"(typing\.)?(bytes|str|Octets|memoryview|Iterable\[(str|bytes)\]|bytes \| memoryview).*")
+_ROOMS = re.compile(
+    r".*\.(\w*messages|grammar|challenges|\w*responses|av_pairs|lines|dialogue|headers|spaces|lists|strings|"
+    r"protocols\.\w+)"
+)
+_TEXT = re.compile(r"(typing\.)?(bytes|str|Octets|memoryview|(Iterable|Sequence)\[(str|bytes)\]|bytes \| memoryview).*")
+
+_ASKS = re.compile(r"Reading\[.*|Generator\[int, bytes, .*")
 
 
 class Reader(NamedTuple):
@@ -82,13 +90,27 @@ def _candidates() -> Iterator[tuple[str, Callable[..., object], inspect.Signatur
                         yield f"{module.__name__}.{name}.{inner}", bound, inspect.signature(bound)
 
 
-# How readers are called that take more than the text.
+def _fed(reader: Callable[..., Any], *arguments: object) -> Callable[[Any], object]:
+    return lambda text: fed(reader(*arguments), text)
+
+
+# How readers are called that take more than the text, or that ask for it line by line.
 CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.adapters.http.headers.same_target": lambda text: same_target(text, ("/tea", text)),
     "saslsspi.adapters.http.headers.with_cookies": lambda text: with_cookies("a=b", text),
     "saslsspi.adapters.http.client.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(
         text, "http://a.example/"
     ),
+    "saslsspi.adapters.mail.protocols.imap._read_imap": _fed(imap._read_imap, b"a1"),
+    "saslsspi.adapters.mail.protocols.imap._read_imap_capabilities": _fed(imap._read_imap_capabilities, b"a1"),
+    "saslsspi.adapters.mail.protocols.pop3._read_pop3": _fed(pop3._read_pop3, b""),
+    "saslsspi.adapters.mail.protocols.pop3._read_pop3_capabilities": _fed(pop3._read_pop3_capabilities, b""),
+    "saslsspi.adapters.mail.protocols.sieve._read_sieve": _fed(sieve._read_sieve, b""),
+    "saslsspi.adapters.mail.protocols.sieve._read_sieve_capabilities": _fed(sieve._read_sieve_capabilities, b""),
+    "saslsspi.adapters.mail.protocols.sieve.read_strings": _fed(sieve.read_strings),
+    "saslsspi.adapters.mail.protocols.smtp._read_smtp": _fed(smtp._read_smtp, b""),
+    "saslsspi.adapters.mail.protocols.smtp._read_smtp_capabilities": _fed(smtp._read_smtp_capabilities, b""),
+    "saslsspi.adapters.mail.strings.read_line": _fed(read_line, 1 << 24),
     "saslsspi.cli.decode.credssp.decode_credssp": lambda text: decode(text, "credssp"),
     "saslsspi.cli.decode.gss.decode_gss": lambda text: decode(text, "gss-spnego"),
     "saslsspi.packages.digest.charset.decode": lambda text: charset.decode(text, True),
@@ -107,6 +129,7 @@ CALLS: Mapping[str, Callable[[Any], object]] = {
 OURS: Mapping[str, str] = {
     "saslsspi.accounts.files._read": "the path of a file of ours",
     "saslsspi.adapters.http.headers.written": "writes a header field",
+    "saslsspi.adapters.mail.strings.string": "writes a string",
     "saslsspi_conformance.catalogue.parse_file": "a file of the catalogue",
     "saslsspi_conformance.peers.ldap_messages.sasl": "writes a request",
 }
@@ -121,7 +144,14 @@ def readers() -> Iterator[Reader]:
     """Return every reader; one that nobody has said how to call has no call that works and is told by name."""
     for name, function, signature in _candidates():
         parameters = list(signature.parameters.values())
-        if not parameters or name in OURS:
+        if name in OURS:
+            continue
+        if _ASKS.fullmatch(str(signature.return_annotation)):
+            if name not in CALLS:
+                raise LookupError(f"{name} asks for lines: say in CALLS with which arguments")
+            yield Reader(name, CALLS[name], bytes)
+            continue
+        if not parameters:
             continue
         first = str(parameters[0].annotation)
         if not _TEXT.fullmatch(first):
@@ -134,7 +164,7 @@ def readers() -> Iterator[Reader]:
             continue
         elif needed:
             raise LookupError(f"{name} reads text and needs {[p.name for p in needed]}: say in CALLS how it is called")
-        elif first.startswith("Iterable"):
+        elif first.startswith(("Iterable", "Sequence")):
             yield Reader(name, lambda text, function=function: function([text]), kind)
         else:
             yield Reader(name, function, kind)

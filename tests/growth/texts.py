@@ -70,5 +70,9 @@ LONG: dict[str, Build] = {
     "negoTokens": lambda count: _der(
         0x30, b"\xa0\x03\x02\x01\x06" + _der(0xA1, _der(0x30, _der(0x30, _der(0xA0, b"\x04\x01a")) * count))
     ),
+    "literals of a line": lambda count: b"{0}\r\n" * count + b"\r\n",
+    "lists of capabilities in a line": lambda count: b"* OK " + b"[CAPABILITY " * count + b"\r\na1 OK\r\n",
+    "capabilities": lambda count: b"250-AUTH X\r\n" * count + b"250 X\r\n",
+    "one string a line": lambda count: b'"SASL" "PLAIN"\r\n' * count + b"OK\r\n",
     "cookies": lambda count: b"; ".join(b"a%d=b" % at for at in range(count)),
 }

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from growth.expressions import Counter, counted
 
-__all__ = ["Octets", "Pattern", "Text", "counting", "work_of"]
+__all__ = ["Octets", "Pattern", "Text", "counting", "fed", "work_of"]
 
 _WEIGHT = 2  # octets that are copied at once cost as much as a line
 _COUNTER = Counter()
@@ -127,6 +127,26 @@ def work_of(call: Callable[[Any], object], text: bytes | str) -> int:
     finally:
         sys.settrace(tracing)
     return _COUNTER.steps - before
+
+
+def fed(reading: Generator[int, bytes, object], text: bytes) -> None:
+    """Give a reader of lines what it asks for, -1 for a line and a number for so many octets, until the text ends.
+
+    Octets that it has newly in hand, whole ones that were put together for one, are counted as copied.
+    """
+    seen: dict[int, object] = {}  # what is kept here keeps its number
+    wanted, at = next(reading), 0
+    while at < len(text):
+        end = bytes.find(text, b"\n", at) + 1 or len(text) if wanted < 0 else at + wanted
+        piece, at = bytes(memoryview(text)[at:end]), max(end, at)
+        wanted = reading.send(Octets(piece.removesuffix(b"\n").removesuffix(b"\r") if wanted < 0 else piece))
+        running: object = reading
+        while isinstance(running, types.GeneratorType) and running.gi_frame is not None:
+            for value in running.gi_frame.f_locals.values():
+                if isinstance(value, bytes | str) and id(value) not in seen:
+                    seen[id(value)] = value
+                    _COUNTER.steps += len(value) // _WEIGHT
+            running = running.gi_yieldfrom
 
 
 def _iterates(call: Callable[[Any], object]) -> bool:

@@ -31,7 +31,7 @@ _IMAP_KINDS: Final = {
     b"CANNOT": ReplyKind.UNSUITABLE,
     b"UNAVAILABLE": ReplyKind.TEMPORARY,
 }
-_IMAP_CODE: Final = re.compile(rb"\[CAPABILITY ([^\]]*)\]", re.I)
+_IMAP_CODE: Final = re.compile(rb"\[CAPABILITY ([^\[\]]*+)\]", re.I)  # no name of one holds a bracket
 _IMAP_STATUS: Final = re.compile(rb"(OK|NO|BAD|PREAUTH|BYE)(?: (.*))?\Z", re.I | re.S)
 
 

@@ -60,11 +60,12 @@ def _read_smtp_capabilities(tag: bytes) -> Reading[Capabilities]:
     reply = yield from _read_smtp(tag)
     if reply.kind is ReplyKind.BYE:
         raise ends_here(reply.text)
-    values: dict[str, str] = {}
+    said: dict[str, list[str]] = {}
     for line in reply.text.split(b"\n")[1:] if reply.positive else []:
         name, _, value = text_of(line).strip().replace("=", " ", 1).partition(" ")
         # RFC 4954's "AUTH A B", and beside it what servers said before it, "AUTH=A B".
-        values[name.upper()] = f"{values.get(name.upper(), '')} {value}".strip()
+        said.setdefault(name.upper(), []).append(value.strip())
+    values = {name: " ".join(filter(None, parts)) for name, parts in said.items()}
     mechanisms = listed(values, "AUTH")
     return Capabilities(mechanisms, mechanisms is not None, "STARTTLS" in values, values)
 
