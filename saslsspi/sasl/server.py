@@ -156,15 +156,11 @@ class Server(Session[ServerExchange]):
         return self._follow(reply)
 
     def _follow(self, reply: bytes | Question | None, response: bytes | None = None) -> bytes | Pending | None:
-        answer = self._judged(reply)
-        if self._trace is not None:
-            self._tell(self._trace, response, answer if isinstance(answer, bytes) else None)
-        return answer
-
-    def _judged(self, reply: bytes | Question | None) -> bytes | Pending | None:
         if isinstance(reply, Question):
             self.state = SESSION_TRANSITIONS[self.state][SessionEvent.QUESTION]
             self._attempt.asked(reply)
+            if self._trace is not None:
+                self._tell(self._trace, response, None)
             return Pending(reply)
         exchange = self._exchange
         if exchange.failure is not None:
@@ -175,6 +171,8 @@ class Server(Session[ServerExchange]):
                 self.state = SESSION_TRANSITIONS[self.state][SessionEvent.LAST_DATA]
             else:
                 self._finish(outcome)
+        if self._trace is not None:
+            self._tell(self._trace, response, reply)
         return reply
 
     def _finish(self, outcome: Outcome) -> None:

@@ -12,10 +12,13 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.http.browser import DigestClient, acceptor, offered, request
+from adapters.http.browser import DigestClient, TokenClient, acceptor, offered, request
+from adapters.http.test_middleware import asgi, asgi_application, challenges, wsgi, wsgi_application
 from saslsspi import MemoryAuthority, Policy, SaslError
+from saslsspi.adapters.asgi import AsgiAuthentication
 from saslsspi.adapters.http import HttpDecision, HttpRequest
 from saslsspi.adapters.ldap import Connection
+from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.engine.hooks.audit import AuditRecord
 from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
@@ -45,12 +48,46 @@ def test_digest_in_http(password: str, accepted: bool, records: Records) -> None
     assert (record.accepted, record.username, record.peer) == (accepted, "alice", "192.0.2.7:4711")
 
 
-@pytest.mark.parametrize("credentials", ["Digest nonsense", 'Digest username="alice"', "NTLM !!!", "Negotiate AAAA"])
-def test_rubbish_in_http(credentials: str, records: Records) -> None:
-    decision: HttpDecision = acceptor().judge(replace(request(credentials), connection=object()))
+@pytest.mark.parametrize("scheme", ["Digest", "NTLM", "Negotiate", "CredSSP"])
+@pytest.mark.parametrize("blob", ["!!!", "AAAA", "TlRMTVNTUAAB", 'username="alice"'])
+def test_rubbish_in_http(scheme: str, blob: str, records: Records) -> None:
+    asked = replace(request(f"{scheme} {blob}"), connection=object())
+    decision: HttpDecision = acceptor(scheme).judge(from_here(asked))
     assert decision.user is None
-    if decision.error is not None:
-        assert [record.accepted for record in records()] == [False]
+    assert decision.error is not None
+    (record,) = records()
+    assert (record.accepted, record.peer) == (False, "192.0.2.7:4711")
+    assert record.reason == str(decision.error)
+
+
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
+def test_what_is_no_base64_ends_a_logon_that_has_begun(scheme: str, records: Records) -> None:
+    site, connection = acceptor(scheme), object()
+    begun = site.judge(replace(request(TokenClient(scheme).step()), connection=connection))
+    assert begun.error is None
+    assert records() == []
+    site.judge(replace(request(f"{scheme} !!!"), connection=connection))
+    assert [record.accepted for record in records()] == [False]
+
+
+@pytest.mark.parametrize(("password", "accepted"), [("wonderland", True), ("looking-glass", False)])
+def test_wsgi_says_from_where(password: str, accepted: bool, records: Records) -> None:
+    site = WsgiAuthentication(wsgi_application, acceptor())
+    _, headers, _ = wsgi(site)
+    answer = DigestClient(password=password).answer(challenges(headers))
+    wsgi(site, answer, REMOTE_ADDR="192.0.2.7", REMOTE_PORT="4711")
+    (record,) = records()
+    assert (record.accepted, record.username, record.peer) == (accepted, "alice", "192.0.2.7:4711")
+
+
+@pytest.mark.parametrize(("password", "accepted"), [("wonderland", True), ("looking-glass", False)])
+def test_asgi_says_from_where(password: str, accepted: bool, records: Records) -> None:
+    """The acceptor runs in a thread beside the loop there."""
+    site = AsgiAuthentication(asgi_application, acceptor())
+    answer = DigestClient(password=password).answer(challenges(asgi(site)[0]["headers"]))
+    asgi(site, answer, client=("192.0.2.7", 4711))
+    (record,) = records()
+    assert (record.accepted, record.username, record.peer) == (accepted, "alice", "192.0.2.7:4711")
 
 
 def test_a_replayed_request(records: Records) -> None:

@@ -174,6 +174,20 @@ def test_a_context_leaves_a_record_as_well(package: str, records: Records) -> No
     assert good.negotiated == ("NTLM" if package in ("Negotiate", "CREDSSP") else "")
 
 
+@pytest.mark.parametrize("package", sorted({*CONTEXTS, *WITHOUT_USERS}))
+def test_rubbish_given_to_a_context_is_one_record(package: str, records: Records) -> None:
+    server = Context.accept(package, principal="HTTP/h", authority=PEOPLE, policy=POLICY)
+
+    def sending() -> None:
+        for _ in range(3):
+            server.step(b"\xff\0 rubbish" * 60)
+
+    with pytest.raises(SaslError):
+        sending()
+    (record,) = records()
+    assert (record.accepted, record.how, record.username) == (False, package, "")
+
+
 def test_a_logon_that_the_policy_does_not_take_is_a_refusal(records: Records) -> None:
     client, server = pair("NTLM", "wonderland", Policy(min_ssf=1, max_ssf=1))
     plain = Context.initiate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 
@@ -128,6 +129,27 @@ def test_without_a_hook_nothing_of_it_is_called() -> None:
     finally:
         sys.setprofile(None)
     assert called == []
+
+
+def test_without_a_hook_a_servers_step_is_as_many_calls_as_if_there_were_none() -> None:
+    """What the hook would be told is not prepared in a function of its own."""
+    import saslsspi.sasl.server as module
+
+    called: Counter[str] = Counter()
+
+    def watch(frame: FrameType, what: str, _: object) -> None:
+        if what == "call" and frame.f_code.co_filename == module.__file__:
+            called[frame.f_code.co_name] += 1
+
+    client = Client("NTLM", service="ldap", host="h", credentials=Password("alice", SECRET), policy=POLICY)
+    server = Server("NTLM", service="ldap", host="h", authority=PEOPLE, policy=POLICY)
+    sys.setprofile(watch)
+    try:
+        run(client, server)
+    finally:
+        sys.setprofile(None)
+    # Two messages, one question, one end.
+    assert called == {"step": 2, "begin": 2, "_follow": 3, "resume": 1, "_finish": 1}
 
 
 def test_every_logger_is_in_the_document() -> None:

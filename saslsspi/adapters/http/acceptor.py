@@ -23,7 +23,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.hooks.audit import audited_from
+from saslsspi.engine.hooks.audit import audited_from, proof_refused
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
@@ -264,7 +264,12 @@ class HttpAcceptor:
         elif scheme not in _ONE_TOKEN:
             return self._refuse(request)
         context = context or self._inbound[scheme].context(request.bindings)
-        token = context.step(blob_of(blob)) or b""
+        try:
+            taken = blob_of(blob)
+        except SaslError as error:  # before the context sees it, which would leave the record
+            proof_refused(self._inbound[scheme].package, "", "", str(error))
+            raise
+        token = context.step(taken) or b""
         if not context.done:
             if connection is None:
                 return self._refuse(request)

@@ -65,6 +65,11 @@ class Inbound:
         return parse_credentials(octets_of(credentials), int(self._environment.policy.tolerances))
 
     @property
+    def package(self) -> str:
+        """The package's name."""
+        return self._package.info.name
+
+    @property
     def how(self) -> str:
         """What the audit log calls a logon with it."""
         return f"{self._package.info.name} in HTTP"
