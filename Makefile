@@ -8,6 +8,7 @@
 #   make bench          speed, beside other implementations
 #   make requirements   which requirement is claimed by which test
 #   make mutants        whether the tests that claim a requirement notice when it is broken
+#   make fuzz         change what peers say until something breaks: TARGET=server-ntlm SECONDS=60
 #   make conformance    the requirement catalogue as a run against this library; writes conformance-report.html
 #
 # PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
@@ -15,10 +16,12 @@
 PYTHON = python3
 PEERS = yes
 TESTS =
+TARGET =
+SECONDS = 60
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test test-world test-all check bench requirements mutants conformance clean peers
+.PHONY: help demo test test-world test-all check bench requirements mutants fuzz conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -60,6 +63,10 @@ requirements:
 mutants:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
 	@$(BIN)/python tests/mutants/run.py
+
+fuzz:
+	@$(PYTHON) tests/setup/environment.py $(VENV) fuzz
+	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGET)
 
 conformance:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
