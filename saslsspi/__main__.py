@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "packages": "the security packages that are installed",
     "auth": "authenticate to a real server and do one harmless thing there",
     "serve": "run the embedded servers, for trying clients out",
+    "accounts": "who may log on: add, change, list, and move accounts between stores",
     "client": "the client's side of one exchange on standard input and output",
     "server": "the server's side of one exchange on standard input and output",
     "decode": "what a token says, and what is weak about it",

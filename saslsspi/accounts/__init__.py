@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from saslsspi.accounts.account import (
     Account,
     AccountLookup,
@@ -20,6 +22,9 @@ from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
 
+if TYPE_CHECKING:
+    from saslsspi.accounts.stores.sql import SqlAuthority as SqlAuthority
+
 __all__ = [
     "Account",
     "AccountLookup",
@@ -34,6 +39,7 @@ __all__ = [
     "Question",
     "ScramKeys",
     "Secret",
+    "SqlAuthority",
     "derive_ha1",
     "derive_nt_hash",
     "derive_scram_keys",
@@ -41,3 +47,12 @@ __all__ = [
     "parse_scram_keys",
     "user_hash",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs SQLAlchemy when it is asked for."""
+    if name == "SqlAuthority":
+        from saslsspi.accounts.stores.sql import SqlAuthority
+
+        return SqlAuthority
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -30,8 +30,8 @@ class FileAuthority(MemoryAuthority):
     """Accounts in a TOML file, read once.
 
     Either a table `[accounts]` of `user = "password"`, or entries `[[account]]` with `user`, `realm`, `domain`, and
-    one of `password`, `ha1` (32 hex digits, H(user:realm:password)), `nt_hash` (32 hex digits) or `scram` (a list of
-    keys, one a hash, as format_scram_keys writes them); `may_act_as` and `groups` are lists.
+    one or more of `password`, `ha1` (32 hex digits, H(user:realm:password)), `nt_hash` (32 hex digits) and `scram` (a
+    list of keys, one a hash, as format_scram_keys writes them); `may_act_as` and `groups` are lists.
 
     Args:
         kinds: Kinds of secrets of one's own, that entries may have under their names.
@@ -49,7 +49,7 @@ class FileAuthority(MemoryAuthority):
             raise InvalidParameter(f"{os.fspath(path)} is not TOML: {error}") from None
         accounts = [_plain(name, password) for name, password in _mapping(table.get("accounts", {})).items()]
         accounts += [_entry(number, entry, own) for number, entry in enumerate(table.get("account", ()), 1)]
-        if not accounts:
+        if not {"accounts", "account"} & set(table):
             raise InvalidParameter(f"{os.fspath(path)} has neither [accounts] nor [[account]]")
         super().__init__(accounts)
 
@@ -93,8 +93,8 @@ def _entry(number: int, entry: object, own: Mapping[str, Secret]) -> Account:
         raise InvalidParameter(
             f"{where} needs user, and knows {', '.join(sorted({*_FIELDS, *own}))}; not {sorted(unknown)}"
         )
-    if sum(name in fields for name in _SECRETS) != 1 and not set(fields) & set(own):
-        raise InvalidParameter(f"{where} needs exactly one of {', '.join(_SECRETS)}")
+    if not set(fields) & {*_SECRETS, *own}:
+        raise InvalidParameter(f"{where} needs one of {', '.join(_SECRETS)}")
     password = fields.get("password")
     if password is not None and not isinstance(password, str):
         raise InvalidParameter(f"the password of {where} is not a string")

@@ -39,6 +39,11 @@ class MemoryAuthority(Authority):
         held = [account.secrets for account in self._accounts.values()]
         self.secrets = frozenset[Secret]().union(*held) if held else None
 
+    @property
+    def accounts(self) -> Iterable[Account]:
+        """All that it knows."""
+        return self._accounts.values()
+
     def _make_decoys(self, key: bytes) -> Decoys:
         return Decoys.of_accounts(key, self._accounts.values())
 

@@ -13,8 +13,9 @@ import warnings
 from pathlib import Path
 from typing import Final
 
-from saslsspi.accounts import Chain, FileAuthority, MemoryAuthority
+from saslsspi.accounts import Chain, MemoryAuthority
 from saslsspi.accounts.account import Account, AccountLookup
+from saslsspi.accounts.stores.places import authority_at
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.output import say
 from saslsspi.credentials import Password
@@ -31,6 +32,7 @@ __all__ = [
     "certified",
     "credentials_from",
     "credssp_from",
+    "first_line",
     "logon_from",
     "names_of_service",
     "password_from",
@@ -115,7 +117,7 @@ def password_from(arguments: argparse.Namespace) -> str:
     if arguments.password is not None:
         return str(arguments.password)
     if arguments.password_file is not None:
-        return _first_line(arguments.password_file)
+        return first_line(arguments.password_file)
     if PASSWORD_VARIABLE in os.environ:
         return os.environ[PASSWORD_VARIABLE]
     if not sys.stderr.isatty():
@@ -123,7 +125,8 @@ def password_from(arguments: argparse.Namespace) -> str:
     return getpass.getpass(f"Password of {arguments.user}: ", stream=sys.stderr)
 
 
-def _first_line(file: Path) -> str:
+def first_line(file: Path) -> str:
+    """Return the first line of a file that holds a password."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -138,8 +141,9 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("accounts")
     group.add_argument("--account", action="append", default=[], type=_account, metavar="USER:PASSWORD",
         help="one who may log on, in every realm; repeatable, for trying things out")  # fmt: skip
-    group.add_argument("--accounts", type=Path, metavar="FILE",
-        help="a TOML file: a table [accounts] of user = \"password\", or entries [[account]]")  # fmt: skip
+    group.add_argument("--accounts", metavar="STORE",
+        help="a TOML file ([accounts] of user = \"password\", or entries [[account]]), or whatever"
+        " `saslsspi accounts` takes: htdigest:FILE, dovecot:FILE, sqlite:///FILE ...")  # fmt: skip
     group.add_argument("--allow-anonymous", action="store_true", help="let in who authenticates as nobody")
 
 
@@ -149,7 +153,7 @@ def authority_from(arguments: argparse.Namespace) -> AccountLookup:
     if arguments.account:
         authorities.append(MemoryAuthority(arguments.account))
     if arguments.accounts is not None:
-        authorities.append(_file_authority(arguments.accounts))
+        authorities.append(_authority_at(arguments.accounts))
     if not authorities:
         raise WrongUsage("nobody may log on: give --account USER:PASSWORD or --accounts FILE")
     return authorities[0] if len(authorities) == 1 else Chain(*authorities)
@@ -162,11 +166,13 @@ def _account(text: str) -> Account:
     return Account(username=user, password=password)
 
 
-def _file_authority(file: Path) -> AccountLookup:
+def _authority_at(place: str) -> AccountLookup:
+    # A file without the name of a form has always been TOML here.
+    named = place if ":" in place or not Path(place).exists() else f"toml:{place}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            authority = FileAuthority(file)
+            authority = authority_at(named)
         except SaslError as error:
             raise WrongUsage(error.text) from error
     for warning in caught:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accounts.test_who_exists import attempt
+from saslsspi import derive_scram_keys, format_scram_keys
 from saslsspi.accounts import Authority
+from saslsspi.errors import LogonDenied
 from saslsspi.sasl.acceptance import offer
 from saslsspi.sasl.registry import find_mechanism
 
@@ -60,3 +64,16 @@ def test_what_is_offered_follows_from_what_is_stored(authority: Authority) -> No
     names = offer(Policy(), external_ssf=256, secrets=authority.secrets).names
     assert {"DIGEST-MD5", "SCRAM-SHA-256", "NTLM", "PLAIN"} <= set(names)
     assert not {"SCRAM-SHA-1", "SCRAM-SHA-512"} & set(names)
+
+
+def test_a_query_of_ones_own(page: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "members.db"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE members (login, verifier, blocked)")
+        keys = format_scram_keys(derive_scram_keys("wonderland"))
+        database.executemany("INSERT INTO members VALUES (?, ?, ?)", [("alice", keys, False), ("bob", keys, True)])
+        database.commit()
+    authority = page["of_my_table"](f"sqlite:///{file}")
+    assert page["logs_on"](authority, "SCRAM-SHA-256", "alice", "wonderland") == "alice"
+    with pytest.raises(LogonDenied):
+        page["logs_on"](authority, "SCRAM-SHA-256", "bob", "wonderland")

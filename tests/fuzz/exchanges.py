@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from fuzz.target import Finding, Target, environment, joined, parted
@@ -38,7 +39,6 @@ _RIGHT: Final = MemoryAuthority({"alice": "wonderland"})
 _WRONG: Final = MemoryAuthority({"alice": "looking-glass"})
 _BINDINGS: Final = ChannelBindings.tls_unique(b"the finished message")
 _POLICY: Final = Policy(
-    allow_anonymous=True,
     negotiate=NegotiatePolicy(packages="NTLM"),
     credssp=CredSspPolicy(allow_fresh_ntlm_only=("*",)),
 )
@@ -63,8 +63,12 @@ def _client(mechanism: Mechanism, password: str = "wonderland") -> Client:
         credentials=credentials,
         bindings=_BINDINGS if mechanism.name.endswith("-PLUS") else None,
         external_ssf=256,
-        environment=environment(_POLICY),
+        environment=environment(_policy(mechanism)),
     )
+
+
+def _policy(mechanism: Mechanism) -> Policy:
+    return replace(_POLICY, allow_anonymous=mechanism.name == "ANONYMOUS")
 
 
 def _server(mechanism: Mechanism, authority: MemoryAuthority = _RIGHT) -> Server:
@@ -77,7 +81,7 @@ def _server(mechanism: Mechanism, authority: MemoryAuthority = _RIGHT) -> Server
         bindings=_BINDINGS if mechanism.name.endswith("-PLUS") else None,
         external_ssf=256,
         external_identity="alice",
-        environment=environment(_POLICY),
+        environment=environment(_policy(mechanism)),
     )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from growth.work import fed
+from saslsspi.accounts.stores.texts import read_secret
 from saslsspi.adapters.http.client.spaces import ProtectionSpace
 from saslsspi.adapters.http.headers import same_target, with_cookies
 from saslsspi.adapters.mail.protocols import imap, pop3, sieve, smtp
@@ -96,6 +97,7 @@ def _fed(reader: Callable[..., Any], *arguments: object) -> Callable[[Any], obje
 
 # How readers are called that take more than the text, or that ask for it line by line.
 CALLS: Mapping[str, Callable[[Any], object]] = {
+    "saslsspi.accounts.stores.texts.read_secret": lambda text: read_secret("alice", "r", text),
     "saslsspi.adapters.http.headers.same_target": lambda text: same_target(text, ("/tea", text)),
     "saslsspi.adapters.http.headers.with_cookies": lambda text: with_cookies("a=b", text),
     "saslsspi.adapters.http.client.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(

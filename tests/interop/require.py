@@ -45,6 +45,8 @@ PEERS: Final[Mapping[str, Needs]] = {
     "postfix": Needs(programs=("postfix",)),
     "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
+    "postgresql": Needs(programs=("pg_ctlcluster", "psql"), modules=("psycopg", "asyncpg")),
+    "db_dump": Needs(programs=("db_dump",)),
     "saslpasswd2": Needs(programs=("saslpasswd2",)),
     "cyrus-common": Needs(programs=("master", "mbpath")),
     "cyrus-clients": Needs(programs=("imtest", "pop3test", "smtptest")),

@@ -37,9 +37,13 @@ class Purpose:
 
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
-    "test": Purpose(extras=("cli", "http", "smtp", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
-    "fuzz": Purpose(extras=("cli", "http", "smtp", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)),
-    "check": Purpose(extras=("cli", "http", "smtp", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)),
+    "test": Purpose(extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
+    "fuzz": Purpose(
+        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)
+    ),
+    "check": Purpose(
+        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)
+    ),
 }
 
 
