@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ["ldap", "imap", "smtp", "pop3", "sieve", "aiosmtplib", "aiosmtpd", "stream", "requests", "httpx", "http",
             "wsgi", "asgi", "winrm"]  # fmt: skip
+FACES = ["ldap3"]
 DOORS = ["saslsspi", "saslsspi.sspi", *(f"saslsspi.adapters.{name}" for name in ADAPTERS),
+         "saslsspi.compat", *(f"saslsspi.compat.{name}" for name in FACES),
          "saslsspi_conformance.contract"]  # fmt: skip
 # What somebody who writes a plugin or an authority stands on; docs/architecture.md says so.
 PLUGINS = ["saslsspi.accounts"]

@@ -35,6 +35,8 @@ def check_options(strategy: str, authentication: str, options: Mapping[str, Any]
             'password= (or credentials=), for NTLM alone with mechanism="GSS-SPNEGO" and '
             'policy=Policy(negotiate=NegotiatePolicy(packages="ntlm"))'
         )
+    if authentication == ldap3.ANONYMOUS and options.get("user"):
+        raise InvalidParameter("authentication=ANONYMOUS takes no user: leave one of the two out")
     given = [name for name in ("sasl_mechanism", "sasl_credentials") if options.get(name) is not None]
     if given:
         raise InvalidParameter(f"{' and '.join(given)}: say mechanism= and credentials=saslsspi.Password(...) instead")

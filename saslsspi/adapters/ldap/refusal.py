@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ldap3.core.exceptions import LDAPBindError, LDAPOperationResult
+from ldap3.core.results import RESULT_CODES
 
 from saslsspi.errors import (
     BadBindings,
@@ -25,7 +26,7 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 
-__all__ = ["BindRefused", "bind_refused"]
+__all__ = ["BindRefused", "bind_refused", "not_tried"]
 
 _LONGEST_DIAGNOSTIC: Final = 500
 _WINDOWS_ERROR: Final = re.compile(r"([0-9A-Fa-f]{8}): ")
@@ -130,6 +131,28 @@ def bind_refused(mechanism: str, user: str, result: Mapping[str, Any]) -> BindRe
     error = _kind(cause)(f"{text}; {hint}" if hint else text)
     error.mechanism, error.result, error.code, error.name = mechanism, dict(result), code, name
     error.diagnostic, error.hint = diagnostic, hint
+    return error
+
+
+def not_tried(text: str, cause: type[SaslError] = SecurityQosFailed, code: int = 53) -> BindRefused:
+    """Return the error for a bind that this side would not try, told as a server tells it: unwillingToPerform (53).
+
+    Args:
+        text: Why, and what to do.
+        cause: The class of errors that it belongs to.
+        code: Another result code, one of ldap3's.
+    """
+    error = _kind(cause)(text)
+    error.code, error.name, error.diagnostic = code, RESULT_CODES[code], text
+    error.result = {
+        "result": code,
+        "description": error.name,
+        "dn": "",
+        "message": text,
+        "referrals": None,
+        "saslCreds": None,
+        "type": "bindResponse",
+    }
     return error
 
 
