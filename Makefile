@@ -9,6 +9,7 @@
 #   make requirements   which requirement is claimed by which test
 #   make mutants        whether the tests that claim a requirement notice when it is broken
 #   make fuzz         change what peers say until something breaks: TARGET=server-ntlm SECONDS=60
+#   make docs         the site, in build/site
 #   make conformance    the requirement catalogue as a run against this library; writes conformance-report.html
 #
 # PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
@@ -21,7 +22,7 @@ SECONDS = 60
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test test-world test-all check bench requirements mutants fuzz conformance clean peers
+.PHONY: help demo test test-world test-all check bench requirements mutants fuzz docs conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,7 +51,7 @@ check:
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy --strict
-	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_packaging.py
+	@$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_packaging.py tests/documents/test_site.py
 
 bench:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
@@ -67,6 +68,11 @@ mutants:
 fuzz:
 	@$(PYTHON) tests/setup/environment.py $(VENV) fuzz
 	@$(BIN)/python tests/fuzz/run.py --seconds $(SECONDS) $(TARGET)
+
+docs:
+	@$(PYTHON) tests/setup/environment.py $(VENV) docs
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
+	@echo "the site is in build/site/index.html"
 
 conformance:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test

@@ -115,7 +115,7 @@ class ChannelBindings:
 
     @property
     def type_data(self) -> bytes:
-        """The binding behind the type's name and colon: what SCRAM's c= carries after the GS2 header."""
+        """The binding behind the type's name and colon, which SCRAM's c= carries after the GS2 header."""
         name = self.type_name
         return self.application_data[len(name) + 1 :] if name else self.application_data
 

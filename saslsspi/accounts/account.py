@@ -192,7 +192,7 @@ class Account:
 
     @property
     def shown(self) -> Account:
-        """The same account without its secrets, and without the authority that it came from: what a result holds."""
+        """What a result holds of the account, without its secrets and the authority that it came from."""
         return Account(
             username=self.username,
             realm=self.realm,

@@ -20,6 +20,7 @@ from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
+from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, SaslError, UnsupportedFunction
@@ -34,6 +35,7 @@ __all__ = [
     "Driver",
     "First",
     "Mechanism",
+    "Outcome",
     "ServerExchange",
     "ServerParameters",
 ]

@@ -82,7 +82,7 @@ class SecBuffer:
 
     @property
     def readonly(self) -> bool:
-        """Whether the functions leave the buffer alone: neither encrypted nor signed."""
+        """Whether the functions leave the buffer alone, neither encrypted nor signed."""
         return bool(self._flags & _READONLY)
 
     @property
@@ -244,7 +244,7 @@ class SecChannelBindings:
 
     @property
     def application_data(self) -> bytes | None:
-        """The application data, such as `tls-server-end-point:` and a hash, or None."""
+        """The application data, such as a hash behind "tls-server-end-point" and a colon, or None."""
         return self.bindings.application_data or None
 
     def get_sec_buffer_copy(self) -> SecBuffer:

@@ -41,8 +41,11 @@ PURPOSES: Final = {
     "fuzz": Purpose(
         extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)
     ),
+    "docs": Purpose(
+        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "docs"), requirement_files=(_PEERS,)
+    ),
     "check": Purpose(
-        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "check"), requirement_files=(_PEERS,)
+        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "check", "docs"), requirement_files=(_PEERS,)
     ),
 }
 
