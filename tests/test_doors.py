@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -49,3 +50,19 @@ def test_documents_import_from_doors_only(document: Path) -> None:
     code = "\n".join(BLOCK.findall(document.read_text(encoding="utf-8")))
     allowed = {*DOORS, *PLUGINS, "saslsspi.adapters"}
     assert imported(code) - allowed == set()
+
+
+def test_every_door_has_a_page_of_the_reference() -> None:
+    tree = ast.parse((ROOT / "docs" / "extensions" / "reference_pages.py").read_text(encoding="utf-8"))
+    (table,) = (
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOORS"
+    )
+    assert set(ast.literal_eval(table)) == {*DOORS, "saslsspi.accounts"}
+
+
+def test_every_document_is_in_a_table_of_contents() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"^[a-z0-9/-]+$", (docs / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    pages = {str(path.relative_to(docs).with_suffix("")) for path in DOCUMENTS if path.is_relative_to(docs)}
+    made = {"index", "background/exchanges"}
+    assert {page for page in pages - made if not page.startswith("decisions/")} <= listed

@@ -37,6 +37,8 @@ DOORS = {
     "saslsspi.adapters.wsgi": "HTTP servers: WSGI",
     "saslsspi.adapters.asgi": "HTTP servers: ASGI",
     "saslsspi.adapters.winrm": "WinRM",
+    "saslsspi.compat": "Taking the places of other libraries",
+    "saslsspi.compat.ldap3": "ldap3's face",
     "saslsspi_conformance.contract": "Tests of a mechanism of one's own",
 }
 BRANCHES = ("CallerError", "LocalError", "RemoteError", "SaslError")
