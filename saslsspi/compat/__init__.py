@@ -28,7 +28,7 @@ class Face:
     Attributes:
         modules: Modules of other libraries, and ours that stand in for them, submodules and all. They must not be
             imported yet.
-        within: The module of ours whose install(**options) puts a class into the real library; "" without.
+        within: The module of ours whose `install` puts a class into the real library; "" without.
         options: The options that install takes for this face.
     """
 

@@ -19,8 +19,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Request, Side
-from saslsspi.engine.exchange import Outcome
+from saslsspi.engine.exchange import Outcome, Request, Side
 from saslsspi.engine.package import Package
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, SaslError, UnsupportedFunction
