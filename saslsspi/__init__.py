@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.credentials import Anonymous as Anonymous
     from saslsspi.credentials import NtHash as NtHash
     from saslsspi.credentials import Password as Password
+    from saslsspi.credentials import PerPackage as PerPackage
+    from saslsspi.credentials import Tickets as Tickets
     from saslsspi.engine.environment import Environment as Environment
     from saslsspi.engine.exchange import Qop as Qop
     from saslsspi.engine.policy import ChannelBindingPolicy as ChannelBindingPolicy
@@ -106,6 +108,7 @@ _HOMES: Final = {
     "PackageNotFound": "saslsspi.errors",
     "Part": "saslsspi.engine.protection",
     "Password": "saslsspi.credentials",
+    "PerPackage": "saslsspi.credentials",
     "Pending": "saslsspi.accounts.account",
     "Policy": "saslsspi.engine.policy",
     "Property": "saslsspi.engine.policy",
@@ -119,6 +122,7 @@ _HOMES: Final = {
     "SecurityStatus": "saslsspi.status",
     "Server": "saslsspi.sasl.server",
     "TemporarilyUnavailable": "saslsspi.errors",
+    "Tickets": "saslsspi.credentials",
     "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
     "derive_scram_keys": "saslsspi.accounts",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from saslsspi.errors import InvalidParameter
 from saslsspi.kinds import check_kind, kinds_checked
 
-__all__ = ["Anonymous", "Credentials", "NtHash", "Password"]
+__all__ = ["Anonymous", "Credentials", "NtHash", "Password", "PerPackage", "Tickets"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,72 @@ _check_hash: Final = kinds_checked(username=str, nt_hash=(bytes, str), realm=(st
 
 
 @dataclass(frozen=True, slots=True)
+class Tickets:
+    """Kerberos tickets, or a keytab that gets them, by name: this process's own (KRB5CCNAME) are not looked at.
+
+    Attributes:
+        username: Whose: `alice`, or `alice@REALM`; "" takes the cache's own, or the keytab's first.
+        cache: The cache that holds the tickets, such as "FILE:/run/user/1000/tickets"; "" has none, and with a keytab
+            one that nobody else sees.
+        keytab: The keys that get tickets where the cache has none, such as "FILE:/etc/svc.keytab"; "" has none.
+        realm: Of the user; None is in the name, or krb5.conf's default one.
+
+    Raises:
+        InvalidParameter: neither a cache nor a keytab is named.
+    """
+
+    username: str = ""
+    cache: str = field(default="", kw_only=True)
+    keytab: str = field(default="", kw_only=True)
+    realm: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_tickets(self)
+        if not self.cache and not self.keytab:
+            raise InvalidParameter("Tickets are in a cache= or come by a keytab=; name one of the two, or both")
+
+
+_check_tickets: Final = kinds_checked(username=str, cache=str, keytab=str, realm=(str, type(None)))
+
+
+@dataclass(frozen=True, slots=True)
+class PerPackage:
+    """For Negotiate, and CredSSP with it inside: one thing for Kerberos and another for NTLM.
+
+    PerPackage({"Kerberos": Tickets(cache="FILE:/run/tickets"), "NTLM": Password("alice", "wonderland")})
+
+    Attributes:
+        packages: By the package's name, the preferred first; None is what the user has. A package that is not named
+            is not offered.
+
+    Raises:
+        InvalidParameter: it names no package.
+    """
+
+    packages: Mapping[str, Password | NtHash | Tickets | None]
+
+    def __post_init__(self) -> None:
+        check_kind("packages", self.packages, Mapping)
+        if not self.packages:
+            raise InvalidParameter('PerPackage names at least one package: "Kerberos" or "NTLM"')
+        for name, credentials in self.packages.items():
+            check_kind("a package's name", name, str)
+            check_kind(f"credentials for {name}", credentials, Password, NtHash, Tickets, type(None))
+        object.__setattr__(self, "packages", MappingProxyType(dict(self.packages)))
+
+    @property
+    def username(self) -> str:
+        """Of the first that names anybody."""
+        return next((one.username for one in self.packages.values() if one is not None and one.username), "")
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.packages.items()))
+
+    def __reduce__(self) -> tuple[type[PerPackage], tuple[dict[str, Password | NtHash | Tickets | None]]]:
+        return PerPackage, (dict(self.packages),)
+
+
+@dataclass(frozen=True, slots=True)
 class Anonymous:
     """Nobody, who may leave a trace for the server's log (RFC 4505).
 
@@ -87,4 +155,4 @@ class Anonymous:
         check_kind("trace", self.trace, str)
 
 
-Credentials: TypeAlias = Password | NtHash | Anonymous
+Credentials: TypeAlias = Password | NtHash | Tickets | PerPackage | Anonymous

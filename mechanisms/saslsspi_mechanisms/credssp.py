@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.accounts.account import Secret
-from saslsspi.credentials import NtHash, Password
+from saslsspi.credentials import NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.in_channel import IN_CHANNEL
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
@@ -26,6 +26,6 @@ CREDSSP: Final = Mechanism(
     properties=Property.MUTUAL | Property.NO_PLAINTEXT | Property.NO_ANONYMOUS | Property.FORWARD_SECRECY,
     max_ssf=256,
     binding=Binding.NONE,  # it brings its own TLS, and is bound to that
-    credentials=(Password, NtHash, None),
+    credentials=(Password, NtHash, Tickets, PerPackage, None),
     secrets=(Secret.NT_HASH, Secret.PASSWORD, Secret.EXISTENCE),
 )

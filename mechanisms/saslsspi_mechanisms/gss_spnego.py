@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.accounts.account import Secret
-from saslsspi.credentials import NtHash, Password
+from saslsspi.credentials import NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.with_context import WITH_CONTEXT
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
@@ -30,6 +30,6 @@ GSS_SPNEGO: Final = Mechanism(
     properties=Property.NO_PLAINTEXT | Property.NO_ANONYMOUS,
     max_ssf=256,
     binding=Binding.OPTIONAL,
-    credentials=(Password, NtHash, None),
+    credentials=(Password, NtHash, Tickets, PerPackage, None),
     secrets=(Secret.NT_HASH, Secret.PASSWORD, Secret.EXISTENCE),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from saslsspi.credentials import Password
+from saslsspi.credentials import Password, Tickets
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
 from saslsspi.sasl.mechanism import Binding, First, Mechanism
@@ -24,5 +24,5 @@ GSSAPI: Final = Mechanism(
     max_ssf=256,
     # Section 5 wants none; deployed peers (Active Directory first) check them where the client sends any.
     binding=Binding.OPTIONAL,
-    credentials=(Password, None),
+    credentials=(Password, Tickets, None),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NoReturn, Self
 
-from saslsspi.credentials import Credentials, NtHash, Password
+from saslsspi.credentials import Credentials, NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
 from saslsspi.errors import InvalidParameter, UnknownCredentials
 
@@ -16,7 +17,9 @@ __all__ = [
     "Delegated",
     "HandedOver",
     "NtHashIdentity",
+    "PerPackageIdentity",
     "SchCredentials",
+    "TicketsIdentity",
     "WinNTAuthCredentialType",
     "WinNTAuthIdentity",
     "WinNTAuthIdentityPackedCredential",
@@ -48,6 +51,25 @@ class NtHashIdentity(AuthIdentity):
     username: str
     domain: str | None
     nt_hash: bytes = field(repr=False)
+    package_list: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketsIdentity(AuthIdentity):
+    """Kerberos tickets in a cache, or a keytab that gets them, by name; see saslsspi.Tickets. Accepting: a keytab."""
+
+    username: str | None = None
+    domain: str | None = None
+    cache: str = field(default="", kw_only=True)
+    keytab: str = field(default="", kw_only=True)
+    package_list: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PerPackageIdentity(AuthIdentity):
+    """For Negotiate: what each package authenticates with, by its name; see saslsspi.PerPackage."""
+
+    identities: Mapping[str, AuthIdentity | None]
     package_list: str | None = field(default=None, kw_only=True)
 
 
@@ -171,6 +193,12 @@ def identity_of(credentials: Credentials | AuthIdentity | None, name: str) -> Au
         return credentials
     if isinstance(credentials, NtHash):
         return NtHashIdentity(credentials.username, credentials.realm, credentials.octets)
+    if isinstance(credentials, Tickets):
+        return TicketsIdentity(
+            credentials.username or None, credentials.realm, cache=credentials.cache, keytab=credentials.keytab
+        )
+    if isinstance(credentials, PerPackage):
+        return PerPackageIdentity({each: identity_of(own, each) for each, own in credentials.packages.items()})
     if not isinstance(credentials, Password):
         raise UnknownCredentials(f"{name} does not take {type(credentials).__name__} credentials")
     return WinNTAuthIdentity(credentials.username, credentials.realm, credentials.password)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.identity import (
     AuthIdentity,
+    TicketsIdentity,
     WinNTAuthCredentialType,
     WinNTAuthIdentity,
     WinNTAuthIdentityPackedCredential,
@@ -19,6 +22,7 @@ from saslsspi.engine.identity import (
 from saslsspi.errors import NoCredentials, UnknownCredentials
 from saslsspi.packages.kerberos.failures import translated
 from saslsspi.packages.kerberos.gss import bounded, krb5, library, no_ci_flags
+from saslsspi.packages.kerberos.initial import ForwardableTicket
 from saslsspi.packages.kerberos.names import display, user_name
 
 __all__ = ["KerberosCredential", "acquire"]
@@ -27,7 +31,7 @@ _KEYTAB_VERSION: Final = 0x05  # the first octet of a keytab's contents; a keyta
 
 
 class KerberosCredential(Credential):
-    """Credentials of the library, one for each side.
+    """Credentials of the library, one for each side; everything that they need lives as long as they do.
 
     Attributes:
         username: The principal that authenticates, "" on a handle that only accepts.
@@ -36,13 +40,35 @@ class KerberosCredential(Credential):
         principals: The service principals that clients may mean, lower case and without realm; empty for any.
     """
 
-    __slots__ = ("__weakref__", "accepting", "initiating", "principals", "username")
+    __slots__ = ("__weakref__", "_delegating", "_forwardable", "accepting", "initiating", "principals", "username")
 
-    def __init__(self, username: str, initiating: Any, accepting: Any, principals: frozenset[str]) -> None:
+    def __init__(
+        self,
+        username: str,
+        initiating: Any,
+        accepting: Any,
+        principals: frozenset[str],
+        forwardable: Callable[[], ForwardableTicket] | None = None,
+    ) -> None:
         self.username = username
         self.initiating = initiating
         self.accepting = accepting
         self.principals = principals
+        self._forwardable = forwardable
+        self._delegating: tuple[ForwardableTicket, Any] | None = None
+
+    def for_delegation(self) -> Any:
+        """Return initiating, or where a password got it, a credential that may be forwarded; may ask the KDC.
+
+        Raises:
+            NoCredentials: the KDC gives no such ticket.
+        """
+        if self._forwardable is None:
+            return self.initiating
+        if self._delegating is None:
+            ticket = self._forwardable()
+            self._delegating = ticket, _initiating(None, None, None, ticket.cache)
+        return self._delegating[1]
 
 
 def acquire(
@@ -58,14 +84,19 @@ def acquire(
     """
     if auth_data is None or isinstance(auth_data, WinNTAuthIdentity):
         return _acquire(principal, auth_data, None, None, sides, environment)
-    if not isinstance(auth_data, WinNTAuthIdentityPackedCredential):
+    if isinstance(auth_data, TicketsIdentity):
+        folder = None if auth_data.cache or Side.INITIATE not in sides else _folder()
+        keytab, cache = auth_data.keytab or None, auth_data.cache or None
+    elif isinstance(auth_data, WinNTAuthIdentityPackedCredential):
+        (folder, keytab), cache = _keytab(auth_data), None
+    else:
         raise UnknownCredentials(
-            f"Kerberos takes WinNTAuthIdentity, or a WinNTAuthIdentityPackedCredential with a keytab, not "
-            f"{type(auth_data).__name__}"
+            f"Kerberos takes WinNTAuthIdentity, TicketsIdentity, or a WinNTAuthIdentityPackedCredential with a keytab, "
+            f"not {type(auth_data).__name__}"
         )
-    folder, keytab = _keytab(auth_data)
     try:
-        credential = _acquire(principal, auth_data, folder, keytab, sides, environment)
+        cache = cache or (None if folder is None else f"FILE:{folder}/tickets")
+        credential = _acquire(principal, auth_data, cache, keytab, sides, environment)
     except BaseException:
         _remove(folder)
         raise
@@ -75,28 +106,29 @@ def acquire(
 
 def _acquire(
     principal: str | None,
-    auth_data: WinNTAuthIdentity | WinNTAuthIdentityPackedCredential | None,
-    folder: str | None,
+    auth_data: WinNTAuthIdentity | WinNTAuthIdentityPackedCredential | TicketsIdentity | None,
+    cache: str | None,
     keytab: str | None,
     sides: frozenset[Side],
     environment: Environment,
 ) -> KerberosCredential:
-    username, initiating, accepting = "", None, None
+    username, initiating, accepting, forwardable = "", None, None, None
     if Side.INITIATE in sides:
         wanted = auth_data.username if auth_data is not None and auth_data.username else principal
         domain = auth_data.domain if auth_data is not None else None
         password = auth_data.password if isinstance(auth_data, WinNTAuthIdentity) else None
         # A user's name, and not the service's that BOTH has beside it.
         name = user_name(wanted, domain) if wanted and (Side.ACCEPT not in sides or auth_data is not None) else None
-        cache = None if folder is None else f"FILE:{folder}/tickets"
         initiating = bounded(
             lambda: _initiating(name, password, keytab, cache), environment.policy.kdc_timeout, "getting a ticket"
         )
         username = _principal_of(initiating)
+        if password is not None:
+            forwardable = functools.partial(ForwardableTicket, username, password)
     if Side.ACCEPT in sides:
         accepting = _accepting(keytab)
     principals = frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset()
-    return KerberosCredential(username, initiating, accepting, principals)
+    return KerberosCredential(username, initiating, accepting, principals, forwardable)
 
 
 def _remove(folder: str | None) -> None:
@@ -117,14 +149,18 @@ def _keytab(packed: WinNTAuthIdentityPackedCredential) -> tuple[str | None, str]
             return None, packed.credential.decode()
         except UnicodeDecodeError:
             raise UnknownCredentials("neither the contents of a keytab nor the name of one") from None
-    import tempfile  # it costs more than the rest of the package, which every user of another one loads too
-
     # The library reads keytabs from files alone, and a keytab also wants a ticket cache that is nobody else's.
-    folder = tempfile.mkdtemp(prefix="saslsspi-keytab-")
+    folder = _folder()
     path = Path(folder, "keytab")
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "wb") as file:
         file.write(packed.credential)
     return folder, f"FILE:{path}"
+
+
+def _folder() -> str:
+    import tempfile  # it costs more than the rest of the package, which every user of another one loads too
+
+    return tempfile.mkdtemp(prefix="saslsspi-keytab-")
 
 
 def _initiating(name: Any, password: str | None, keytab: str | None, cache: str | None) -> Any:
@@ -136,10 +172,9 @@ def _initiating(name: Any, password: str | None, keytab: str | None, cache: str 
             if not hasattr(gss, "acquire_cred_with_password"):
                 raise NoCredentials("this GSS-API library takes no password; get a ticket with kinit")
             made = gss.acquire_cred_with_password(name, password.encode(), mechs=[krb5()], usage="initiate")
-        elif keytab is not None:
-            store = {b"client_keytab": keytab.encode()}
-            if cache is not None:
-                store[b"ccache"] = cache.encode()
+        elif keytab is not None or cache is not None:
+            named = {b"client_keytab": keytab, b"ccache": cache}
+            store = {key: value.encode() for key, value in named.items() if value is not None}
             made = gss.acquire_cred_from(store, name, mechs=[krb5()], usage="initiate")
         else:
             made = gss.acquire_cred(name, mechs=[krb5()], usage="initiate")

@@ -34,6 +34,7 @@ from saslsspi.packages.kerberos.flags import (
     GSS_CHANNEL_BOUND,
     GSS_CONFIDENTIALITY,
     GSS_DCE,
+    GSS_DELEGATE,
     GSS_INTEGRITY,
     from_gss,
     to_gss,
@@ -136,7 +137,7 @@ class _KerberosExchange(Exchange):
 class KerberosClient(_KerberosExchange):
     """The client's side. Its first step may ask a KDC for the service's ticket, within Policy.kdc_timeout."""
 
-    __slots__ = ("_asked", "_bindings", "_target")
+    __slots__ = ("_asked", "_bindings", "_initiating", "_target")
 
     def step(self, token: bytes, request: Request) -> StepResult:
         """Take the server's token, and none at first; see Exchange.step."""
@@ -148,14 +149,19 @@ class KerberosClient(_KerberosExchange):
         self._asked = to_gss(Side.INITIATE, request.requested)
         self._bindings = _bindings(request.bindings, self._environment)
         seconds = self._environment.policy.kdc_timeout
-        return bounded(lambda: self._advance(None, request), seconds, f"a ticket for {request.target}")
+        return bounded(lambda: self._begin(request), seconds, f"a ticket for {request.target}")
+
+    def _begin(self, request: Request) -> StepResult:
+        delegates = bool(self._asked & GSS_DELEGATE)
+        self._initiating = self._credential.for_delegation() if delegates else self._credential.initiating
+        return self._advance(None, request)
 
     def _advance(self, token: bytes | None, request: Request) -> StepResult:
         gss = library()
         with translated(f"authenticating to {request.target}"):
             result = gss.init_sec_context(
                 self._target,
-                self._credential.initiating,
+                self._initiating,
                 context=self._context,
                 mech=krb5(),
                 flags=self._asked,

@@ -12,12 +12,13 @@ __all__ = [
     "GSS_CHANNEL_BOUND",
     "GSS_CONFIDENTIALITY",
     "GSS_DCE",
+    "GSS_DELEGATE",
     "GSS_INTEGRITY",
     "from_gss",
     "to_gss",
 ]
 
-_DELEGATE: Final = 0x1
+GSS_DELEGATE: Final = 0x1
 _MUTUAL: Final = 0x2
 GSS_CONFIDENTIALITY: Final = 0x10
 GSS_INTEGRITY: Final = 0x20
@@ -29,7 +30,7 @@ _TRANSFERABLE: Final = 0x100
 
 # Name of the flag without its prefix, and the bit; requests and grants of one side share their bits.
 _NAMES: Final = {
-    "DELEGATE": _DELEGATE,
+    "DELEGATE": GSS_DELEGATE,
     "MUTUAL_AUTH": _MUTUAL,
     "REPLAY_DETECT": 0x4,
     "SEQUENCE_DETECT": 0x8,
@@ -43,6 +44,7 @@ _BITS: Final = {
     Side.INITIATE: {int(IscReq[f"ISC_REQ_{name}"]): bit for name, bit in _NAMES.items()},
     Side.ACCEPT: {int(AscReq[f"ASC_REQ_{name}"]): bit for name, bit in _NAMES.items()},
 }
+_NO_INTEGRITY: Final = int(IscReq.ISC_REQ_NO_INTEGRITY)
 _NEEDS_INTEGRITY: Final = 0x4 | 0x8 | GSS_CONFIDENTIALITY
 
 
@@ -50,18 +52,21 @@ def to_gss(side: Side, flags: int) -> int:
     """Return what to ask the library for.
 
     Confidentiality and the detection of replays and sequence errors imply integrity; delegation counts only with
-    mutual authentication.
+    mutual authentication. An initiator's NO_INTEGRITY takes back what implied it: messages are neither signed nor
+    numbered then, unless they are sealed.
     """
     bits = sum(bit for flag, bit in _BITS[side].items() if flags & flag)
-    if bits & _NEEDS_INTEGRITY:
+    if side is Side.INITIATE and flags & _NO_INTEGRITY and not bits & GSS_CONFIDENTIALITY:
+        bits &= ~GSS_INTEGRITY
+    elif bits & _NEEDS_INTEGRITY:
         bits |= GSS_INTEGRITY
     if not bits & _MUTUAL:
-        bits &= ~_DELEGATE
+        bits &= ~GSS_DELEGATE
     return bits | _TRANSFERABLE
 
 
 def from_gss(side: Side, bits: int, *, delegated: bool | None = None) -> int:
     """Return what a context grants in SSPI's flags; delegated tells whether there is a credential to use."""
     if delegated is not None:
-        bits = bits | _DELEGATE if delegated else bits & ~_DELEGATE
+        bits = bits | GSS_DELEGATE if delegated else bits & ~GSS_DELEGATE
     return sum(flag for flag, bit in _BITS[side].items() if bits & bit)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
-from saslsspi.engine.identity import AuthIdentity
+from saslsspi.engine.identity import AuthIdentity, PerPackageIdentity
 from saslsspi.engine.package import Package
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
@@ -99,12 +99,17 @@ def acquire(
         InvalidParameter: the package list names nothing that we know.
     """
     text = getattr(auth_data, "package_list", None) or environment.policy.negotiate.packages
-    names, refused = _wanted(text)
+    identities = _identities(auth_data)
+    names, refused = _wanted(text or " ".join(identities or ()))
     candidates = []
     for name in names:
+        if identities is not None and name not in identities:
+            refused[name] = "there are no credentials for it"
+            continue
         try:
             package = find_package(name)
-            credential = package.acquire(principal, auth_data, sides, environment)
+            identity = auth_data if identities is None else identities[name]
+            credential = package.acquire(principal, identity, sides, environment)
         except SaslError as error:
             # RFC 4178 section 3.1: no mechanism "for which the client lacks credentials" is offered.
             refused[name] = error.text
@@ -113,6 +118,16 @@ def acquire(
     if not candidates:
         raise NoCredentials(f"no package is left to negotiate: {explain(refused)}")
     return NegotiateCredential(candidates[0].credential.username, tuple(candidates), refused)
+
+
+def _identities(auth_data: AuthIdentity | None) -> dict[str, AuthIdentity | None] | None:
+    """Return what each package authenticates with, by our spelling of its name; None: they all have the same."""
+    if not isinstance(auth_data, PerPackageIdentity):
+        return None
+    known = {name.lower(): name for name in MECHANISMS}
+    if unknown := [name for name in auth_data.identities if name.lower() not in known]:
+        raise InvalidParameter(f"Negotiate knows no package {', '.join(unknown)}; it has {', '.join(MECHANISMS)}")
+    return {known[name.lower()]: identity for name, identity in auth_data.identities.items()}
 
 
 def explain(refused: dict[str, str]) -> str:

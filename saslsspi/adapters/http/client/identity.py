@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from saslsspi.adapters.http.client.sessions import DigestSession
-from saslsspi.credentials import NtHash, Password
+from saslsspi.credentials import NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
@@ -52,7 +52,8 @@ class HttpIdentity:
     whose nonce counts go up from request to request.
 
     Args:
-        credentials: None logs on with the Kerberos tickets that are there; an NtHash with NTLM only.
+        credentials: None logs on with the Kerberos tickets that are there; an NtHash with NTLM only, Tickets
+            with Kerberos only.
         schemes: Names of HTTP's schemes in order of preference: Negotiate, Kerberos, NTLM, Digest, CredSSP.
         policy: What is acceptable; for CredSSP it says where the password may go.
         mutual: Whether a server that does not prove who it is is an error.
@@ -66,7 +67,7 @@ class HttpIdentity:
 
     def __init__(
         self,
-        credentials: Password | NtHash | None,
+        credentials: Password | NtHash | Tickets | PerPackage | None,
         *,
         schemes: Sequence[str] = DEFAULT_SCHEMES,
         policy: Policy | None = None,
@@ -74,7 +75,7 @@ class HttpIdentity:
         origins: Sequence[str] = (),
         max_answer: int = _MAX_ANSWER,
     ) -> None:
-        check_kind("credentials", credentials, Password, NtHash, type(None))
+        check_kind("credentials", credentials, Password, NtHash, Tickets, PerPackage, type(None))
         check_kind("policy", policy, Policy, type(None))
         unknown = [scheme for scheme in schemes if scheme.lower() not in SCHEMES]
         if unknown or not schemes:

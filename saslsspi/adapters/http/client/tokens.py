@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
-from saslsspi.credentials import NtHash, Password
+from saslsspi.credentials import NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.attributes import SecPkgContextNegotiationInfo
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.flags import IscReq
@@ -59,7 +59,7 @@ class TokenLogon:
         self,
         scheme: str,
         package: str,
-        credentials: Password | NtHash | None,
+        credentials: Password | NtHash | Tickets | PerPackage | None,
         host: str,
         *,
         mutual: bool,
