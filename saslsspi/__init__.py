@@ -60,6 +60,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.errors import RemoteError as RemoteError
     from saslsspi.errors import SaslError as SaslError
     from saslsspi.errors import TemporarilyUnavailable as TemporarilyUnavailable
+    from saslsspi.prep import Preparation as Preparation
     from saslsspi.sasl.acceptance import Choice as Choice
     from saslsspi.sasl.acceptance import choose as choose
     from saslsspi.sasl.acceptance import offer as offer
@@ -111,6 +112,7 @@ _HOMES: Final = {
     "PerPackage": "saslsspi.credentials",
     "Pending": "saslsspi.accounts.account",
     "Policy": "saslsspi.engine.policy",
+    "Preparation": "saslsspi.prep",
     "Property": "saslsspi.engine.policy",
     "Qop": "saslsspi.engine.exchange",
     "Question": "saslsspi.accounts.account",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import stringprep
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -9,7 +10,7 @@ from unicodedata import ucd_3_2_0
 
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["MAX_CODE_POINTS", "encode_field", "saslprep", "trace_prep"]
+__all__ = ["MAX_CODE_POINTS", "Preparation", "encode_field", "prepare", "saslprep", "trace_prep"]
 
 MAX_CODE_POINTS: Final = 4096  # sorting combining marks costs time quadratic in their number
 
@@ -29,6 +30,35 @@ _PROHIBITED: Final[_Tables] = (
 )
 # RFC 4505 section 3: spaces of every kind and C.7 are left out of that list.
 _PROHIBITED_IN_TRACE: Final[_Tables] = tuple(entry for entry in _PROHIBITED if entry[0][:5] not in {"C.1.2", "C.7, "})
+
+
+class Preparation(enum.Enum):
+    """What is done with a user name or a password before it is used."""
+
+    REQUIRED = "required"  # SASLprep, and what it refuses is refused (RFC 5802 section 5.1, RFC 4616 section 2)
+    TRIED = "tried"  # SASLprep, and what it refuses is taken as it is: PostgreSQL and its clients
+    NONE = "none"  # nothing: user names of MongoDB
+
+
+def prepare(text: str, preparation: Preparation, *, stored: bool = False) -> str:
+    """Return a user name or a password as a policy wants it; it may be empty, which most users of it must refuse.
+
+    Args:
+        text: As the user types it.
+        preparation: What is done.
+        stored: See saslprep.
+
+    Raises:
+        InvalidParameter: it is required to be prepared, and cannot be.
+    """
+    if preparation is Preparation.NONE:
+        return text
+    try:
+        return saslprep(text, stored=stored) or (text if preparation is Preparation.TRIED else "")
+    except InvalidParameter:
+        if preparation is Preparation.TRIED:
+            return text
+        raise
 
 
 def saslprep(text: str, *, stored: bool = False) -> str:

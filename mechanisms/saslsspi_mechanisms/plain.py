@@ -14,7 +14,7 @@ from saslsspi.credentials import Password
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property
 from saslsspi.errors import IncompleteCredentials, InvalidParameter, InvalidToken, LogonDenied
-from saslsspi.prep import encode_field, saslprep
+from saslsspi.prep import encode_field, prepare
 from saslsspi.sasl.mechanism import (
     Binding,
     ClientExchange,
@@ -72,8 +72,10 @@ class _PlainServer(ServerExchange):
         self._authzid, username, password = fields
         if not username or not password:
             raise InvalidToken("the PLAIN message lacks a user name or a password", requirement="RFC4616-2-05")
+        policy = self._parameters.environment.policy
         try:
-            self._username, self._password = saslprep(username), saslprep(password)
+            self._username = prepare(username, policy.username_preparation)
+            self._password = prepare(password, policy.password_preparation)
         except InvalidParameter as error:
             raise LogonDenied(
                 f"the user name or the password cannot be prepared: {error.text}", requirement="RFC4616-2-09"
@@ -85,11 +87,14 @@ class _PlainServer(ServerExchange):
 
     def resume(self, account: Account | None) -> None:
         parameters = self._parameters
-        right = parameters.environment.decoys().password_holds(account, self._username, self._password.encode())
+        environment = parameters.environment
+        right = environment.decoys().password_holds(
+            account, self._username, self._password.encode(), environment.policy.password_preparation
+        )
         if not right or account is None:
             raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC4616-2-06")
         authorize(
-            parameters.environment.authority,
+            environment.authority,
             account,
             self._username,
             self._authzid,

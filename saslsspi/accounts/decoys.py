@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from saslsspi.accounts.account import Account, ScramKeys, Secret, scram_secret
 from saslsspi.crypto.scram import HASHES, client_keys
 from saslsspi.errors import InvalidParameter
-from saslsspi.prep import saslprep
+from saslsspi.prep import Preparation, prepare, saslprep
 
 __all__ = ["DecoyMemory", "Decoys", "ShownKeys"]
 
@@ -162,7 +162,13 @@ class Decoys:
         return ShownKeys(salt, max(shape.iterations, counts.start), None)
 
     def verified(
-        self, shown: ShownKeys, account: Account | None, username: str, hash_name: str, holds: Holds
+        self,
+        shown: ShownKeys,
+        account: Account | None,
+        username: str,
+        hash_name: str,
+        holds: Holds,
+        preparation: Preparation = Preparation.REQUIRED,
     ) -> ScramKeys | None:
         """Return the keys for which a proof holds; None for a wrong proof, which costs the same for every name.
 
@@ -172,8 +178,9 @@ class Decoys:
             username: The name as it was looked up.
             hash_name: SHA-1, SHA-256 or SHA-512.
             holds: Whether the client's proof holds for a stored key.
+            preparation: Of the account's password.
         """
-        prepared = self._prepared(account.password if account is not None else None, username, hash_name)
+        prepared = self._prepared(account.password if account is not None else None, username, hash_name, preparation)
         place = (hash_name, username, shown.iterations)
         nothing = self._secret("stored key", username, hash_name)
         with self._lock:
@@ -201,7 +208,13 @@ class Decoys:
             while len(self._made) > self._KEPT:
                 self._made.popitem(last=False)
 
-    def password_holds(self, account: Account | None, username: str, given: bytes) -> bool:
+    def password_holds(
+        self,
+        account: Account | None,
+        username: str,
+        given: bytes,
+        preparation: Preparation = Preparation.REQUIRED,
+    ) -> bool:
         """Whether a prepared password is the user's; a wrong one costs the same for every name.
 
         What each try costs is what the dearest account here costs: two derivations for each hash of stored keys, of as
@@ -210,7 +223,7 @@ class Decoys:
         self.observe(account)
         own = _strongest(account) if account is not None and account.password is None else None
         has_password = account is not None and account.password is not None
-        prepared = self._prepared(account.password if account is not None else None, username, "")
+        prepared = self._prepared(account.password if account is not None else None, username, "", preparation)
         right = hmac.compare_digest(given, prepared) and has_password
         for name, most in tuple(self._most.items()):
             shape = self._shape(username, name)
@@ -224,15 +237,15 @@ class Decoys:
             right |= hmac.compare_digest(made.stored_key, expected) and mine
         return right
 
-    def _prepared(self, password: str | None, username: str, hash_name: str) -> bytes:
+    def _prepared(self, password: str | None, username: str, hash_name: str, preparation: Preparation) -> bytes:
         """Return the password of an account prepared; where there is none that anybody could type, a secret."""
         secret = self._secret("password", username, hash_name)
         text = secret.hex() if password is None else password
         # One preparation each of a text within ASCII and of one beyond, whichever the password is.
         saslprep(_BEYOND_ASCII if text.isascii() else _WITHIN_ASCII, stored=True)
         try:
-            prepared = saslprep(text, stored=True).encode()
-        except InvalidParameter:
+            prepared = prepare(text, preparation, stored=True).encode()
+        except (InvalidParameter, UnicodeEncodeError):
             return secret
         # "If the preparation ... results in an empty string" nobody gets in.
         return prepared or secret

@@ -11,7 +11,7 @@ from typing import Final
 from saslsspi.accounts.account import ScramKeys
 from saslsspi.crypto.scram import HASHES, SIZES, client_keys
 from saslsspi.errors import InvalidParameter
-from saslsspi.prep import saslprep
+from saslsspi.prep import Preparation, encode_field, prepare
 
 __all__ = ["derive_scram_keys", "format_scram_keys", "parse_scram_keys"]
 
@@ -32,6 +32,7 @@ def derive_scram_keys(
     iterations: int = _STORED_ITERATIONS,
     salt: bytes | None = None,
     random: Callable[[int], bytes] = os.urandom,
+    preparation: Preparation = Preparation.REQUIRED,
 ) -> ScramKeys:
     """Return the keys to store for a password (RFC 5802 section 3).
 
@@ -41,6 +42,7 @@ def derive_scram_keys(
         iterations: At least 4096; more make guessing dearer, and each of the client's logons.
         salt: None makes one of 16 octets.
         random: Where that comes from.
+        preparation: What is done with the password; the server's policy has the same.
 
     Raises:
         InvalidParameter: the password cannot be prepared, or an argument is out of its range.
@@ -49,11 +51,11 @@ def derive_scram_keys(
         raise InvalidParameter(f"SCRAM with hash {hash_name!r} is not known; there are {', '.join(HASHES)}")
     if not _MIN_ITERATIONS <= iterations <= _MAX_ITERATIONS:
         raise InvalidParameter(f"iterations must lie between {_MIN_ITERATIONS} and {_MAX_ITERATIONS}, not {iterations}")
-    prepared = saslprep(password, stored=True)
+    prepared = encode_field(prepare(password, preparation, stored=True), "a password")
     if not prepared or salt == b"":
         raise InvalidParameter("SCRAM keys need a password and a salt that are not empty")
     used = random(_SALT_SIZE) if salt is None else salt
-    keys = client_keys(hash_name, prepared.encode(), used, iterations)
+    keys = client_keys(hash_name, prepared, used, iterations)
     return ScramKeys(hash_name, used, iterations, keys.stored_key, keys.server_key)
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from saslsspi.errors import InvalidParameter
 from saslsspi.kinds import check_defaults
+from saslsspi.prep import Preparation
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -259,6 +260,9 @@ class Policy:
         allow_anonymous: Whether a server lets in who authenticates as nobody (RFC 4505 section 5).
         min_iterations: Least SCRAM iteration count that is taken or announced (RFC 7677 section 3).
         max_iterations: Greatest SCRAM iteration count that is taken; above it a peer only costs us time.
+        username_preparation: What SCRAM on both sides, and a server's PLAIN, do with a user name.
+        password_preparation: The same with a password. Take TRIED for PostgreSQL, where a password may hold what
+            SASLprep refuses, such as a tab or a character younger than Unicode 3.2.
     """
 
     min_ssf: int = 0
@@ -280,6 +284,8 @@ class Policy:
     allow_anonymous: bool = False
     min_iterations: int = 4096
     max_iterations: int = 1_000_000
+    username_preparation: Preparation = Preparation.REQUIRED
+    password_preparation: Preparation = Preparation.REQUIRED
 
     def __post_init__(self) -> None:
         check_defaults(self)

@@ -13,7 +13,21 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from interop.people import ALICE, BOB, JOERG, REALM, Person
 from interop.postgresql import PostgreSql
 from interop.require import program, require_peer
-from saslsspi import Account, Client, Password, Question, Secret, Server
+from pair import authenticate
+from saslsspi import (
+    Account,
+    Client,
+    MemoryAuthority,
+    Password,
+    Policy,
+    Preparation,
+    Question,
+    Secret,
+    Server,
+    derive_scram_keys,
+    format_scram_keys,
+    parse_scram_keys,
+)
 from saslsspi.__main__ import main
 from saslsspi.accounts import Authority, SqlAuthority
 from saslsspi.accounts.stores.places import authority_at, store_at
@@ -172,3 +186,20 @@ def test_a_database_that_goes_away_is_no_wrong_password(tmp_path: Path) -> None:
         logs_on(authority, "SCRAM-SHA-256", ALICE)
     engine.dispose()
     assert server.password not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["pa\tss", "\U0001fae0pass", "\u06271", "\u2168", "gr\u00fc\u00dfe"])
+def test_postgresql_and_we_make_the_same_of_a_password(password: str, postgresql: PostgreSql) -> None:
+    """libpq and the server take as it is what SASLprep refuses."""
+    keys = derive_scram_keys(password, iterations=4096, preparation=Preparation.TRIED)
+    postgresql.run(f"DROP ROLE IF EXISTS odd; CREATE ROLE odd LOGIN PASSWORD '{format_scram_keys(keys)}'")
+    assert postgresql.logs_on("odd", password)
+    assert not postgresql.logs_on("odd", password + "x")
+    postgresql.run(f"ALTER ROLE odd PASSWORD '{password}'")
+    theirs = postgresql.run("SELECT rolpassword FROM pg_authid WHERE rolname = 'odd'").strip()
+    account = Account(username="odd", scram={"SHA-256": parse_scram_keys(theirs)})
+    policy = Policy(password_preparation=Preparation.TRIED)
+    client = Client("SCRAM-SHA-256", service="x", host="h", credentials=Password("odd", password), policy=policy)
+    server = Server("SCRAM-SHA-256", service="x", host="h", authority=MemoryAuthority([account]), policy=policy)
+    authenticate(client, server)
+    assert server.done

@@ -15,7 +15,7 @@ from typing import Final
 from saslsspi.credentials import Password
 from saslsspi.crypto.scram import client_keys, client_proof, server_signature
 from saslsspi.engine.exchange import Outcome
-from saslsspi.engine.policy import ChannelBindingPolicy
+from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.errors import (
     BadBindings,
     DowngradeDetected,
@@ -23,7 +23,7 @@ from saslsspi.errors import (
     InvalidToken,
     MutualAuthFailed,
 )
-from saslsspi.prep import encode_field, saslprep
+from saslsspi.prep import encode_field, prepare
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
 from saslsspi_mechanisms.scram.failures import error_of
 from saslsspi_mechanisms.scram.messages import (
@@ -61,11 +61,15 @@ class ScramClient(ClientExchange):
         assert isinstance(credentials, Password), "the description says so"
         encode_field(parameters.authzid, "an authorization identity")
         # Section 5.1 has the name prepared as a query, section 2.2 the password as a stored string.
-        self._username = saslprep(credentials.username)
-        self._password = saslprep(credentials.password, stored=True).encode()
+        policy = parameters.environment.policy
+        self._username = _prepared(credentials.username, policy, "username_preparation")
+        self._password = encode_field(_prepared(credentials.password, policy, "password_preparation"), "a password")
+        encode_field(self._username, "a user name")
         if not self._username or not self._password:
             raise InvalidParameter(
-                "nothing is left of the user name or the password once it is prepared", requirement="RFC5802-5.1-05"
+                "nothing is left of the user name or the password once it is prepared; username_preparation or"
+                " password_preparation=Preparation.TRIED in the policy sends it as it is",
+                requirement="RFC5802-5.1-05",
             )
         self._header, self._bound = _gs2(variant, parameters)
         self._variant = variant
@@ -132,6 +136,15 @@ class ScramClient(ClientExchange):
 
     def _refuse(self, challenge: bytes | None) -> bytes | None:
         raise InvalidToken("the server goes on after its last message")
+
+
+def _prepared(text: str, policy: Policy, field: str) -> str:
+    try:
+        return prepare(text, getattr(policy, field), stored=field == "password_preparation")
+    except InvalidParameter as error:
+        raise InvalidParameter(
+            f"{error.text}; {field}=Preparation.TRIED in the policy sends it as it is", requirement="RFC5802-5.1-05"
+        ) from None
 
 
 def _gs2(variant: Variant, parameters: ClientParameters) -> tuple[Gs2Header, bytes]:

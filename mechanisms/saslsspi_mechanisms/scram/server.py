@@ -25,7 +25,7 @@ from saslsspi.errors import (
     InvalidToken,
     LogonDenied,
 )
-from saslsspi.prep import saslprep
+from saslsspi.prep import prepare
 from saslsspi.sasl.mechanism import ServerExchange, ServerParameters
 from saslsspi_mechanisms.scram.failures import ServerError
 from saslsspi_mechanisms.scram.messages import BindingFlag, ClientFinal, ClientFirst, ServerFinal, ServerFirst
@@ -74,7 +74,7 @@ class ScramServer(ServerExchange):
         self._bare = response[len(first.header.to_bytes()) :]
         self._check_flag(first.header.flag, first.header.binding_type)
         try:
-            self._username = saslprep(first.username)
+            self._username = prepare(first.username, self._parameters.environment.policy.username_preparation)
         except InvalidParameter as error:
             raise _refusal(ServerError.INVALID_USERNAME, f"the user name: {error.text}", "RFC5802-5.1-07") from None
         if not self._username:
@@ -158,6 +158,7 @@ class ScramServer(ServerExchange):
             self._username,
             hash_name,
             lambda stored_key: proof_holds(hash_name, stored_key, auth_message, final.proof),
+            self._parameters.environment.policy.password_preparation,
         )
         if keys is None or self._account is None:
             raise LogonDenied(
