@@ -28,8 +28,9 @@ FLOORS: list[set[str]] = [
     {"saslsspi.channel_bindings", "saslsspi.credentials", "saslsspi.prep"},
     {"saslsspi.accounts"},
     {"saslsspi.engine"},
-    {"saslsspi.context", "saslsspi.packages", "saslsspi.sspi", *PACKAGES},
+    {"saslsspi.context", "saslsspi.packages", *PACKAGES},
     {"saslsspi.sasl"},
+    {"saslsspi.sspi"},
     {"saslsspi"},  # the public names
     {"saslsspi_mechanisms", "saslsspi.adapters"},
     {"saslsspi.compat"},

@@ -10,9 +10,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = (ROOT / "saslsspi", ROOT / "mechanisms", ROOT / "conformance")
-FLOORS = (ROOT / "saslsspi" / "sasl", ROOT / "saslsspi" / "engine", ROOT / "mechanisms")
-CORE = (*FLOORS, *(ROOT / "saslsspi" / room for room in ("packages", "accounts", "sspi", "crypto")))
+CORE = tuple(ROOT / "saslsspi" / room for room in ("engine", "packages", "accounts", "sspi", "crypto", "sasl"))
 RECORDS = ("Outcome", "Request")
+# Signatures of other libraries' methods, which a subclass or a stand-in must have.
+INHERITED = {
+    "saslsspi/adapters/ldap/connection.py rebind",
+    "saslsspi/adapters/ldap/layered.py bind",
+    "saslsspi/adapters/ldap/layered.py start_tls",
+    "saslsspi/adapters/ldap/strategies.py get_response",
+    "saslsspi/adapters/ldap/strategies.py open",
+    "saslsspi/adapters/ldap/strategies.py start_tls",
+    "saslsspi/adapters/stream/tls_duplex.py getpeercert",
+}
 # What tells the time or tosses a coin, by the module it is of.
 OUTSIDE = {
     "time": {"time", "time_ns", "monotonic", "perf_counter", "gmtime", "localtime"},
@@ -22,10 +31,11 @@ OUTSIDE = {
     "secrets": {"*"},
     "uuid": {"uuid1", "uuid4"},
 }
-# The defaults of an Environment, and of a function that derives keys for a file, which no exchange calls.
+# The defaults of an Environment, and of functions that derive keys for a store, which no exchange calls.
 ALLOWED = {
     "saslsspi/engine/environment.py": {"time.time", "os.urandom"},
     "saslsspi/accounts/scram.py": {"os.urandom"},
+    "saslsspi/accounts/stores/stored.py": {"os.urandom"},
 }
 
 
@@ -54,6 +64,7 @@ def positional_records(path: Path) -> list[str]:
 
 
 def bare_booleans(path: Path) -> list[str]:
+    """Return the calls with a bare True or False, and the functions that take one by position."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}"
@@ -61,15 +72,29 @@ def bare_booleans(path: Path) -> list[str]:
         if isinstance(node, ast.Call)
         and any(isinstance(argument, ast.Constant) and isinstance(argument.value, bool) for argument in node.args)
     ]
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            taken = [*node.args.posonlyargs, *node.args.args]
-            found += [
-                f"{path.relative_to(ROOT)}:{node.lineno} def {node.name}({argument.arg})"
-                for argument in taken
-                if argument.annotation is not None and ast.unparse(argument.annotation) in {"bool", "bool | None"}
-            ]
-    return found
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return found + [found for function in functions for found in positional_booleans(path, function)]
+
+
+def positional_booleans(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{function.lineno} def {function.name}({argument.arg})"
+        for argument in [*function.args.posonlyargs, *function.args.args]
+        if argument.annotation is not None and ast.unparse(argument.annotation) in {"bool", "bool | None"}
+    ]
+
+
+def public_functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Functions, methods and constructors that another module may call."""
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        for node in ast.iter_child_nodes(pending.pop()):
+            if isinstance(node, ast.ClassDef):
+                pending.append(node)
+            elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
+                node.name == "__init__" or not node.name.startswith("_")
+            ):
+                yield node
 
 
 def outside_world(path: Path) -> set[str]:
@@ -94,11 +119,24 @@ def test_outcomes_and_requests_are_built_by_keyword_everywhere() -> None:
     assert [found for path in sources(*PRODUCT) for found in positional_records(path)] == []
 
 
-def test_no_boolean_is_positional_on_the_floors() -> None:
-    assert [found for path in sources(*FLOORS) for found in bare_booleans(path)] == []
+def test_no_boolean_is_positional_in_the_core() -> None:
+    core = sources(*CORE, ROOT / "mechanisms", ROOT / "saslsspi" / "context.py")
+    assert [found for path in core for found in bare_booleans(path)] == []
 
 
-@pytest.mark.parametrize("path", sources(*CORE, ROOT / "saslsspi" / "context.py"), ids=lambda path: path.stem)
+def test_no_public_function_takes_a_boolean_by_position() -> None:
+    found = {
+        f"{path.relative_to(ROOT)} {function.name}"
+        for path in sources(*PRODUCT)
+        for function in public_functions(path)
+        if positional_booleans(path, function)
+    }
+    assert found == INHERITED
+
+
+@pytest.mark.parametrize(
+    "path", sources(*CORE, ROOT / "mechanisms", ROOT / "saslsspi" / "context.py"), ids=lambda path: path.stem
+)
 def test_clock_and_chance_come_from_the_environment(path: Path) -> None:
     assert outside_world(path) == ALLOWED.get(str(path.relative_to(ROOT)), set())
 
@@ -113,4 +151,5 @@ def test_the_searches_find_what_they_are_for(tmp_path: Path, monkeypatch: pytest
     )
     assert len(positional_records(file)) == 1
     assert len(bare_booleans(file)) == 2
+    assert [function.name for function in public_functions(file)] == ["f"]
     assert outside_world(file) == {"time.monotonic", "datetime.now", "os.urandom"}

@@ -233,7 +233,7 @@ def _unreachable(targets: Targets) -> str:
 class _Progress:
     """Tells every result: on a terminal a running line, in a pipe a line each."""
 
-    def __init__(self, quiet: bool, silent: bool) -> None:
+    def __init__(self, *, quiet: bool, silent: bool) -> None:
         self._quiet = quiet
         self._silent = silent
         self._terminal = sys.stdout.isatty() and not quiet

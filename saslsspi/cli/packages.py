@@ -7,7 +7,7 @@ import argparse
 from saslsspi.cli.output import add_json_option, print_json, print_table, say
 from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.flags import SecurityPackageCapability
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.registry import PACKAGES
 
 __all__ = ["configure", "run"]
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _record(plugin: Plugin[Package]) -> dict[str, object]:
+def _record(plugin: Plugin[AnyPackage]) -> dict[str, object]:
     package = plugin.value
     problem = plugin.problem if package is None else package.problem()
     described: dict[str, object] = {"name": plugin.name, "distribution": plugin.distribution, "problem": problem}

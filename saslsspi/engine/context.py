@@ -19,7 +19,7 @@ from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.generic import generic_attribute
 from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.hooks.trace import Trace, TraceEvent, chosen, status_name
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import (
     ContextMisuse,
@@ -126,7 +126,7 @@ class SecurityContext:
         "state",
     )
 
-    def __init__(self, package: Package, credential: Credential, side: Side, environment: Environment) -> None:
+    def __init__(self, package: AnyPackage, credential: Credential, side: Side, environment: Environment) -> None:
         self.package = package
         self.side = side
         self.state = State.NEW
@@ -139,7 +139,7 @@ class SecurityContext:
         self.attempt: Attempt | None = None
 
     @classmethod
-    def imported(cls, package: Package, side: Side, exchange: Exchange, requested: int) -> Self:
+    def imported(cls, package: AnyPackage, side: Side, exchange: Exchange, requested: int) -> Self:
         """Return an established context whose exchange another process has completed."""
         context = cls.__new__(cls)
         context.package, context.side, context.state = package, side, State.ESTABLISHED

@@ -21,7 +21,7 @@ from saslsspi.engine.attributes import SecPkgContext, SecPkgContextNames
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Attribute, Exchange, Outcome, Qop, Request, Side
 from saslsspi.engine.flags import ExportFlags
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.protection import Protection
 from saslsspi.engine.registry import PACKAGES, find_package
 from saslsspi.errors import ContextMisuse, InvalidParameter, InvalidToken, MessageAltered, UnsupportedFunction
@@ -167,7 +167,7 @@ def _protection_record(
     raise UnsupportedFunction(f"a {context.package.info.name} context cannot be exported")
 
 
-def _restored(package: Package, record: Mapping[str, object]) -> SecurityContext:
+def _restored(package: AnyPackage, record: Mapping[str, object]) -> SecurityContext:
     fields = {name: _of(record[name], str) for name in _TEXTS} | {name: _of(record[name], int) for name in _NUMBERS}
     account, protection = record["account"], record["protection"]
     outcome = Outcome(

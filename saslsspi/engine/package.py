@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
@@ -20,11 +20,13 @@ from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.errors import ContextMisuse, UnsupportedFunction
 
-__all__ = ["Package"]
+__all__ = ["AnyPackage", "Package"]
+
+C = TypeVar("C", bound=Credential)
 
 
-class Package(ABC):
-    """A security package.
+class Package(ABC, Generic[C]):
+    """A security package, whose credentials are of the class C.
 
     Attributes:
         aliases: Other names of the package, compared without regard to case.
@@ -49,7 +51,7 @@ class Package(ABC):
     @abstractmethod
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> C:
         """Make a credential for the given sides.
 
         Raises:
@@ -58,7 +60,7 @@ class Package(ABC):
         """
 
     @abstractmethod
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: C, environment: Environment, request: Request) -> Exchange:
         """Begin the client's side of an exchange.
 
         Args:
@@ -69,7 +71,7 @@ class Package(ABC):
         """
 
     @abstractmethod
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: C, environment: Environment, request: Request) -> Exchange:
         """Begin the server's side of an exchange; the arguments are those of initiate."""
 
     def choices(self, field: str) -> tuple[str, ...]:
@@ -85,3 +87,7 @@ class Package(ABC):
     def reauthenticate(self, side: Side) -> None:
         """Raise where an established context takes no further token; return where a new exchange may begin."""
         raise ContextMisuse(f"the {self.info.name} context is established; begin a new one for the next logon")
+
+
+# One that is found by name: that its credentials are its own is what the engine takes care of.
+AnyPackage: TypeAlias = Package[Any]

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from saslsspi.engine.entry_points import PluginTable
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage, Package
 from saslsspi.errors import PackageNotFound
 
 __all__ = ["PACKAGES", "find_package", "package_problem"]
 
-PACKAGES: Final[PluginTable[Package]] = PluginTable(
+PACKAGES: Final[PluginTable[AnyPackage]] = PluginTable(
     "saslsspi.packages",
     Package,  # type: ignore[type-abstract]  # only isinstance is asked of it
     lambda package: (package.info.name, *package.aliases),
 )
 
 
-def find_package(name: str) -> Package:
+def find_package(name: str) -> AnyPackage:
     """Return a package by name, without regard to case.
 
     Raises:

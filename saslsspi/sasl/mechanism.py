@@ -20,12 +20,11 @@ from saslsspi.credentials import Credentials
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Outcome, Request, Side
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy, Property
 from saslsspi.errors import InvalidParameter, SaslError, UnsupportedFunction
 from saslsspi.host_names import in_a_labels
 from saslsspi.kinds import check_kind, kinds_checked
-from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 
 __all__ = [
     "Binding",
@@ -35,6 +34,7 @@ __all__ = [
     "First",
     "Mechanism",
     "Outcome",
+    "SaslExchange",
     "ServerExchange",
     "ServerParameters",
 ]
@@ -164,6 +164,35 @@ _check_server: Final = kinds_checked(
 )
 
 
+class SaslExchange(ABC):
+    """One side of one SASL exchange.
+
+    Attributes:
+        outcome: What it ended in; None before it has succeeded on this side.
+    """
+
+    __slots__ = ()
+
+    outcome: Outcome | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the exchange has succeeded on this side."""
+        return self.outcome is not None
+
+    @abstractmethod
+    def step(self, message: bytes | None, /) -> bytes | Question | None:
+        """Take the peer's message, None for none, and return ours, None for none, or a question."""
+
+    def resume(self, account: Account | None) -> bytes | Question | None:
+        """Go on with what the authority answered."""
+        raise UnsupportedFunction("this mechanism asks nothing")
+
+    def succeed(self) -> None:
+        """Take the news that the carrier reports success; a mechanism whose last message is its own is done now."""
+        return
+
+
 class ClientExchange(SaslExchange):
     """A client's side of one exchange.
 
@@ -216,7 +245,7 @@ class Driver(ABC):
     names_replica: ClassVar[bool] = False
 
     @abstractmethod
-    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+    def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         """Return the flags that a policy requires of the context, and those to request, in the bits of the side."""
 
     def completed(self, request: Request, side: Side, policy: Policy) -> Request:
@@ -244,7 +273,7 @@ class Driver(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mechanism(SaslProfile):
+class Mechanism:
     """A SASL mechanism.
 
     Attributes:
@@ -284,7 +313,16 @@ class Mechanism(SaslProfile):
             raise InvalidParameter(f"{self.name} is the package {self.package} underneath, and names no driver for it")
 
     def converse(self, context: SecurityContext, request: Request, policy: Policy) -> SaslExchange:
-        """See SaslProfile.converse."""
+        """Begin an exchange over a new context, whose caller has chosen its flags.
+
+        Args:
+            context: Of this mechanism's package; its side is the exchange's.
+            request: What to ask of the context.
+            policy: The layer that may be agreed on, and the sizes.
+
+        Raises:
+            UnsupportedFunction: this mechanism is no context underneath.
+        """
         driver = self.driver
         if driver is None:
             raise UnsupportedFunction(f"{self.name} is no context underneath")

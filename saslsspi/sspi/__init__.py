@@ -93,6 +93,10 @@ from saslsspi.engine.policy import (
     Tolerances,
 )
 from saslsspi.errors import SaslError
+
+# What SSPI calls a SASL profile is a mechanism that is a package underneath.
+from saslsspi.sasl.mechanism import Mechanism as SaslProfile
+from saslsspi.sasl.mechanism import SaslExchange
 from saslsspi.sspi.buffers import SECBUFFER_VERSION, SecBuffer, SecBufferDesc, SecChannelBindings
 from saslsspi.sspi.export import export_security_context, import_security_context
 from saslsspi.sspi.functions import (
@@ -128,7 +132,6 @@ from saslsspi.sspi.sasl_functions import (
     sasl_initialize_security_context,
     sasl_set_context_option,
 )
-from saslsspi.sspi.sasl_profiles import SaslExchange, SaslProfile
 from saslsspi.sspi.tokens import (
     ImpersonationLevel,
     SecurityToken,

@@ -211,7 +211,7 @@ def _advance(
         if context.package.takes_records:
             if not first and credential is not None and credential._credential is not None:
                 context.renew(credential._credential)
-            step = stream_buffers.advance(context, request, inputs, outputs, first)
+            step = stream_buffers.advance(context, request, inputs, outputs, first=first)
         else:
             step = context.advance(_token(inputs), request)
     handle._context = context

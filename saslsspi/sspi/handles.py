@@ -10,9 +10,9 @@ from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Credential, Event, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscRet, SaslOption
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.errors import ContextMisuse, NoCredentials
-from saslsspi.sspi.sasl_profiles import SaslExchange
+from saslsspi.sasl.mechanism import SaslExchange
 from saslsspi.status import SecurityStatus
 
 __all__ = [
@@ -27,14 +27,14 @@ __all__ = [
 class CredHandle:
     """A credential. Empty until acquire_credentials_handle fills it; may be subclassed."""
 
-    _package: Package | None = None
+    _package: AnyPackage | None = None
     _credential: Credential | None = None
     _sides: frozenset[Side] = frozenset()
     _environment: Environment = DEFAULT_ENVIRONMENT
     _principal: str | None = None
 
     def _assign(
-        self, package: Package, credential: Credential, sides: frozenset[Side], environment: Environment
+        self, package: AnyPackage, credential: Credential, sides: frozenset[Side], environment: Environment
     ) -> None:
         self._package = package
         self._credential = credential
@@ -55,7 +55,7 @@ class CredHandle:
         context.recorded()
         return context
 
-    def _held(self) -> tuple[Package, Credential]:
+    def _held(self) -> tuple[AnyPackage, Credential]:
         if self._package is None or self._credential is None:
             raise ContextMisuse("the credential handle is empty or was freed; acquire one")
         return self._package, self._credential

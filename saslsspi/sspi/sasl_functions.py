@@ -29,7 +29,7 @@ from saslsspi.engine.flags import (
     SecBufferType,
     TargetDataRep,
 )
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.engine.registry import PACKAGES
 from saslsspi.errors import (
@@ -45,10 +45,11 @@ from saslsspi.errors import (
     SecurityQosFailed,
     UnsupportedFunction,
 )
+from saslsspi.sasl.mechanism import Mechanism, SaslExchange
+from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi.buffers import SecBufferDesc
 from saslsspi.sspi.functions import check_data_rep, deliver, request_of
 from saslsspi.sspi.handles import STATUS_OF_EVENT, AcceptContextResult, CredHandle, CtxtHandle, InitializeContextResult
-from saslsspi.sspi.sasl_profiles import PROFILES, SaslExchange, SaslProfile
 
 __all__ = [
     "sasl_accept_security_context",
@@ -214,8 +215,8 @@ def _option(number: int) -> SaslOption:
         raise InvalidParameter(f"{int(number)} is no option of a SASL context") from None
 
 
-def _profiles() -> Iterator[tuple[SaslProfile, Package]]:
-    for plugin in PROFILES.plugins():
+def _profiles() -> Iterator[tuple[Mechanism, AnyPackage]]:
+    for plugin in MECHANISMS.plugins():
         profile = plugin.value
         package = PACKAGES.find(profile.package) if profile is not None and profile.package is not None else None
         if profile is not None and package is not None:
@@ -246,7 +247,7 @@ def _advance(
     if step is None:
         if exchange.done:
             raise ContextMisuse("the SASL exchange is over: no message is due")
-        step = _step(context, exchange, environment, inputs, first)
+        step = _step(context, exchange, environment, inputs, first=first)
         if exchange.done:
             _finish(context, exchange, handle)
     handle._context, handle._sasl = context, exchange
@@ -298,6 +299,7 @@ def _step(
     exchange: SaslExchange,
     environment: Environment,
     inputs: SecBufferDesc | None,
+    *,
     first: bool,
 ) -> StepResult:
     """Take the peer's message; an error ends the context."""

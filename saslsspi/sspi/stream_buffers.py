@@ -42,6 +42,7 @@ def advance(
     request: Request,
     inputs: SecBufferDesc | None,
     outputs: SecBufferDesc | None,
+    *,
     first: bool,
 ) -> StepResult:
     """Take a context through one step, and say in the buffers what was not taken, is missing, or went wrong.
@@ -49,7 +50,7 @@ def advance(
     Raises:
         BufferMissing: the buffers are not those that the pages ask for.
     """
-    token, empty = _inputs(context.side, inputs, first)
+    token, empty = _inputs(context.side, inputs, first=first)
     octets = b"" if token is None else token.data
     try:
         step = context.advance(octets, request)
@@ -71,7 +72,7 @@ def advance(
     return step
 
 
-def _inputs(side: Side, inputs: SecBufferDesc | None, first: bool) -> tuple[SecBuffer | None, SecBuffer | None]:
+def _inputs(side: Side, inputs: SecBufferDesc | None, *, first: bool) -> tuple[SecBuffer | None, SecBuffer | None]:
     """Return the TOKEN and the EMPTY buffer of a call."""
     if inputs is None:
         return None, None

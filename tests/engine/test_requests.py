@@ -17,7 +17,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet, IscReq, IscRet
 from saslsspi.engine.identity import AuthIdentity, CredsspCred, SchCredentials, WinNTAuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import CredSspPolicy
 from saslsspi.engine.registry import PACKAGES
 from saslsspi.errors import DelegationPolicy, IncompleteMessage, InvalidParameter, MutualAuthFailed, PolicyNtlmOnly
@@ -31,7 +31,7 @@ USABLE = [package for package in INSTALLED if package.info.name != "Kerberos"]  
 SIDES = pytest.mark.parametrize("side", list(Side))
 
 
-def each(packages: list[Package]) -> pytest.MarkDecorator:
+def each(packages: list[AnyPackage]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("package", packages, ids=lambda package: package.info.name)
 
 
@@ -48,8 +48,8 @@ class Recorder(Exchange):
 
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Package, Side], tuple[SecurityContext, Recorder]]:
-    def make(package: Package, side: Side) -> tuple[SecurityContext, Recorder]:
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[[AnyPackage, Side], tuple[SecurityContext, Recorder]]:
+    def make(package: AnyPackage, side: Side) -> tuple[SecurityContext, Recorder]:
         recorder = Recorder()
         for name in ("initiate", "accept"):
             monkeypatch.setattr(type(package), name, lambda *arguments: recorder)
@@ -65,7 +65,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Package, Side], tuple
 @SIDES
 @each(INSTALLED)
 def test_a_later_call_takes_nothing_back(
-    package: Package, side: Side, recorded: Callable[[Package, Side], tuple[SecurityContext, Recorder]]
+    package: AnyPackage, side: Side, recorded: Callable[[AnyPackage, Side], tuple[SecurityContext, Recorder]]
 ) -> None:
     context, recorder = recorded(package, side)
     bindings = ChannelBindings.tls_unique(b"the channel")
@@ -83,7 +83,7 @@ def test_a_later_call_takes_nothing_back(
 @SIDES
 @each(INSTALLED)
 def test_a_later_call_that_means_another_target_is_refused_and_nothing_happens(
-    package: Package, side: Side, recorded: Callable[[Package, Side], tuple[SecurityContext, Recorder]]
+    package: AnyPackage, side: Side, recorded: Callable[[AnyPackage, Side], tuple[SecurityContext, Recorder]]
 ) -> None:
     context, recorder = recorded(package, side)
     context.advance(b"", Request(TARGET, requested=1))
@@ -95,7 +95,7 @@ def test_a_later_call_that_means_another_target_is_refused_and_nothing_happens(
     assert context.state is State.ESTABLISHED
 
 
-def identity(package: Package, side: Side) -> AuthIdentity | None:
+def identity(package: AnyPackage, side: Side) -> AuthIdentity | None:
     if package.info.name == "Schannel":
         return SchCredentials(host="localhost") if side is Side.ACCEPT else None
     if side is Side.ACCEPT:
@@ -103,7 +103,7 @@ def identity(package: Package, side: Side) -> AuthIdentity | None:
     return CredsspCred(spnego=USER) if package.info.name == "CREDSSP" else USER
 
 
-def ends(package: Package, policy: Policy) -> tuple[SecurityContext, SecurityContext]:
+def ends(package: AnyPackage, policy: Policy) -> tuple[SecurityContext, SecurityContext]:
     environment = Environment(policy=policy, authority=PEOPLE)
 
     def end(side: Side) -> SecurityContext:
@@ -115,7 +115,7 @@ def ends(package: Package, policy: Policy) -> tuple[SecurityContext, SecurityCon
 
 
 def run(
-    package: Package, ours: Iterator[Request], theirs: Iterator[Request], policy: Policy = POLICY
+    package: AnyPackage, ours: Iterator[Request], theirs: Iterator[Request], policy: Policy = POLICY
 ) -> tuple[SecurityContext, SecurityContext]:
     """Run an exchange whose calls ask what comes next of each side's requests."""
     client, server = ends(package, policy)
@@ -187,7 +187,7 @@ ASKED = {
     [(side, flag) for side in Side for flag in ASKED[side]],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_a_flag_of_the_first_call_is_a_flag_of_the_exchange(package: Package, side: Side, flag: int) -> None:
+def test_a_flag_of_the_first_call_is_a_flag_of_the_exchange(package: AnyPackage, side: Side, flag: int) -> None:
     flag = int(flag)
     if flag & package.refused.get(side, 0):
         pytest.skip("the package never takes it")

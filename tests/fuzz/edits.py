@@ -11,7 +11,7 @@ from typing import Final
 
 from fuzz.target import Finding, Target
 from saslsspi import Context, MemoryAuthority, Password, Policy, SaslError
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import CredSspPolicy, NegotiatePolicy
 from saslsspi.engine.registry import PACKAGES
 
@@ -28,7 +28,7 @@ _MOST: Final = 24
 _SEEDS: Final = [bytes([at, 0, 9, how, 0x41]) for at in range(6) for how in range(5)]
 
 
-def packages() -> list[Package]:
+def packages() -> list[AnyPackage]:
     """Return every package that is installed and can be fuzzed here."""
     found = (plugin.value for plugin in PACKAGES.plugins())
     return [package for package in found if package is not None and package.info.name not in LEFT_OUT]

@@ -115,7 +115,7 @@ CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.adapters.mail.strings.read_line": _fed(read_line, 1 << 24),
     "saslsspi.cli.decode.credssp.decode_credssp": lambda text: decode(text, "credssp"),
     "saslsspi.cli.decode.gss.decode_gss": lambda text: decode(text, "gss-spnego"),
-    "saslsspi.packages.digest.charset.decode": lambda text: charset.decode(text, True),
+    "saslsspi.packages.digest.charset.decode": lambda text: charset.decode(text, utf8=True),
     "saslsspi.packages.digest.grammar.directives": lambda text: directives(text, 1 << 20, frozenset({b"realm"})),
     "saslsspi.packages.digest.http.messages.first_challenge": lambda text: first_challenge(text, _ALL, _HTTP),
     "saslsspi.packages.digest.http.messages.read_response": lambda text: read_response(text, _ALL),

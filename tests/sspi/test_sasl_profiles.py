@@ -9,8 +9,8 @@ import pytest
 
 from plugin_distribution import installed
 from saslsspi import errors, sspi
+from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sspi import CredentialUse, SecBuffer, SecBufferDesc, SecBufferType
-from saslsspi.sspi.sasl_profiles import PROFILES
 
 TARGET = "ldap/dc.example.test"
 
@@ -65,7 +65,7 @@ def foreign_profile(tmp_path: Path) -> Iterator[None]:
         "TEA = replace(DIGEST_MD5, name='X-TEA')\nNONE = replace(DIGEST_MD5, name='X-NONE', package='Nobodys')\n"
     )
     plugins = {"X-TEA": "TEA", "X-NONE": "NONE"}
-    with installed(tmp_path, "tea", "saslsspi.mechanisms", plugins, source, PROFILES):  # type: ignore[arg-type]
+    with installed(tmp_path, "tea", "saslsspi.mechanisms", plugins, source, MECHANISMS):  # type: ignore[arg-type]
         yield
 
 

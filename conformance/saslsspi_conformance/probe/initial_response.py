@@ -34,7 +34,7 @@ class Trial(NamedTuple):
     continues: bytes
 
 
-def trial_for(offered: Sequence[str], may_name_user: bool) -> Trial | None:
+def trial_for(offered: Sequence[str], *, may_name_user: bool) -> Trial | None:
     """Return what to try a server out with, or None."""
     if "NTLM" in offered:
         return Trial("NTLM", Negotiate(int(_NTLM_FLAGS)).to_bytes(), b"NTLMSSP\0\2")

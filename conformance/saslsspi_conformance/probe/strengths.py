@@ -59,7 +59,7 @@ _STRENGTHS: Final[Mapping[str, _Strength]] = {
 _UNKNOWN: Final = _Strength(Severity.INFO, Severity.INFO, "unknown-mechanism", "is not known here")
 
 
-def judge_mechanism(name: str, encrypted: bool) -> Finding:
+def judge_mechanism(name: str, *, encrypted: bool) -> Finding:
     """Judge one mechanism on offer."""
     bound = name.startswith("SCRAM-") and name.endswith("-PLUS")
     strength = _PLUS if bound else _STRENGTHS.get(name, _UNKNOWN)

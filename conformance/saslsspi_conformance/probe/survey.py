@@ -79,14 +79,14 @@ def survey(address: Address, *, may_name_user: bool = False) -> Survey:
         with _connected(address) as conversation:
             found.clear = _sorted(conversation.supported())
             capabilities = _capabilities(conversation)
-        found.findings += [judge_mechanism(name, False) for name in found.clear]
+        found.findings += [judge_mechanism(name, encrypted=False) for name in found.clear]
         _judge_clear_commands(found, address.protocol, capabilities)
     if address.secure or found.inside is not None:
         with _connected(address) as conversation:
             conversation.start_tls()
             found.inside = _sorted(conversation.supported())
             capabilities = _capabilities(conversation)
-        found.findings += [judge_mechanism(name, True) for name in found.inside]
+        found.findings += [judge_mechanism(name, encrypted=True) for name in found.inside]
     _judge_binding(found)
     if address.protocol == "ldap":
         found.find(Severity.INFO, "signing-unseen", "whether a bind has to be signed shows with a logon only")
@@ -103,7 +103,7 @@ def _judge_initial_response(found: Survey, address: Address, capabilities: bytes
         if not announced:
             return
     inside = found.inside is not None
-    trial = trial_for(found.inside or found.clear or (), may_name_user)
+    trial = trial_for(found.inside or found.clear or (), may_name_user=may_name_user)
     if trial is None:
         return
     with _connected(address) as conversation:

@@ -9,7 +9,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.flags import CredentialKind
 from saslsspi.engine.identity import AuthIdentity, CredsspCred, SchCredentials, WinNTAuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import CredSspPolicy, Policy
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import NoCredentials
@@ -37,9 +37,9 @@ class CredsspCredential(Credential):
     """
 
     username: str
-    schannel: Package
+    schannel: AnyPackage
     tls: Credential
-    negotiate: Package
+    negotiate: AnyPackage
     inner: Credential
     identity: AuthIdentity | None
     delegated: bytes | None

@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.package import Package
@@ -47,7 +47,7 @@ _REFUSED: Final = {
 }
 
 
-class CredsspPackage(Package):
+class CredsspPackage(Package[CredsspCredential]):
     """CredSSP."""
 
     info = _INFO
@@ -63,22 +63,20 @@ class CredsspPackage(Package):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> CredsspCredential:
         """See Package.acquire. auth_data is CredsspCred, or what Negotiate takes."""
         return acquire(principal, auth_data, sides, environment)
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: CredsspCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         from saslsspi.packages.credssp.client import CredsspClient
 
-        assert isinstance(credential, CredsspCredential)
         return CredsspClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: CredsspCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         from saslsspi.packages.credssp.server import CredsspServer
 
-        assert isinstance(credential, CredsspCredential)
         return CredsspServer(credential, environment)
 
     def reauthenticate(self, side: Side) -> None:

@@ -44,7 +44,7 @@ def is_utf8(octets: bytes) -> bool:
     return True
 
 
-def encode(text: str, utf8: bool) -> bytes:
+def encode(text: str, *, utf8: bool) -> bytes:
     """Return the octets of a name on the wire.
 
     Raises:
@@ -59,7 +59,7 @@ def encode(text: str, utf8: bool) -> bytes:
         ) from None
 
 
-def decode(octets: bytes, utf8: bool) -> str:
+def decode(octets: bytes, *, utf8: bool) -> str:
     """Return the text of a name from the wire; raise InvalidToken where it is not UTF-8 as announced."""
     if octets.isascii():
         return octets.decode("ascii")
@@ -69,7 +69,7 @@ def decode(octets: bytes, utf8: bool) -> str:
         raise InvalidToken("a name is not UTF-8, which charset=utf-8 announced") from None
 
 
-def hashed_octets(text: str, utf8: bool) -> bytes:
+def hashed_octets(text: str, *, utf8: bool) -> bytes:
     """Return the octets of a value inside H(user:realm:password).
 
     Raises:
@@ -80,7 +80,7 @@ def hashed_octets(text: str, utf8: bool) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
-        return encode(text, utf8)
+        return encode(text, utf8=utf8)
 
 
 def client_hash(username: str, realm: str, password: str, *, utf8: bool, tolerances: int) -> tuple[bytes, int]:
@@ -140,7 +140,7 @@ def _ruled(username: str, realm: str, password: str, *, utf8: bool) -> bytes:
         # What fits as a whole fits value by value.
         return f"{username}:{realm}:{password}".encode("latin-1")
     except UnicodeEncodeError:
-        return b":".join([hashed_octets(value, utf8) for value in (username, realm, password)])
+        return b":".join([hashed_octets(value, utf8=utf8) for value in (username, realm, password)])
 
 
 def _others(username: str, realm: str, password: str, tolerances: int) -> Iterator[tuple[bytes, int]]:
@@ -148,4 +148,4 @@ def _others(username: str, realm: str, password: str, tolerances: int) -> Iterat
     if tolerances & (_HASH_UTF8 | _OTHER_ENCODINGS):
         yield name + password.encode(), _HASH_UTF8
     if tolerances & (_HASH_MIXED | _OTHER_ENCODINGS):
-        yield name + hashed_octets(password, True), _HASH_MIXED
+        yield name + hashed_octets(password, utf8=True), _HASH_MIXED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from saslsspi.crypto.des import cbc_decryptor, cbc_encryptor, expand_key
 from saslsspi.crypto.rc4 import key_stream
@@ -14,6 +14,12 @@ from saslsspi.errors import InvalidParameter
 __all__ = ["CIPHERS", "Cipher", "permitted_ciphers"]
 
 Update = Callable[[Octets], bytes]
+
+
+class Begin(Protocol):
+    """Makes one direction's cipher; its state runs on."""
+
+    def __call__(self, key: bytes, /, *, encipher: bool) -> Update: ...
 
 
 class Cipher(NamedTuple):
@@ -30,20 +36,20 @@ class Cipher(NamedTuple):
     ssf: int
     key_size: int
     block_size: int
-    begin: Callable[[bytes, bool], Update]
+    begin: Begin
 
 
-def _rc4(key: bytes, encipher: bool) -> Update:
+def _rc4(key: bytes, *, encipher: bool) -> Update:
     return key_stream(key)
 
 
-def _des(key: bytes, encipher: bool) -> Update:
+def _des(key: bytes, *, encipher: bool) -> Update:
     # "The IV for "des" and "3des" is the last 8 bytes of Kcc or Kcs."
     begin = cbc_encryptor if encipher else cbc_decryptor
     return begin(expand_key(key[:7]), key[8:]).update
 
 
-def _triple_des(key: bytes, encipher: bool) -> Update:
+def _triple_des(key: bytes, *, encipher: bool) -> Update:
     begin = cbc_encryptor if encipher else cbc_decryptor
     return begin(expand_key(key[:7]) + expand_key(key[7:14]), key[8:]).update
 

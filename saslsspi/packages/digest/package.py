@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -66,7 +66,7 @@ _CONFIDENTIALITY: Final = int(IscReq.ISC_REQ_CONFIDENTIALITY)  # the same bit on
 _SUPPLIED: Final = int(IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
 
 
-class DigestPackage(Package, ProtectionTraveller):
+class DigestPackage(Package[DigestCredential], ProtectionTraveller):
     """WDigest."""
 
     info = _INFO
@@ -74,7 +74,7 @@ class DigestPackage(Package, ProtectionTraveller):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> DigestCredential:
         """See Package.acquire. The domain of auth_data is the realm; on an inbound handle blanks separate several."""
         if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity):
             raise UnknownCredentials(f"Digest takes WinNTAuthIdentity, not {type(auth_data).__name__}")
@@ -91,14 +91,12 @@ class DigestPackage(Package, ProtectionTraveller):
             principals=frozenset((principal or "").lower().split()) if Side.ACCEPT in sides else frozenset(),
         )
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: DigestCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate; the flag says which of the two protocols it is."""
-        assert isinstance(credential, DigestCredential)
         return (HttpDigestClient if request.requested & _HTTP else DigestClient)(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: DigestCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept; the flag says which of the two protocols it is."""
-        assert isinstance(credential, DigestCredential)
         return (HttpDigestServer if request.requested & _HTTP else DigestServer)(credential, environment)
 
     def choices(self, field: str) -> tuple[str, ...]:

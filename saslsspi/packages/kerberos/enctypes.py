@@ -35,18 +35,18 @@ class SessionKey(NamedTuple):
 
 
 _ENCTYPES: Final[Mapping[int, Enctype]] = {
-    1: Enctype("DES-CBC-CRC", "DES-MAC-MD5", 56, True),
-    3: Enctype("DES-CBC-MD5", "DES-MAC-MD5", 56, True),
-    16: Enctype("DES3-CBC-SHA1", "HMAC-SHA1-DES3", 112, True),
-    17: Enctype("AES128-CTS-HMAC-SHA1-96", "HMAC-SHA1-96-AES128", 128, False),
-    18: Enctype("AES256-CTS-HMAC-SHA1-96", "HMAC-SHA1-96-AES256", 256, False),
-    19: Enctype("AES128-CTS-HMAC-SHA256-128", "HMAC-SHA256-128-AES128", 128, False),
-    20: Enctype("AES256-CTS-HMAC-SHA384-192", "HMAC-SHA384-192-AES256", 256, False),
+    1: Enctype("DES-CBC-CRC", "DES-MAC-MD5", 56, framed=True),
+    3: Enctype("DES-CBC-MD5", "DES-MAC-MD5", 56, framed=True),
+    16: Enctype("DES3-CBC-SHA1", "HMAC-SHA1-DES3", 112, framed=True),
+    17: Enctype("AES128-CTS-HMAC-SHA1-96", "HMAC-SHA1-96-AES128", 128, framed=False),
+    18: Enctype("AES256-CTS-HMAC-SHA1-96", "HMAC-SHA1-96-AES256", 256, framed=False),
+    19: Enctype("AES128-CTS-HMAC-SHA256-128", "HMAC-SHA256-128-AES128", 128, framed=False),
+    20: Enctype("AES256-CTS-HMAC-SHA384-192", "HMAC-SHA384-192-AES256", 256, framed=False),
     # As MIT rates RC4, whose key of 128 bits promises more.
-    23: Enctype("RC4-HMAC", "HMAC-MD5", 64, True),
-    24: Enctype("RC4-HMAC-EXP", "HMAC-MD5", 20, True),
-    25: Enctype("CAMELLIA128-CTS-CMAC", "CMAC-CAMELLIA128", 128, False),
-    26: Enctype("CAMELLIA256-CTS-CMAC", "CMAC-CAMELLIA256", 256, False),
+    23: Enctype("RC4-HMAC", "HMAC-MD5", 64, framed=True),
+    24: Enctype("RC4-HMAC-EXP", "HMAC-MD5", 20, framed=True),
+    25: Enctype("CAMELLIA128-CTS-CMAC", "CMAC-CAMELLIA128", 128, framed=False),
+    26: Enctype("CAMELLIA256-CTS-CMAC", "CMAC-CAMELLIA256", 256, framed=False),
 }
 _LEAST: Final = 56  # what is said of a cipher that nobody names
 
@@ -64,4 +64,4 @@ def session_key(context: Any) -> SessionKey:
 def _unknown(context: Any) -> Enctype:
     told = inquire(context, _INQUIRE_SSF)
     ssf = int.from_bytes(told[0]) if told and len(told[0]) == 4 else _LEAST
-    return Enctype("Kerberos", "Kerberos", ssf, True)
+    return Enctype("Kerberos", "Kerberos", ssf, framed=True)

@@ -54,7 +54,7 @@ def user_name(username: str, domain: str | None) -> Any:
 
 def display(name: Any) -> str:
     """Return a principal as text, `alice@REALM`."""
-    return bytes(library().display_name(name, False).name).decode(errors="replace")
+    return bytes(library().display_name(name, name_type=False).name).decode(errors="replace")
 
 
 def split_principal(principal: str) -> tuple[str, str]:

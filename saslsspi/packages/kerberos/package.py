@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -55,7 +55,7 @@ _REFUSED_ACCEPTING: Final = {
 }
 
 
-class KerberosPackage(Package, ProtectionTraveller):
+class KerberosPackage(Package[KerberosCredential], ProtectionTraveller):
     """Kerberos."""
 
     info = _INFO
@@ -79,7 +79,7 @@ class KerberosPackage(Package, ProtectionTraveller):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> KerberosCredential:
         """See Package.acquire.
 
         Outbound: without auth_data the tickets that the user already has (KRB5CCNAME, KRB5_CLIENT_KTNAME); with a
@@ -94,14 +94,12 @@ class KerberosPackage(Package, ProtectionTraveller):
             raise UnknownCredentials("an inbound Kerberos handle needs a keytab, not a password")
         return acquire(principal, auth_data, sides, environment)
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: KerberosCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
-        assert isinstance(credential, KerberosCredential)
         return KerberosClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: KerberosCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
-        assert isinstance(credential, KerberosCredential)
         return KerberosServer(credential, environment)
 
     def check_flags(self, side: Side, flags: int) -> None:

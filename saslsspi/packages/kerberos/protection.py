@@ -41,7 +41,7 @@ class _GssProtection(Signing):
 
     recovers = True
 
-    def __init__(self, context: Any, session: SessionKey, encrypts: bool) -> None:
+    def __init__(self, context: Any, session: SessionKey, *, encrypts: bool) -> None:
         self.encrypts = encrypts
         self.session_key = session.key
         self.signature_algorithm = session.enctype.checksum
@@ -80,8 +80,8 @@ class KerberosProtection(_GssProtection, Detached):
     """
 
     def __init__(self, context: Any, session: SessionKey, *, encrypts: bool, dce: bool = False) -> None:
-        super().__init__(context, session, encrypts)
-        header, padding = _added(context, encrypts)
+        super().__init__(context, session, encrypts=encrypts)
+        header, padding = _added(context, encrypt=encrypts)
         if session.enctype.framed and not dce:
             header += _FRAME_GROWTH
         self.header_size, self.trailer_size = header, padding
@@ -196,22 +196,22 @@ class KerberosLayer(_GssProtection):
     header_size = 0
 
     def __init__(self, context: Any, session: SessionKey, *, encrypt: bool, max_send: int, max_receive: int) -> None:
-        super().__init__(context, session, encrypt)
+        super().__init__(context, session, encrypts=encrypt)
         # "Note that SASL negotiates the maximum size of the output_message to send. Implementations can use the
         # GSS_Wrap_size_limit call to determine the corresponding maximum size input_message."
         self.max_payload = int(self._gss.wrap_size_limit(context, max_send, encrypt))
         self.max_receive = max_receive
         if self.max_payload < 1:
             raise QopNotSupported(f"the peer takes {max_send} octets at once, which leaves no room for a message")
-        added = sum(_added(context, encrypt)) + (_FRAME_GROWTH if session.enctype.framed else 0)
+        added = sum(_added(context, encrypt=encrypt)) + (_FRAME_GROWTH if session.enctype.framed else 0)
         self.sizes = SecPkgContextSizes(
             max_token=MAX_TOKEN, max_signature=_signature_size(context), block_size=1, security_trailer=added
         )
-        self.seal = _wrapper(self._gss, context, encrypt)
-        self.unseal = _unwrapper(self._gss, context, encrypt)
+        self.seal = _wrapper(self._gss, context, encrypt=encrypt)
+        self.unseal = _unwrapper(self._gss, context, encrypt=encrypt)
 
 
-def _wrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], tuple[Octets, ...]]:
+def _wrapper(gss: Any, context: Any, *, encrypt: bool) -> Callable[[Octets], tuple[Octets, ...]]:
     wrap = gss.wrap
 
     def seal(message: Octets) -> tuple[Octets, ...]:
@@ -226,7 +226,7 @@ def _wrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], tuple[
     return seal
 
 
-def _unwrapper(gss: Any, context: Any, encrypt: bool) -> Callable[[Octets], bytes]:
+def _unwrapper(gss: Any, context: Any, *, encrypt: bool) -> Callable[[Octets], bytes]:
     unwrap = gss.unwrap
 
     def unseal(protected: Octets) -> bytes:
@@ -254,7 +254,7 @@ def _only(parts: Sequence[Part]) -> bytes:
     return parts[0].octets
 
 
-def _added(context: Any, encrypt: bool) -> tuple[int, int]:
+def _added(context: Any, *, encrypt: bool) -> tuple[int, int]:
     """Return how many octets precede and follow a short message at most."""
     gss = library()
     if not hasattr(gss, "wrap_iov_length"):

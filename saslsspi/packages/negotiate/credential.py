@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.identity import AuthIdentity, PerPackageIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
 from saslsspi.packages.negotiate.messages import mech_type_list
@@ -31,7 +31,7 @@ _SEPARATORS: Final = re.compile(r"[,:;\s]+")
 class Candidate(NamedTuple):
     """A package that may be chosen, with the credential for it."""
 
-    package: Package
+    package: AnyPackage
     credential: Credential
     oids: tuple[str, ...]
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.package import Package
@@ -40,7 +40,7 @@ _INFO: Final = SecPkgInfo(
 _REFUSED: Final = {Side.INITIATE: int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)}
 
 
-class NegotiatePackage(Package):
+class NegotiatePackage(Package[NegotiateCredential]):
     """Negotiate."""
 
     info = _INFO
@@ -49,16 +49,14 @@ class NegotiatePackage(Package):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> NegotiateCredential:
         """See Package.acquire. auth_data goes to every package that may be chosen; its package_list says which."""
         return acquire(principal, auth_data, sides, environment)
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: NegotiateCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
-        assert isinstance(credential, NegotiateCredential)
         return NegotiateClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: NegotiateCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
-        assert isinstance(credential, NegotiateCredential)
         return NegotiateServer(credential, environment)

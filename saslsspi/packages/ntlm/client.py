@@ -104,7 +104,7 @@ class NtlmClient(Exchange):
         bound = ""
         if int(policy.ntlm.responses) & _V2:
             info, time, mic, bound = self._target_info(challenge, flags, request)
-            nt, lm, key = self._respond_v2(challenge.server_challenge, random(8), info, time, mic)
+            nt, lm, key = self._respond_v2(challenge.server_challenge, random(8), info, time, timed=mic)
         else:
             if policy.channel_binding is ChannelBindingPolicy.REQUIRE:
                 raise BadBindings("NTLMv1 carries no channel bindings, and the policy requires them")
@@ -180,7 +180,7 @@ class NtlmClient(Exchange):
         return ""
 
     def _respond_v2(
-        self, server_challenge: bytes, nonce: bytes, info: bytes, time: int, timed: bool
+        self, server_challenge: bytes, nonce: bytes, info: bytes, time: int, *, timed: bool
     ) -> tuple[bytes, bytes, bytes]:
         """Return NtChallengeResponse, LmChallengeResponse and KeyExchangeKey (section 3.3.2)."""
         key = self._credential.own_key()

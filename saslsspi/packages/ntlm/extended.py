@@ -10,7 +10,7 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hmac import compare_digest
 from struct import Struct
 from typing import Final, Self
@@ -45,7 +45,7 @@ class _Direction:
     _outer: Callable[[], Md5]
     _update: Callable[[Octets], bytes]
 
-    def __init__(self, keys: Callable[[], tuple[bytes, bytes]], enciphered: bool) -> None:
+    def __init__(self, keys: Callable[[], tuple[bytes, bytes]], *, enciphered: bool) -> None:
         self._keys: Callable[[], tuple[bytes, bytes]] | Rc4 = keys
         self._inner = self._first_inner
         self._update = self._first_update
@@ -71,6 +71,16 @@ class _Direction:
     def _first_update(self, data: Octets) -> bytes:
         return self._cipher.update(data)
 
+    def _checksum(self, parts: Iterable[Octets]) -> bytes:
+        """Return the checksum of the next message, in clear. Whole messages are sealed and opened without this call."""
+        inner = self._inner()
+        inner.update(_NUMBER(self._number))
+        for part in parts:
+            inner.update(part)
+        outer = self._outer()
+        outer.update(inner.digest())
+        return outer.digest()[:8]
+
     def place(self) -> tuple[int, int]:
         """Return the next number, and where the key stream stands."""
         keys = self._keys
@@ -87,7 +97,7 @@ class _Direction:
         assert not isinstance(self._keys, Rc4), "mechListMIC comes before every message"
         derived = self._keys()
         self._keys = lambda: derived
-        twin = type(self)(self._keys, self._enciphered)
+        twin = type(self)(self._keys, enciphered=self._enciphered)
         twin._number = self._number
         return twin
 
@@ -118,15 +128,7 @@ class Sender(_Direction):
 
     def sign(self, message: Octets) -> bytes:
         """Return the signature of a message that stays clear."""
-        counter = _NUMBER(self._number)
-        inner = self._inner()
-        inner.update(counter)
-        inner.update(message)
-        outer = self._outer()
-        outer.update(inner.digest())
-        checksum = outer.digest()[:8]
-        self._number = self._number + 1 & 0xFFFFFFFF
-        return VERSION + (self._update(checksum) if self._enciphered else checksum) + counter
+        return self._signature(self._checksum((message,)))
 
     def clear(self, message: Octets) -> tuple[Octets, ...]:
         """Return the signature and the message as it is."""
@@ -134,17 +136,14 @@ class Sender(_Direction):
 
     def seal_parts(self, parts: Sequence[Part]) -> tuple[bytes, list[bytes]]:
         """Return the signature and each part as it goes out."""
-        counter = _NUMBER(self._number)
-        inner = self._inner()
-        inner.update(counter)
-        for part in parts:
-            inner.update(part.octets)
-        outer = self._outer()
-        outer.update(inner.digest())
-        checksum = outer.digest()[:8]
-        self._number = self._number + 1 & 0xFFFFFFFF
+        checksum = self._checksum(part.octets for part in parts)
         octets = [self._update(part.octets) if part.sealed else part.octets for part in parts]
-        return VERSION + (self._update(checksum) if self._enciphered else checksum) + counter, octets
+        return self._signature(checksum), octets
+
+    def _signature(self, checksum: bytes) -> bytes:
+        signature = VERSION + (self._update(checksum) if self._enciphered else checksum) + _NUMBER(self._number)
+        self._number = self._number + 1 & 0xFFFFFFFF
+        return signature
 
     def sign_mech_list(self, mech_list: bytes) -> bytes:
         """Sign, and put the cipher back where it stood; the number goes on (MS-SPNG section 3.2.5.1)."""
@@ -190,12 +189,7 @@ class Receiver(_Direction):
         if len(signature) != SIGNATURE_SIZE or signature[12:] != counter or signature[:4] != VERSION:
             raise refusal(signature, self._number)
         received = self._update(signature[4:12]) if self._enciphered else signature[4:12]
-        inner = self._inner()
-        inner.update(counter)
-        inner.update(message)
-        outer = self._outer()
-        outer.update(inner.digest())
-        if not compare_digest(outer.digest()[:8], received):
+        if not compare_digest(self._checksum((message,)), received):
             cipher = self._cipher
             cipher.restore(cipher.position - (8 if self._enciphered else 0))
             raise MessageAltered("the checksum of a message does not verify", requirement="MSNLMP-3.4.2-02")
@@ -221,13 +215,7 @@ class Receiver(_Direction):
         for sealed in (True, False) if any(part.sealed for part in parts) else (False,):
             octets = [self._update(part.octets) if part.sealed and sealed else part.octets for part in parts]
             received = self._update(signature[4:12]) if self._enciphered else signature[4:12]
-            inner = self._inner()
-            inner.update(counter)
-            for part in octets:
-                inner.update(part)
-            outer = self._outer()
-            outer.update(inner.digest())
-            if compare_digest(outer.digest()[:8], received):
+            if compare_digest(self._checksum(octets), received):
                 self._number = self._number + 1 & 0xFFFFFFFF
                 return octets, sealed
             self._cipher.restore(position)
@@ -248,20 +236,20 @@ class Datagrams:
 
     __slots__ = ("_enciphered", "_receive", "_send")
 
-    def __init__(self, send: tuple[bytes, bytes], receive: tuple[bytes, bytes], enciphered: bool) -> None:
+    def __init__(self, send: tuple[bytes, bytes], receive: tuple[bytes, bytes], *, enciphered: bool) -> None:
         self._send, self._receive, self._enciphered = send, receive, enciphered
 
     def seal_parts(self, parts: Sequence[Part], number: int) -> tuple[bytes, list[bytes]]:
         """See Sender.seal_parts."""
         signing, sealing = self._send
-        sender = Sender(lambda: (signing, _message_key(sealing, number)), self._enciphered)
+        sender = Sender(lambda: (signing, _message_key(sealing, number)), enciphered=self._enciphered)
         sender._number = number & 0xFFFFFFFF
         return sender.seal_parts(parts)
 
     def unseal_parts(self, parts: Sequence[Part], signature: bytes, number: int) -> tuple[list[bytes], bool]:
         """See Receiver.unseal_parts."""
         signing, sealing = self._receive
-        receiver = Receiver(lambda: (signing, _message_key(sealing, number)), self._enciphered)
+        receiver = Receiver(lambda: (signing, _message_key(sealing, number)), enciphered=self._enciphered)
         receiver._number = number & 0xFFFFFFFF
         return receiver.unseal_parts(parts, signature)
 

@@ -132,7 +132,7 @@ class NtlmLayerKeys(NamedTuple):
     receive_sealing: bytes
 
 
-def layer_keys(flags: int, exported_session_key: bytes, client: bool) -> NtlmLayerKeys:
+def layer_keys(flags: int, exported_session_key: bytes, *, client: bool) -> NtlmLayerKeys:
     """SIGNKEY and SEALKEY (sections 3.4.5.2 and 3.4.5.3), handed out by direction.
 
     Args:

@@ -125,7 +125,7 @@ def offer(flags: int, policy: Policy) -> int:
     return flags
 
 
-def select(offered: int, policy: Policy, in_domain: bool) -> int:
+def select(offered: int, policy: Policy, *, in_domain: bool) -> int:
     """Return the NegotiateFlags of a server's CHALLENGE_MESSAGE (section 3.2.5.1.1).
 
     A server that wants no layer returns SIGN all the same: "If the client sends NTLMSSP_NEGOTIATE_SIGN to the server in

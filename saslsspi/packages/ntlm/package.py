@@ -6,7 +6,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.export import ProtectionState, ProtectionTraveller
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, NtHashIdentity, WinNTAuthIdentity
@@ -42,7 +42,7 @@ _INFO: Final = SecPkgInfo(
 _REFUSED: Final = {Side.INITIATE: int(IscReq.ISC_REQ_PROMPT_FOR_CREDS)}
 
 
-class NtlmPackage(Package, ProtectionTraveller):
+class NtlmPackage(Package[NtlmCredential], ProtectionTraveller):
     """NTLM."""
 
     info = _INFO
@@ -50,7 +50,7 @@ class NtlmPackage(Package, ProtectionTraveller):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> NtlmCredential:
         """See Package.acquire. An outbound handle with an empty user name and password logs on as nobody."""
         if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity | NtHashIdentity):
             raise UnknownCredentials(f"NTLM takes WinNTAuthIdentity or NtHashIdentity, not {type(auth_data).__name__}")
@@ -69,14 +69,12 @@ class NtlmPackage(Package, ProtectionTraveller):
             principals=tuple(map(service_of, (principal or "").split())) if Side.ACCEPT in sides else (),
         )
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: NtlmCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
-        assert isinstance(credential, NtlmCredential)
         return NtlmClient(credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: NtlmCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
-        assert isinstance(credential, NtlmCredential)
         return NtlmServer(credential, environment)
 
     def export_protection(self, protection: Protection, *, reset: bool, last: bool) -> ProtectionState | None:

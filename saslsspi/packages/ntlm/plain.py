@@ -34,7 +34,7 @@ class PlainLayer:
 
     __slots__ = ("_cipher", "_datagram", "_key", "_number")
 
-    def __init__(self, sealing_key: bytes, datagram: bool) -> None:
+    def __init__(self, sealing_key: bytes, *, datagram: bool) -> None:
         self._key = sealing_key
         self._cipher = Rc4(sealing_key)
         self._datagram = datagram
@@ -91,16 +91,16 @@ class PlainLayer:
 
     def seal(self, message: Octets) -> tuple[Octets, ...]:
         """Return the signature and the enciphered message."""
-        signature, octets = self.seal_parts((Part(bytes(message), True),), self._number)
+        signature, octets = self.seal_parts((Part(bytes(message), sealed=True),), self._number)
         return signature, octets[0]
 
     def clear(self, message: Octets) -> tuple[Octets, ...]:
         """Return the signature and the message as it is."""
-        return self.seal_parts((Part(bytes(message), False),), self._number)[0], message
+        return self.seal_parts((Part(bytes(message), sealed=False),), self._number)[0], message
 
     def unseal(self, wire: Octets) -> bytes:
         """Open signature and enciphered message."""
-        part = Part(bytes(wire[SIGNATURE_SIZE:]), True)
+        part = Part(bytes(wire[SIGNATURE_SIZE:]), sealed=True)
         (plain,), sealed = self.unseal_parts((part,), bytes(wire[:SIGNATURE_SIZE]), self._number)
         if not sealed:
             raise MessageAltered("a message came clear where it must be sealed")
@@ -108,7 +108,7 @@ class PlainLayer:
 
     def open_clear(self, wire: Octets) -> bytes:
         """Open signature and clear message."""
-        part = Part(bytes(wire[SIGNATURE_SIZE:]), False)
+        part = Part(bytes(wire[SIGNATURE_SIZE:]), sealed=False)
         return self.unseal_parts((part,), bytes(wire[:SIGNATURE_SIZE]), self._number)[0][0]
 
     def save(self) -> int:

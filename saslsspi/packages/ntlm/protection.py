@@ -49,7 +49,7 @@ class NtlmProtection(Protection):
     recipe: tuple[int, bool, bool] | None = None
     """Flags, side, and whether messages are always sealed; None for the dummy."""
 
-    def __init__(self, flags: int, session_key: bytes, seals: bool) -> None:
+    def __init__(self, flags: int, session_key: bytes, *, seals: bool) -> None:
         self.session_key = session_key
         self.encrypts = seals
         # A cipher that ran over a forged message does not go back on its own; verify and datagrams do.
@@ -73,11 +73,11 @@ class _Extended(NtlmProtection, Detached, SignsMechList):
 
     signs_readonly = True
 
-    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
-        super().__init__(flags, session_key, seals)
+    def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals=seals)
         enciphered = bool(flags & _KEY_EXCH)
-        self._sender = Sender(lambda: layer_keys(flags, session_key, client)[::2], enciphered)
-        self._receiver = Receiver(lambda: layer_keys(flags, session_key, client)[1::2], enciphered)
+        self._sender = Sender(lambda: layer_keys(flags, session_key, client=client)[::2], enciphered=enciphered)
+        self._receiver = Receiver(lambda: layer_keys(flags, session_key, client=client)[1::2], enciphered=enciphered)
         self.seal = self._sender.seal if seals else self._sender.clear
         self.unseal = self._receiver.unseal if seals else self._receiver.clear
 
@@ -91,13 +91,13 @@ class _Extended(NtlmProtection, Detached, SignsMechList):
 
     def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
         """See Detached.seal_parts."""
-        return SealedParts(*self._sender.seal_parts(_permitted(parts, encrypt and self.encrypts)))
+        return SealedParts(*self._sender.seal_parts(_permitted(parts, seals=encrypt and self.encrypts)))
 
     def unseal_parts(
         self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
     ) -> tuple[list[bytes], bool]:
         """See Detached.unseal_parts."""
-        return self._receiver.unseal_parts(_permitted(parts, self.encrypts), before)
+        return self._receiver.unseal_parts(_permitted(parts, seals=self.encrypts), before)
 
     def places(self) -> tuple[int, ...]:
         """See NtlmProtection.places."""
@@ -123,9 +123,11 @@ class _Plain(NtlmProtection, Detached, SignsMechList):
 
     signature_algorithm = "CRC-32"
 
-    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
-        super().__init__(flags, session_key, seals)
-        self._layer = PlainLayer(layer_keys(flags, session_key, client).send_sealing, bool(flags & _DATAGRAM))
+    def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals=seals)
+        self._layer = PlainLayer(
+            layer_keys(flags, session_key, client=client).send_sealing, datagram=bool(flags & _DATAGRAM)
+        )
         self.numbering = Numbering.CALLER if flags & _DATAGRAM else Numbering.OWN
         self.recovers = True
         self.seal = self._layer.seal if seals else self._layer.clear
@@ -133,21 +135,21 @@ class _Plain(NtlmProtection, Detached, SignsMechList):
 
     def sign(self, message: bytes, sequence: int) -> bytes:
         """See Signing.sign."""
-        return self._layer.seal_parts((Part(message, False),), sequence)[0]
+        return self._layer.seal_parts((Part(message, sealed=False),), sequence)[0]
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """See Signing.verify."""
-        self._layer.unseal_parts((Part(message, False),), signature, sequence)
+        self._layer.unseal_parts((Part(message, sealed=False),), signature, sequence)
 
     def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
         """See Detached.seal_parts."""
-        return SealedParts(*self._layer.seal_parts(_permitted(parts, encrypt and self.encrypts), sequence))
+        return SealedParts(*self._layer.seal_parts(_permitted(parts, seals=encrypt and self.encrypts), sequence))
 
     def unseal_parts(
         self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
     ) -> tuple[list[bytes], bool]:
         """See Detached.unseal_parts."""
-        return self._layer.unseal_parts(_permitted(parts, self.encrypts), before, sequence)
+        return self._layer.unseal_parts(_permitted(parts, seals=self.encrypts), before, sequence)
 
     def places(self) -> tuple[int, ...]:
         """See NtlmProtection.places."""
@@ -178,34 +180,34 @@ class _Datagram(NtlmProtection, Detached):
     numbering = Numbering.CALLER
     signs_readonly = True
 
-    def __init__(self, flags: int, session_key: bytes, client: bool, seals: bool) -> None:
-        super().__init__(flags, session_key, seals)
-        keys = layer_keys(flags, session_key, client)
+    def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals=seals)
+        keys = layer_keys(flags, session_key, client=client)
         self._datagrams = Datagrams(
             (keys.send_signing, keys.send_sealing),
             (keys.receive_signing, keys.receive_sealing),
-            bool(flags & _KEY_EXCH),
+            enciphered=bool(flags & _KEY_EXCH),
         )
         self.recovers = True
         self.seal = self.unseal = _needs_number
 
     def sign(self, message: bytes, sequence: int) -> bytes:
         """See Signing.sign."""
-        return self._datagrams.seal_parts((Part(message, False),), sequence)[0]
+        return self._datagrams.seal_parts((Part(message, sealed=False),), sequence)[0]
 
     def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
         """See Signing.verify."""
-        self._datagrams.unseal_parts((Part(message, False),), signature, sequence)
+        self._datagrams.unseal_parts((Part(message, sealed=False),), signature, sequence)
 
     def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
         """See Detached.seal_parts."""
-        return SealedParts(*self._datagrams.seal_parts(_permitted(parts, encrypt and self.encrypts), sequence))
+        return SealedParts(*self._datagrams.seal_parts(_permitted(parts, seals=encrypt and self.encrypts), sequence))
 
     def unseal_parts(
         self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
     ) -> tuple[list[bytes], bool]:
         """See Detached.unseal_parts."""
-        return self._datagrams.unseal_parts(_permitted(parts, self.encrypts), before, sequence)
+        return self._datagrams.unseal_parts(_permitted(parts, seals=self.encrypts), before, sequence)
 
 
 class _Dummy(NtlmProtection, Signing):
@@ -215,7 +217,7 @@ class _Dummy(NtlmProtection, Signing):
     encryption_algorithm = ""
 
     def __init__(self, session_key: bytes) -> None:
-        super().__init__(0, session_key, False)
+        super().__init__(0, session_key, seals=False)
         self.key_bits = 0
         self.seal = self.unseal = _no_layer
 
@@ -274,11 +276,11 @@ def protect(flags: int, session_key: bytes, *, client: bool, seal_always: bool) 
     seals = bool(flags & _SEAL) or seal_always
     made: NtlmProtection
     if not flags & _ESS:
-        made = _Plain(flags, session_key, client, seals)
+        made = _Plain(flags, session_key, client=client, seals=seals)
     elif flags & _DATAGRAM:
-        made = _Datagram(flags, session_key, client, seals)
+        made = _Datagram(flags, session_key, client=client, seals=seals)
     else:
-        made = _Extended(flags, session_key, client, seals)
+        made = _Extended(flags, session_key, client=client, seals=seals)
     made.recipe = (flags, client, seal_always)
     return made
 
@@ -302,8 +304,8 @@ def withheld_protection(flags: int, session_key: bytes, side: Side, *, mic: bool
     return made
 
 
-def _permitted(parts: Sequence[Part], seals: bool) -> Sequence[Part]:
-    return parts if seals else [Part(part.octets, False) for part in parts]
+def _permitted(parts: Sequence[Part], *, seals: bool) -> Sequence[Part]:
+    return parts if seals else [Part(part.octets, sealed=False) for part in parts]
 
 
 def _needs_number(message: Octets) -> NoReturn:

@@ -107,7 +107,7 @@ class NtlmServer(Exchange):
             if not offered & _CHARACTER_SETS:
                 raise InvalidToken("the client offers neither UNICODE nor OEM")
         names = self._credential.challenge_names(policy.ntlm)
-        selected = select(offered, policy, names.in_domain)
+        selected = select(offered, policy, in_domain=names.in_domain)
         # Section 3.2.5.1.1: "If the security features selected by the client are not strong enough for the server
         # security policy, the server MUST return an error to the calling application."
         check_strength(permitted(selected, policy), required, policy)

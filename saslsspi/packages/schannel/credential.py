@@ -59,25 +59,25 @@ class SchannelCredential(Credential):
         """Return our own certificate in DER, b"" on a client without one."""
         return self._certificate or b""
 
-    def context(self, side: Side, verify: bool, protocols: tuple[str, ...]) -> ssl.SSLContext:
+    def context(self, side: Side, protocols: tuple[str, ...], *, verify: bool) -> ssl.SSLContext:
         """Return the context for connections of one kind.
 
         Args:
             side: Whose.
-            verify: Whether the peer's certificate must be there and be right.
             protocols: What ALPN offers.
+            verify: Whether the peer's certificate must be there and be right.
         """
         key = side, verify, protocols
         made = self._contexts.get(key)
         if made is None:
             while len(self._contexts) >= _CONTEXTS:
                 del self._contexts[next(iter(self._contexts))]
-            made = self._contexts[key] = self._make(side, verify)
+            made = self._contexts[key] = self._make(side, verify=verify)
             if protocols:
                 made.set_alpn_protocols(list(protocols))
         return made
 
-    def _make(self, side: Side, verify: bool) -> ssl.SSLContext:
+    def _make(self, side: Side, *, verify: bool) -> ssl.SSLContext:
         identity = self.identity
         client = side is Side.INITIATE
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if client else ssl.PROTOCOL_TLS_SERVER)

@@ -145,7 +145,7 @@ class TlsExchange(Exchange):
     def _open(self, request: Request) -> ssl.SSLObject:
         client = self._side is Side.INITIATE
         verify = not request.requested & _MANUAL if client else bool(request.requested & _DEMANDS_CERTIFICATE)
-        context = self._credential.context(self._side, verify, application_protocols(request.protocols))
+        context = self._credential.context(self._side, application_protocols(request.protocols), verify=verify)
         if not client:
             return context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._target = request.target
@@ -184,7 +184,7 @@ class TlsExchange(Exchange):
         if self._side is Side.INITIATE:
             # What was done, not what a call after the first one would have liked.
             flags |= _MANUAL if connection.context.verify_mode is ssl.CERT_NONE else 0
-        elif connection.getpeercert(True):
+        elif connection.getpeercert(binary_form=True):
             flags |= int(AscRet.ASC_RET_MUTUAL_AUTH)
         self.outcome = Outcome(
             flags=flags,
@@ -216,7 +216,7 @@ class TlsExchange(Exchange):
         assert self._connection is not None
         self._credential = credential
         verify = self._connection.context.verify_mode is not ssl.CERT_NONE
-        self._connection.context = credential.context(self._side, verify, ())
+        self._connection.context = credential.context(self._side, (), verify=verify)
 
     def control(self, token: bytes) -> None:
         """See Exchange.control; SCHANNEL_SHUTDOWN is what there is."""
@@ -252,7 +252,7 @@ class TlsExchange(Exchange):
         return SecPkgContextIssuerListInfoEx(() if request is None else issuers(request, new=new))
 
     def _remote_certificate(self) -> bytes:
-        return self._opened.getpeercert(True) or b""
+        return self._opened.getpeercert(binary_form=True) or b""
 
     def _unique(self) -> SecPkgContextUniqueBindings | None:
         data = self._opened.get_channel_binding("tls-unique") if self._opened.version() == "TLSv1.2" else None
@@ -286,7 +286,7 @@ def _common_name(connection: ssl.SSLObject) -> str:
 def _chain(connection: ssl.SSLObject) -> list[bytes]:
     """Return the peer's certificates; before Python 3.13 its own alone can be had."""
     whole = getattr(connection, "get_unverified_chain", None)
-    return list(whole()) if whole is not None else [connection.getpeercert(True) or b""]
+    return list(whole()) if whole is not None else [connection.getpeercert(binary_form=True) or b""]
 
 
 _ATTRIBUTES: Final[Mapping[type[SecPkgContext], Callable[[TlsExchange], SecPkgContext | None]]] = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from saslsspi.engine.attributes import SecPkgInfo
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Credential, Exchange, Request, Side
+from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, SchCredentials
 from saslsspi.engine.package import Package
@@ -41,7 +41,7 @@ _REFUSED: Final = {
 }
 
 
-class SchannelPackage(Package):
+class SchannelPackage(Package["SchannelCredential"]):
     """Schannel."""
 
     info = _INFO
@@ -51,7 +51,7 @@ class SchannelPackage(Package):
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
-    ) -> Credential:
+    ) -> SchannelCredential:
         """See Package.acquire. Both sides do without auth_data: a client is anonymous, an acceptor signs its own."""
         if auth_data is not None and not isinstance(auth_data, SchCredentials):
             raise UnknownCredentials(f"Schannel takes SchCredentials, not {type(auth_data).__name__}")
@@ -62,20 +62,16 @@ class SchannelPackage(Package):
 
         return SchannelCredential(identity, sides, environment.clock)
 
-    def initiate(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def initiate(self, credential: SchannelCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
         return _exchange(Side.INITIATE, credential, environment)
 
-    def accept(self, credential: Credential, environment: Environment, request: Request) -> Exchange:
+    def accept(self, credential: SchannelCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         return _exchange(Side.ACCEPT, credential, environment)
 
 
-def _exchange(side: Side, credential: Credential, environment: Environment) -> Exchange:
-    from saslsspi.packages.schannel.credential import SchannelCredential
+def _exchange(side: Side, credential: SchannelCredential, environment: Environment) -> Exchange:
     from saslsspi.packages.schannel.exchange import TlsExchange
 
-    held: SchannelCredential
-    assert isinstance(credential, SchannelCredential)
-    held = credential
-    return TlsExchange(side, held, environment)
+    return TlsExchange(side, credential, environment)

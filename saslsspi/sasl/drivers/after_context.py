@@ -15,7 +15,7 @@ from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter, InvalidToken
 from saslsspi.sasl.drivers.layer_choice import accepted, chosen, established, offered
@@ -184,7 +184,7 @@ _STEPS: Final[Mapping[_Position, Callable[[_Server, bytes | None], bytes | Quest
 class _AfterContext(Driver):
     __slots__ = ()
 
-    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+    def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         return 0, _needed(side, policy)
 
     def completed(self, request: Request, side: Side, policy: Policy) -> Request:

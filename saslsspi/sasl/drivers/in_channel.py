@@ -14,7 +14,7 @@ from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, IscReq
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy, Tolerances
 from saslsspi.engine.protection import Records
 from saslsspi.errors import IncompleteMessage, InvalidParameter, InvalidToken, SaslError
@@ -244,7 +244,7 @@ class _Server(ServerExchange):
 class _InChannel(Driver):
     __slots__ = ()
 
-    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+    def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         return 0, _needed(side, policy)
 
     def completed(self, request: Request, side: Side, policy: Policy) -> Request:

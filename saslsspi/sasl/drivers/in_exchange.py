@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import flags_for
 from saslsspi.sasl.mechanism import ClientExchange, Driver, First, ServerExchange
@@ -82,7 +82,7 @@ class _InExchange(Driver):
     __slots__ = ()
     names_replica = True
 
-    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+    def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         return flags_for(policy, side, stream=package.takes_records)
 
     def client(

@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Outcome, Request, Side
 from saslsspi.engine.flags import IscReq
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import flags_for
 from saslsspi.sasl.drivers.in_exchange import ContextClient, ContextServer
@@ -23,7 +23,7 @@ class _WithContext(Driver):
     __slots__ = ()
     names_replica = True
 
-    def flags(self, package: Package, side: Side, policy: Policy) -> tuple[int, int]:
+    def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         required, requested = flags_for(policy, side, stream=package.takes_records)
         # MIT's Kerberos asserts integrity unless it is told not to, and the peer would take that for a layer.
         if side is Side.INITIATE and policy.max_ssf == 0:

@@ -17,7 +17,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscRet, IscReq, IscRet, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage, Package
 from saslsspi.engine.protection import Octets, Signing
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import InvalidToken, MessageAltered, NoAuthenticatingAuthority, NoCredentials, PackageNotFound
@@ -90,7 +90,7 @@ class _Credential(Credential):
     username = "someone"
 
 
-class StandIn(Package):
+class StandIn(Package[Credential]):
     """What Negotiate takes for Kerberos.
 
     Args:
@@ -135,7 +135,7 @@ class StandIn(Package):
 def kerberos_is(package: StandIn | None) -> Iterator[None]:
     """Let credentials that are acquired now find this package under the name of Kerberos; None: no package."""
 
-    def find(name: str) -> Package:
+    def find(name: str) -> AnyPackage:
         if name != "Kerberos":
             return find_package(name)
         if package is None:

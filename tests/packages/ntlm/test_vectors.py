@@ -86,13 +86,13 @@ def test_ntlm_v2_response_and_session_key() -> None:
 @pytest.mark.parametrize("vector", [V2, V1_ESS], ids=["128", "56"])
 def test_signing_and_sealing_keys(vector: dict[str, Any]) -> None:
     session_key = SESSION_KEY if vector is V2 else octets(V1_ESS, "key_exchange_key")
-    made = keys.layer_keys(flags(vector), session_key, True)
+    made = keys.layer_keys(flags(vector), session_key, client=True)
     assert made.send_sealing == octets(vector, "seal_key_client")
     assert made.send_signing == octets(vector, "sign_key_client")
     if "seal_key_server" in vector:
         assert made.receive_sealing == octets(vector, "seal_key_server")
         assert made.receive_signing == octets(vector, "sign_key_server")
-    others = keys.layer_keys(flags(vector), session_key, False)
+    others = keys.layer_keys(flags(vector), session_key, client=False)
     assert (others.send_sealing, others.receive_signing) == (made.receive_sealing, made.send_signing)
 
 
@@ -108,7 +108,7 @@ def test_signing_and_sealing_keys(vector: dict[str, Any]) -> None:
     ],
 )
 def test_sealing_keys_without_extended_session_security(flag: int, key: bytes) -> None:
-    made = keys.layer_keys(int(flag), SESSION_KEY, True)
+    made = keys.layer_keys(int(flag), SESSION_KEY, client=True)
     assert made == keys.NtlmLayerKeys(b"", b"", key, key)
 
 

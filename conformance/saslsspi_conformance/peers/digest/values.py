@@ -37,7 +37,7 @@ def unquoted(raw: bytes) -> bytes:
     return bytes(found)
 
 
-def hashed(text: str, utf8: bool = True) -> bytes:
+def hashed(text: str, *, utf8: bool = True) -> bytes:
     """Encode as A1 wants it: ISO 8859-1 where every character has a place there, else UTF-8."""
     try:
         return text.encode("latin-1")

@@ -15,7 +15,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Request, Side
 from saslsspi.engine.flags import IscReq
 from saslsspi.engine.identity import WinNTAuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.protection import Protection
 from saslsspi.engine.registry import find_package
 from saslsspi.errors import SaslError
@@ -38,7 +38,7 @@ _ALL: Final = int(
 SIGNS_ONLY: Final = _ALL & ~int(IscReq.ISC_REQ_CONFIDENTIALITY)
 
 
-def _package(run: CaseRun) -> Package:
+def _package(run: CaseRun) -> AnyPackage:
     if run.target.local:
         return STAND_IN
     package = find_package("Kerberos")

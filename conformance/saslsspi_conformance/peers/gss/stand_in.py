@@ -18,7 +18,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
-from saslsspi.engine.package import Package
+from saslsspi.engine.package import AnyPackage, Package
 from saslsspi.engine.protection import Octets, Protection
 from saslsspi.errors import InvalidToken, LogonDenied, MessageAltered, OutOfSequence, QopNotSupported
 from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
@@ -164,7 +164,7 @@ class _Acceptor(_Exchange):
         return StepResult(Event.COMPLETE, b"AP-REP" + hmac.digest(self._key, b"AP-REP", "sha256"))
 
 
-class _StandIn(Package):
+class _StandIn(Package[Credential]):
     info = SecPkgInfo(
         capabilities=SecurityPackageCapability(0),
         version=1,
@@ -192,7 +192,7 @@ class _StandIn(Package):
         return
 
 
-STAND_IN: Final[Package] = _StandIn()
+STAND_IN: Final[AnyPackage] = _StandIn()
 
 
 def _client(parameters: ClientParameters) -> ClientExchange:

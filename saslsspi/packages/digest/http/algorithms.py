@@ -49,12 +49,12 @@ def _sha512_256(data: bytes) -> bytes:
 ALGORITHMS: Final = {
     algorithm.name.lower(): algorithm
     for algorithm in (
-        Algorithm(b"SHA-256", _sha256, 64, False),
-        Algorithm(b"SHA-256-sess", _sha256, 64, True),
-        Algorithm(b"SHA-512-256", _sha512_256, 64, False),
-        Algorithm(b"SHA-512-256-sess", _sha512_256, 64, True),
-        Algorithm(b"MD5", _md5, 32, False),
-        Algorithm(b"MD5-sess", _md5, 32, True),
+        Algorithm(b"SHA-256", _sha256, 64, session=False),
+        Algorithm(b"SHA-256-sess", _sha256, 64, session=True),
+        Algorithm(b"SHA-512-256", _sha512_256, 64, session=False),
+        Algorithm(b"SHA-512-256-sess", _sha512_256, 64, session=True),
+        Algorithm(b"MD5", _md5, 32, session=False),
+        Algorithm(b"MD5-sess", _md5, 32, session=True),
     )
 }
 """By name in lower case."""

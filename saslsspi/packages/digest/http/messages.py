@@ -220,7 +220,7 @@ class HttpResponse(NamedTuple):
         if algorithm is None:
             raise InvalidToken("the credentials' algorithm is not known", requirement="RFC2617-3.2.2-01")
         userhash = reader.token(b"userhash", Tolerances.QUOTED_NUMBER).lower() == b"true"
-        username, extended, literal = _username(reader, userhash, allowed)
+        username, extended, literal = _username(reader, allowed, userhash=userhash)
         response = reader.value(b"response").lower()
         if len(response) != algorithm.hex_size or response.strip(b"0123456789abcdef"):
             raise InvalidToken(f"response is not {algorithm.hex_size} hex digits", requirement="RFC2617-3.1.3-01")
@@ -316,7 +316,7 @@ def _joined(parts: list[bytes], limit: int) -> bytes:
     return message
 
 
-def _username(reader: _Reader, userhash: bool, allowed: int) -> tuple[bytes, bool, bytes | None]:
+def _username(reader: _Reader, allowed: int, *, userhash: bool) -> tuple[bytes, bool, bytes | None]:
     """Return the name, whether username* carried it, and its literal reading if one is tolerated."""
     plain, extended = reader.found.get(b"username"), reader.found.get(b"username*")
     if (plain is None) == (extended is None):

@@ -42,33 +42,33 @@ class LayerState(NamedTuple):
 
 def begun(cipher: Cipher, keys: LayerKeys, resumed: LayerState | None) -> tuple[Update, Update]:
     """Return the ciphers of both directions, at their beginning or where they stood."""
-    encipher = _at(cipher, keys.send_sealing, True, resumed.sending if resumed else b"")
-    decipher = _at(cipher, keys.receive_sealing, False, resumed.receiving if resumed else b"")
+    encipher = _at(cipher, keys.send_sealing, resumed.sending if resumed else b"", encipher=True)
+    decipher = _at(cipher, keys.receive_sealing, resumed.receiving if resumed else b"", encipher=False)
     return encipher, decipher
 
 
-def probing(cipher: Cipher | None, key: bytes, encipher: bool) -> Probe:
+def probing(cipher: Cipher | None, key: bytes, *, encipher: bool) -> Probe:
     """Return the probe of a cipher under a key."""
 
     def probe(update: Update) -> tuple[bytes, Update]:
         assert cipher is not None
         position = _stream_position(cipher, key, update) if cipher.block_size == 1 else _register(
-            cipher, key, update, encipher
+            cipher, key, update, encipher=encipher
         )  # fmt: skip
-        return position, _at(cipher, key, encipher, position)
+        return position, _at(cipher, key, position, encipher=encipher)
 
     return probe
 
 
-def _at(cipher: Cipher, key: bytes, encipher: bool, position: bytes) -> Update:
+def _at(cipher: Cipher, key: bytes, position: bytes, *, encipher: bool) -> Update:
     if not position:
-        return cipher.begin(key, encipher)
+        return cipher.begin(key, encipher=encipher)
     if cipher.block_size > 1:
         # Whatever leaves the register as it was: the last block on the wire.
-        update = cipher.begin(key, encipher)
-        update(cipher.begin(key, False)(position) if encipher else position)
+        update = cipher.begin(key, encipher=encipher)
+        update(cipher.begin(key, encipher=False)(position) if encipher else position)
         return update
-    update, left = cipher.begin(key, encipher), int.from_bytes(position)
+    update, left = cipher.begin(key, encipher=encipher), int.from_bytes(position)
     while left:
         update(bytes(min(left, _CHUNK)))
         left -= min(left, _CHUNK)
@@ -77,7 +77,7 @@ def _at(cipher: Cipher, key: bytes, encipher: bool, position: bytes) -> Update:
 
 def _stream_position(cipher: Cipher, key: bytes, update: Update) -> bytes:
     mark = update(bytes(_MARK_SIZE))
-    stream, searched, tail = cipher.begin(key, True), 0, b""
+    stream, searched, tail = cipher.begin(key, encipher=True), 0, b""
     while searched < _FARTHEST:
         octets = tail + stream(bytes(_CHUNK))
         found = octets.find(mark)
@@ -88,13 +88,13 @@ def _stream_position(cipher: Cipher, key: bytes, update: Update) -> bytes:
     raise UnsupportedFunction("the key stream was used further than it is searched")
 
 
-def _register(cipher: Cipher, key: bytes, update: Update, encipher: bool) -> bytes:
+def _register(cipher: Cipher, key: bytes, update: Update, *, encipher: bool) -> bytes:
     """Return what is chained into the next block: the sealing key's last octets at first."""
     zeros, first = bytes(cipher.block_size), key[-cipher.block_size :]
     probed = update(zeros)
     if encipher:
-        return _mixed(cipher.begin(key, False)(probed), first)
-    return _mixed(_mixed(probed, cipher.begin(key, False)(zeros)), first)
+        return _mixed(cipher.begin(key, encipher=False)(probed), first)
+    return _mixed(_mixed(probed, cipher.begin(key, encipher=False)(zeros)), first)
 
 
 def _mixed(one: bytes, other: bytes) -> bytes:

@@ -117,7 +117,7 @@ class DigestClient(Exchange):
         nonce, cnonce = challenge.nonce, b2a_base64(self._environment.random(_CNONCE_SIZE), newline=False)
         ha1 = session_hash(secret, nonce, cnonce, request.authzid.encode() if request.authzid else None)
         session = ClientSession(
-            username=encode(username, utf8),
+            username=encode(username, utf8=utf8),
             realm=realm,
             name=username,
             realm_text=realm_text,
@@ -213,15 +213,15 @@ class DigestClient(Exchange):
     def _realm(self, challenge: DigestChallenge, wanted: str) -> tuple[str, bytes | None]:
         """Return the realm as text and as it goes on the wire (None: no directive)."""
         if wanted:
-            return wanted, encode(wanted, challenge.utf8)
+            return wanted, encode(wanted, utf8=challenge.utf8)
         if not challenge.realms:
             # "If the directive is not present, the realm-value will solicit from the user or be computed as a default."
             return "", None
         realms = challenge.realms if len(challenge.realms) == 1 else tuple(dict.fromkeys(challenge.realms))
         if len(realms) > 1:
-            offered = ", ".join(repr(decode(realm, challenge.utf8)) for realm in realms)
+            offered = ", ".join(repr(decode(realm, utf8=challenge.utf8)) for realm in realms)
             raise IncompleteCredentials(f"the server offers several realms, name one of {offered}")
-        return decode(realms[0], challenge.utf8), realms[0]
+        return decode(realms[0], utf8=challenge.utf8), realms[0]
 
     def _choose(self, challenge: DigestChallenge, request: Request) -> tuple[bytes, Cipher | None]:
         """Choose the strongest qop and the preferred cipher that both sides permit."""

@@ -22,8 +22,8 @@ def export_layer(protection: Protection, *, reset: bool) -> ProtectionState | No
     keys, cipher, max_send = protection.recipe
     state = LayerState()
     if not reset:
-        sent, sending = protection.sender_state(probing(cipher, keys.send_sealing, True))
-        received, receiving = protection.receiver_state(probing(cipher, keys.receive_sealing, False))
+        sent, sending = protection.sender_state(probing(cipher, keys.send_sealing, encipher=True))
+        received, receiving = protection.receiver_state(probing(cipher, keys.receive_sealing, encipher=False))
         state = LayerState(sent, received, sending, receiving)
     return {
         "cipher": "" if cipher is None else cipher.name.decode(),

@@ -36,5 +36,5 @@ def readings(response: DigestResponse, allowed: int, realms: tuple[str, ...]) ->
     for name, tolerance in names:
         if not utf8 and allowed & _SILENT_UTF8 and not (name + realm).isascii() and is_utf8(name + realm):
             found.append(Reading(name.decode(), realm.decode(), utf8, tolerance | _UTF8_WITHOUT_CHARSET))
-        found.append(Reading(decode(name, utf8), decode(realm, utf8), utf8, tolerance))
+        found.append(Reading(decode(name, utf8=utf8), decode(realm, utf8=utf8), utf8, tolerance))
     return [reading for reading in found if reading.realm in realms] if realms else found

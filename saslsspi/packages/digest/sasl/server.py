@@ -219,7 +219,7 @@ class DigestServer(Exchange):
 
     def _accept(self, account: Account, reading: Reading, ha1: bytes, tolerance: int) -> None:
         response = self._response
-        authzid = "" if response.authzid is None else decode(response.authzid, True)  # whatever charset says
+        authzid = "" if response.authzid is None else decode(response.authzid, utf8=True)  # whatever charset says
         if "\0" in authzid:
             raise InvalidToken("an authorization identity holds no NUL", requirement="RFC4422-3.4.1-01")
         realm = self._verified(account, reading.realm)
