@@ -6,17 +6,17 @@ context stands, the server offers layers and the client chooses one, each in one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.accounts.authorization import authorize
 from saslsspi.engine.context import SecurityContext
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
-from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.policy import Policy, Tolerances
 from saslsspi.engine.protection import Records
+from saslsspi.engine.security import flags_for
 from saslsspi.errors import IncompleteMessage, InvalidParameter, InvalidToken, SaslError
 from saslsspi.sasl.drivers.layer_choice import accepted, chosen, established, offered
 from saslsspi.sasl.drivers.layer_messages import LayerChosen, LayerOffer
@@ -25,16 +25,6 @@ from saslsspi.sasl.mechanism import ClientExchange, Driver, First, ServerExchang
 __all__ = ["IN_CHANNEL"]
 
 _LARGEST_CHOICE: Final = 16384  # one record
-_FLAGS: Final[Mapping[Side, int]] = {
-    Side.INITIATE: int(IscReq.ISC_REQ_EXTENDED_ERROR | IscReq.ISC_REQ_STREAM),
-    Side.ACCEPT: int(AscReq.ASC_REQ_EXTENDED_ERROR | AscReq.ASC_REQ_STREAM),
-}
-
-
-def _needed(side: Side, policy: Policy) -> int:
-    """Return what to ask of the context."""
-    delegates = side is Side.INITIATE and policy.credssp.delegate
-    return _FLAGS[side] | (int(IscReq.ISC_REQ_DELEGATE) if delegates else 0)
 
 
 class _Stream:
@@ -245,10 +235,11 @@ class _InChannel(Driver):
     __slots__ = ()
 
     def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
-        return 0, _needed(side, policy)
+        return flags_for(policy, side, stream=True)
 
     def completed(self, request: Request, side: Side, policy: Policy) -> Request:
-        return request._replace(required=0, requested=request.requested | _needed(side, policy))
+        required, needed = flags_for(policy, side, stream=True)
+        return request._replace(required=required, requested=request.requested | needed)
 
     def client(
         self, context: SecurityContext, request: Request, policy: Policy, *, max_message: int = 0
