@@ -25,7 +25,10 @@ __all__ = [
 
 
 class CredHandle:
-    """A credential. Empty until acquire_credentials_handle fills it; may be subclassed."""
+    """A credential. Empty until acquire_credentials_handle fills it; may be subclassed.
+
+    Any number of contexts, threads and tasks may use one at once; free it when none does.
+    """
 
     _package: AnyPackage | None = None
     _credential: Credential | None = None
@@ -67,7 +70,10 @@ class CredHandle:
 
 
 class CtxtHandle:
-    """A security context. Empty until the first call fills it; may be subclassed."""
+    """A security context. Empty until the first call fills it; may be subclassed.
+
+    One thread or task at a time; once it is established, one may encrypt while another decrypts.
+    """
 
     _context: SecurityContext | None = None
     _undelivered: StepResult | None = None

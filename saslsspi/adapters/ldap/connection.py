@@ -18,6 +18,8 @@ __all__ = ["BindRefused", "Connection"]
 class Connection(LayeredConnection):
     """An ldap3 connection that binds with an installed SASL mechanism.
 
+    Threads may share one where its strategy says so (`strategy.thread_safe`), as with ldap3 itself.
+
     Args:
         server: As for ldap3: a Server, a ServerPool, an address, or a list of them.
         user: Who logs on, together with password, in the place of credentials; with authentication=ldap3.SIMPLE

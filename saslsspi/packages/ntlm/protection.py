@@ -118,20 +118,10 @@ class _Extended(NtlmProtection, Detached, SignsMechList):
         self._receiver.verify_mech_list(mech_list, signature)
 
 
-class _Plain(NtlmProtection, Detached, SignsMechList):
-    """Without extended session security."""
+class _Numbered(NtlmProtection, Detached):
+    """Whose layer is told the number of each message."""
 
-    signature_algorithm = "CRC-32"
-
-    def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
-        super().__init__(flags, session_key, seals=seals)
-        self._layer = PlainLayer(
-            layer_keys(flags, session_key, client=client).send_sealing, datagram=bool(flags & _DATAGRAM)
-        )
-        self.numbering = Numbering.CALLER if flags & _DATAGRAM else Numbering.OWN
-        self.recovers = True
-        self.seal = self._layer.seal if seals else self._layer.clear
-        self.unseal = self._layer.unseal if seals else self._layer.open_clear
+    _layer: PlainLayer | Datagrams
 
     def sign(self, message: bytes, sequence: int) -> bytes:
         """See Signing.sign."""
@@ -150,6 +140,23 @@ class _Plain(NtlmProtection, Detached, SignsMechList):
     ) -> tuple[list[bytes], bool]:
         """See Detached.unseal_parts."""
         return self._layer.unseal_parts(_permitted(parts, seals=self.encrypts), before, sequence)
+
+
+class _Plain(_Numbered, SignsMechList):
+    """Without extended session security."""
+
+    signature_algorithm = "CRC-32"
+    _layer: PlainLayer
+
+    def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
+        super().__init__(flags, session_key, seals=seals)
+        self._layer = PlainLayer(
+            layer_keys(flags, session_key, client=client).send_sealing, datagram=bool(flags & _DATAGRAM)
+        )
+        self.numbering = Numbering.CALLER if flags & _DATAGRAM else Numbering.OWN
+        self.recovers = True
+        self.seal = self._layer.seal if seals else self._layer.clear
+        self.unseal = self._layer.unseal if seals else self._layer.open_clear
 
     def places(self) -> tuple[int, ...]:
         """See NtlmProtection.places."""
@@ -174,7 +181,7 @@ class _Plain(NtlmProtection, Detached, SignsMechList):
         self._layer.restore(position)
 
 
-class _Datagram(NtlmProtection, Detached):
+class _Datagram(_Numbered):
     """With extended session security, without a connection: messages are numbered by the caller."""
 
     numbering = Numbering.CALLER
@@ -183,31 +190,13 @@ class _Datagram(NtlmProtection, Detached):
     def __init__(self, flags: int, session_key: bytes, *, client: bool, seals: bool) -> None:
         super().__init__(flags, session_key, seals=seals)
         keys = layer_keys(flags, session_key, client=client)
-        self._datagrams = Datagrams(
+        self._layer = Datagrams(
             (keys.send_signing, keys.send_sealing),
             (keys.receive_signing, keys.receive_sealing),
             enciphered=bool(flags & _KEY_EXCH),
         )
         self.recovers = True
         self.seal = self.unseal = _needs_number
-
-    def sign(self, message: bytes, sequence: int) -> bytes:
-        """See Signing.sign."""
-        return self._datagrams.seal_parts((Part(message, sealed=False),), sequence)[0]
-
-    def verify(self, message: bytes, signature: bytes, sequence: int) -> None:
-        """See Signing.verify."""
-        self._datagrams.unseal_parts((Part(message, sealed=False),), signature, sequence)
-
-    def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
-        """See Detached.seal_parts."""
-        return SealedParts(*self._datagrams.seal_parts(_permitted(parts, seals=encrypt and self.encrypts), sequence))
-
-    def unseal_parts(
-        self, parts: Sequence[Part], before: bytes, after: bytes, sequence: int
-    ) -> tuple[list[bytes], bool]:
-        """See Detached.unseal_parts."""
-        return self._datagrams.unseal_parts(_permitted(parts, seals=self.encrypts), before, sequence)
 
 
 class _Dummy(NtlmProtection, Signing):

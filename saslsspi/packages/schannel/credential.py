@@ -50,11 +50,6 @@ class SchannelCredential(Credential):
         if identity.authorities:
             first_certificate(identity.authorities)  # now, and not where trust in a server depends on it
 
-    @property
-    def has_certificate(self) -> bool:
-        """Whether the caller has given a certificate."""
-        return bool(self.identity.certificate)
-
     def certificate(self) -> bytes:
         """Return our own certificate in DER, b"" on a client without one."""
         return self._certificate or b""
