@@ -7,7 +7,7 @@ better, and which the engine gives in place of an object that has lookup alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
 from saslsspi.accounts.decoys import Decoys
@@ -141,8 +141,9 @@ def check_answer(authority: AccountLookup, answer: object) -> Account:
     """
     if isinstance(answer, Account):
         return answer
-    if isinstance(answer, Coroutine):
-        answer.close()  # else Python warns that nobody awaited it
+    close = getattr(answer, "close", None) if isinstance(answer, Awaitable) else None
+    if close is not None:
+        close()  # else Python warns that nobody awaited it
     raise NoAuthenticatingAuthority(
         f"{type(authority).__name__}.lookup answered with {_described(answer)}, neither an Account nor None"
     )

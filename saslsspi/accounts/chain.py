@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import replace
 from inspect import isawaitable
+from typing import Any
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
 from saslsspi.accounts.authority import (
@@ -50,14 +51,11 @@ class Chain(Authority):
         """Return what the first authority knows that knows the user."""
         answers = [authority.lookup(question) for authority in self._authorities]
         if any(isawaitable(answer) for answer in answers):
-            return self._awaited(answers)
-        return self._first(answers)
+            return _Answers(answers, self.first)
+        return self.first(answers)
 
-    async def _awaited(self, answers: Sequence[object]) -> Account | None:
-        return self._first([await answer if isawaitable(answer) else answer for answer in answers])
-
-    def _first(self, answers: Sequence[object]) -> Account | None:
-        """Return the first account, marked with the authority that it came from."""
+    def first(self, answers: Sequence[object]) -> Account | None:
+        """Return the first account of what the authorities answered, marked with the authority that it came from."""
         for authority, answer in zip(self._authorities, answers, strict=True):
             if answer is not None:
                 account = check_answer(authority, answer)
@@ -70,6 +68,25 @@ class Chain(Authority):
 
     def _make_decoys(self, key: bytes) -> Decoys:
         return Decoys.joined(key, [decoys_for(authority, key) for authority in self._authorities])
+
+
+class _Answers(Awaitable[Account | None]):
+    """What is to come of several authorities; where nobody awaits it, none of theirs is left behind unawaited."""
+
+    def __init__(self, answers: Sequence[object], choose: Callable[[Sequence[object]], Account | None]) -> None:
+        self._answers = answers
+        self._choose = choose
+
+    def __await__(self) -> Generator[Any, None, Account | None]:
+        return self._all().__await__()
+
+    async def _all(self) -> Account | None:
+        return self._choose([await answer if isawaitable(answer) else answer for answer in self._answers])
+
+    def close(self) -> None:
+        for answer in self._answers:
+            if isinstance(answer, Coroutine):
+                answer.close()
 
 
 class _Marked(Delegating):

@@ -154,7 +154,8 @@ class HttpDigestPolicy:
 
     Attributes:
         algorithms: Names of the algorithms, the preferred first. An acceptor offers them, one challenge a line of its
-            token; empty offers SHA-256. An initiator answers those only; empty answers every one that it knows.
+            token; empty offers SHA-256, and MD5 where accounts hold its hash alone. An initiator answers those only;
+            empty answers every one that it knows.
         userhash: Accepting: whether clients are asked to send their names hashed.
         require_userhash: Accepting: whether a client that does not is refused (RFC 7616 section 3.4).
         domain: Accepting: the protection space, URIs.

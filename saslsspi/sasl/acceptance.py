@@ -6,7 +6,7 @@ and its channel permit. Every name that is left out comes with the reason, in wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from types import EllipsisType
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ from saslsspi.errors import NoCredentials, PackageNotFound, SecurityQosFailed, U
 from saslsspi.sasl.mechanism import Binding, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 
-__all__ = ["Choice", "Offer", "check_credentials", "check_permitted", "choose", "objection", "offer"]
+__all__ = ["Choice", "Offer", "check_credentials", "check_permitted", "choose", "objection", "offer", "unverifiable"]
 
 _NO_PLAINTEXT: Final = int(Property.NO_PLAINTEXT)
 _IMPLIED: Final = True
@@ -218,7 +218,7 @@ def offer(
         # RFC 4752 section 3.2: 'A server MUST NOT advertise support for the "GSSAPI" SASL mechanism described in this
         # document unless it has acceptor credential for the Kerberos V GSS-API mechanism'.
         elif (mechanism.package is not None and (problem := package_problem(mechanism.package, inbound=True))) or (
-            problem := _unverifiable(mechanism, secrets)
+            problem := unverifiable(mechanism.secrets, secrets)
         ):
             reasons[name] = problem
         else:
@@ -227,9 +227,13 @@ def offer(
     return Offer(tuple(mechanism.name for mechanism in permitted), reasons)
 
 
-def _unverifiable(mechanism: Mechanism, held: frozenset[Secret] | None) -> str | None:
-    """Return why no account of a store can log on by a mechanism, or None."""
-    needed = mechanism.secrets
+def unverifiable(needed: Collection[Secret], held: frozenset[Secret] | None) -> str | None:
+    """Return why no account of a store can log on where one of the needed kinds is verified with, or None.
+
+    Args:
+        needed: The kinds of which one suffices; empty where none is needed.
+        held: What the store says it holds; None where it does not say.
+    """
     if held is None or not needed or not held.isdisjoint(set(needed) - {Secret.EXISTENCE}):
         return None
     if Secret.EXISTENCE in needed and package_problem("Kerberos", inbound=True) is None:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from saslsspi.accounts.account import AccountLookup
+from saslsspi.accounts.account import AccountLookup, Secret
+from saslsspi.accounts.authority import secrets_of
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.http.connections import ConnectionMemory
 from saslsspi.adapters.http.digest import DigestDoor, DigestUse
@@ -28,6 +29,7 @@ from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter, InvalidToken, OutOfSequence, SaslError, WrongPrincipal
+from saslsspi.sasl.acceptance import unverifiable
 from saslsspi.sspi.handles import CredHandle
 
 __all__ = ["HttpAcceptor", "HttpDecision", "HttpRequest", "HttpUser"]
@@ -37,6 +39,13 @@ _LOG.addHandler(logging.NullHandler())
 _DIGEST: Final = "digest"
 _PACKAGES: Final = {"digest": "WDigest", "ntlm": "NTLM", "negotiate": "Negotiate", "credssp": "CREDSSP"}
 _NAMES: Final = {"digest": "Digest", "ntlm": "NTLM", "negotiate": "Negotiate", "credssp": "CredSSP"}
+_TOKENS: Final = (Secret.NT_HASH, Secret.PASSWORD, Secret.EXISTENCE)
+_VERIFIED_WITH: Final = {
+    "digest": (Secret.HA1, Secret.PASSWORD),
+    "ntlm": (Secret.NT_HASH, Secret.PASSWORD),
+    "negotiate": _TOKENS,
+    "credssp": _TOKENS,
+}
 _ONE_TOKEN: Final = frozenset({"negotiate"})  # may be done with one, and then needs no connection
 _LOGON_SECONDS: Final = 60.0
 _IDLE_SECONDS: Final = 900.0
@@ -163,7 +172,7 @@ class HttpAcceptor:
 
         Args:
             authority: Who may log on.
-            schemes: The preferred first.
+            schemes: The preferred first. What the secrets that the authority holds cannot verify is left out.
             realm: Of Digest.
             policy: What is acceptable.
             nonce_store: Where Digest counts the uses of its nonces; None: the memory of this process.
@@ -171,11 +180,20 @@ class HttpAcceptor:
             proxy: Whether this is a proxy.
             principal: The names that clients may mean, such as "HTTP/host.example".
             credentials: The server's own by scheme: a keytab, CredSSP's certificate.
+
+        Raises:
+            InvalidParameter: the authority says which secrets it holds, and none of the schemes verifies with them.
         """
         environment = Environment(authority=authority, policy=policy or Policy(), nonce_store=nonce_store)
         own = {scheme.lower(): identity for scheme, identity in (credentials or {}).items()}
+        held = secrets_of(authority)
+        lacking = {scheme: unverifiable(_VERIFIED_WITH.get(scheme.lower(), ()), held) for scheme in schemes}
+        usable = [scheme for scheme, problem in lacking.items() if problem is None]
+        if schemes and not usable:
+            said = "; ".join(f"{scheme}: {problem}" for scheme, problem in lacking.items())
+            raise InvalidParameter(f"nobody of {type(authority).__name__} could log on: {said}")
         inbound = {}
-        for scheme in schemes:
+        for scheme in usable:
             name = scheme.lower()
             meant = None if name == _DIGEST else principal
             inbound[scheme] = Inbound(

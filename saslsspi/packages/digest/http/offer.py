@@ -7,6 +7,8 @@ import hmac
 from dataclasses import dataclass
 from typing import Final, Self
 
+from saslsspi.accounts.account import AccountLookup, Secret
+from saslsspi.accounts.authority import secrets_of
 from saslsspi.accounts.nonces import MemoryNonceStore, NonceStore
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Request, Side
@@ -79,7 +81,7 @@ class HttpOffer:
         requires = bool(request.requested & _PROXY) or binding is ChannelBindingPolicy.REQUIRE
         return cls(
             realm=_realm(parameter(request.parameters, 3), credential),
-            algorithms=_algorithms(policy.http_digest.algorithms),
+            algorithms=_algorithms(policy.http_digest.algorithms) or _usual(environment.authority),
             qops=tuple(reversed(qops)),
             nonces=state.nonces,
             store=state.store,
@@ -125,9 +127,16 @@ def _realm(given: bytes, credential: DigestCredential) -> bytes:
     return text.rstrip("\0").encode()
 
 
+def _usual(authority: AccountLookup | None) -> tuple[Algorithm, ...]:
+    """Return what is offered where the policy names nothing: MD5 where H(user:realm:password) is all that is stored."""
+    held = secrets_of(authority)
+    stored = held is not None and Secret.PASSWORD not in held and Secret.HA1 in held
+    return (ALGORITHMS[b"md5"],) if stored else _DEFAULT
+
+
 def _algorithms(names: tuple[str, ...]) -> tuple[Algorithm, ...]:
     found = tuple(ALGORITHMS.get(name.lower().encode()) for name in names)
     if None in found:
         known = ", ".join(algorithm.name.decode() for algorithm in ALGORITHMS.values())
         raise InvalidParameter(f"the policy names an algorithm that Digest has not; there are {known}")
-    return tuple(algorithm for algorithm in found if algorithm is not None) or _DEFAULT
+    return tuple(algorithm for algorithm in found if algorithm is not None)
