@@ -33,6 +33,9 @@ _LOG: Final = logging.getLogger("saslsspi.compat.ldap3")
 _SIGNATURE: Final = inspect.signature(REPLACED.__init__)
 _INVALID_CREDENTIALS: Final = 49
 
+_NO_CHANNEL: Final = (
+    "channel_binding=TLS_CHANNEL_BINDING wants TLS around the bind: Server(..., use_ssl=True), or start_tls before it"
+)
 _NO_LOOKUP: Final = (
     "a DN does not say who logs on, and without TLS a bind is sealed: give user@domain or DOMAIN\\user as user, use "
     'TLS, or name an account that looks the DN up, saslsspi.compat.install("ldap3", lookup=(user, password)); '
@@ -83,7 +86,7 @@ class SealingConnection(LayeredConnection):
             return False
         if self.closed:
             self.open(read_server_info=False)
-        protected = bool(self.server.ipc) or isinstance(getattr(self._stream, "transport", None), ssl.SSLSocket)
+        protected = bool(self.server.ipc) or self._in_tls
         self._translation = translate(self, self._wishes, protected=protected)
         if self._translation.dn and self.settings.lookup is None and self.settings.clear:
             self._translation = Translation(reason="there is no lookup account for a DN", exposes=True)
@@ -96,6 +99,8 @@ class SealingConnection(LayeredConnection):
     def next_logon(self) -> Logon:
         """See LayeredConnection.next_logon."""
         logon, dn = self._translation.logon, self._translation.dn
+        if self._wishes.bind_channel and not self._in_tls:
+            raise not_tried(_NO_CHANNEL)
         assert logon is not None, "exchanges has said so"
         if not dn:
             return logon
@@ -110,6 +115,10 @@ class SealingConnection(LayeredConnection):
             f"authentication={self.authentication!r}, client_strategy={self.strategy_type!r}, "
             f"{'bound' if self.bound else 'not bound'})"
         )
+
+    @property
+    def _in_tls(self) -> bool:
+        return isinstance(getattr(self._stream, "transport", None), ssl.SSLSocket)
 
     def _authenticate(self, controls: Any) -> None:
         try:
@@ -139,7 +148,7 @@ class SealingConnection(LayeredConnection):
             raise not_tried(_advised(error), type(error)) from error
         if self._translation.dn:
             self._check_owner(self._translation.dn)
-        if security is not None and not security.ssf and not isinstance(self._stream.transport, ssl.SSLSocket):
+        if security is not None and not security.ssf and not self._in_tls:
             _LOG.warning("%s has agreed on no layer with %s", security.mechanism, self.server.host)
         return security
 
