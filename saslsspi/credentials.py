@@ -78,15 +78,17 @@ _check_hash: Final = kinds_checked(username=str, nt_hash=(bytes, str), realm=(st
 class Tickets:
     """Kerberos tickets, or a keytab that gets them, by name: this process's own (KRB5CCNAME) are not looked at.
 
+    With a user's name alone they are this process's own of that user.
+
     Attributes:
         username: Whose: `alice`, or `alice@REALM`; "" takes the cache's own, or the keytab's first.
-        cache: The cache that holds the tickets, such as "FILE:/run/user/1000/tickets"; "" has none, and with a keytab
-            one that nobody else sees.
+        cache: The cache that holds the tickets, such as "FILE:/run/user/1000/tickets"; "" with a keytab is one that
+            nobody else sees.
         keytab: The keys that get tickets where the cache has none, such as "FILE:/etc/svc.keytab"; "" has none.
         realm: Of the user; None is in the name, or krb5.conf's default one.
 
     Raises:
-        InvalidParameter: neither a cache nor a keytab is named.
+        InvalidParameter: nothing is named.
     """
 
     username: str = ""
@@ -96,8 +98,8 @@ class Tickets:
 
     def __post_init__(self) -> None:
         _check_tickets(self)
-        if not self.cache and not self.keytab:
-            raise InvalidParameter("Tickets are in a cache= or come by a keytab=; name one of the two, or both")
+        if not (self.username or self.cache or self.keytab):
+            raise InvalidParameter("Tickets are somebody's, in a cache= or by a keytab=; name one of these")
 
 
 _check_tickets: Final = kinds_checked(username=str, cache=str, keytab=str, realm=(str, type(None)))

@@ -34,6 +34,7 @@ from saslsspi.engine.security import Security
 from saslsspi.errors import (
     ContextMisuse,
     InvalidToken,
+    PackageNotFound,
     SaslError,
 )
 from saslsspi.sasl.client import Client
@@ -252,7 +253,7 @@ class LayeredConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships 
 
     def _run(self, controls: Any) -> Security | None:
         logon = self.next_logon()
-        listed = listed_mechanisms(self) if logon.asks_server else []
+        listed = self._list_for(logon) if logon.asks_server else []
         stream = self._stream
         if not isinstance(stream, LayeredSocket) or self.sasl_in_progress:
             raise ContextMisuse("the connection is closed, or another bind is in progress")
@@ -274,6 +275,15 @@ class LayeredConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships 
         if listed and client.layer is not None:
             here.check_not_hidden(client.mechanism.name, listed, listed_mechanisms(self))
         return client.security
+
+    def _list_for(self, logon: Logon) -> list[str]:
+        """Return what the server lists; where it lists nothing to strangers, what the caller has named is tried."""
+        try:
+            return listed_mechanisms(self)
+        except PackageNotFound:
+            if not logon.names:
+                raise
+            return list(logon.names)
 
     def _make_client(self, logon: Logon, mechanism: Mechanism) -> Client:
         key = (logon, mechanism.name)

@@ -100,18 +100,23 @@ def listed_mechanisms(connection: Any) -> list[str]:
     Raises:
         PackageNotFound: the server does not tell.
     """
+    # A connection keeps what its caller's last operation brought.
     kept = connection.request, connection.response, connection.result, connection.check_names
     connection.check_names = False  # a schema need not know the attribute
     try:
         found = connection.search("", "(objectClass=*)", ldap3.BASE, attributes=[_LIST])
         if connection.strategy.thread_safe:
-            response = found[2]
+            result, response = found[1], found[2]
+        elif connection.strategy.sync:
+            result, response = connection.result, connection.response
         else:
-            response = connection.response if connection.strategy.sync else connection.get_response(found)[0]
+            response, result = connection.get_response(found)[:2]
     except LDAPOperationResult as error:
         raise PackageNotFound(f"the server does not list its mechanisms: {error.description}") from error
     finally:
         connection.request, connection.response, connection.result, connection.check_names = kept
+    if result.get("result") != _SUCCESS:
+        raise PackageNotFound(f"the server does not list its mechanisms: {result.get('description')}")
     return [
         value.decode(errors="replace")
         for entry in response or ()

@@ -145,7 +145,7 @@ class SealingConnection(LayeredConnection):
             return None
         except (CallerError, LocalError) as error:
             self._end_session()
-            raise not_tried(_advised(error), type(error)) from error
+            raise not_tried(error.text, type(error)) from error
         if self._translation.dn:
             self._check_owner(self._translation.dn)
         if security is not None and not security.ssf and not self._in_tls:
@@ -163,11 +163,17 @@ class SealingConnection(LayeredConnection):
 
     def _check_owner(self, dn: str) -> None:
         """Raise where the server has let in somebody else than the DN's owner: the name was another entry's too."""
+        kept = {name: getattr(self, name) for name in ("request", "response", "result", "last_error")}
         try:
             identity = self.extend.standard.who_am_i() or ""
         except LDAPException:
             return  # it does not tell
+        finally:
+            for name, value in kept.items():
+                setattr(self, name, value)
+        # Whoever it is, the connection is theirs, and no program's that has asked for another.
         if identity.startswith("dn:") and not _same(identity.removeprefix("dn:"), dn):
+            self._end_session()
             raise not_tried(
                 f"the server takes the user of {dn} for {identity}: the name is not unique",
                 LogonDenied,

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import ldap3
 
-from saslsspi.credentials import NtHash, Password
+from saslsspi.credentials import NtHash, Password, Tickets
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT
 from saslsspi.engine.policy import ChannelBindingPolicy, NegotiatePolicy, Policy
+from saslsspi.packages.kerberos import KerberosDelegatedCredential
 from saslsspi.sasl.logon import Logon
 
 __all__ = ["Translation", "Wishes", "named_logon", "translate"]
@@ -155,17 +156,29 @@ def _digest(connection: Any, wishes: Wishes, protected: bool) -> Translation:
 
 def _kerberos(connection: Any, wishes: Wishes, protected: bool) -> Translation:
     given: Sequence[Any] = connection.sasl_credentials or ()
-    if len(given) > 2 and given[2]:
-        return Translation(reason="credentials of the gssapi library are used by ldap3 itself")
     return Translation(
         Logon(
             service=_SERVICE,
             mechanism="GSSAPI",
+            credentials=_tickets(connection, given[2] if len(given) > 2 else None),
             authzid=_text(given[1]) if len(given) > 1 else "",
             policy=_policy(_SEALED if wishes.seal and not protected else 0),
             host=_kerberos_host(connection) if given and given[0] else None,
         )
     )
+
+
+def _tickets(connection: Any, handed: Any) -> Tickets | None:
+    """Return which tickets ldap3 would use: those in its hands, those of user and cred_store, or None for one's own."""
+    user = _text(connection.user)
+    if handed:
+        # The library's own object has no name that could be passed on; in a cache it has.
+        cache = f"MEMORY:saslsspi-ldap3-{id(connection):x}"
+        KerberosDelegatedCredential(user, handed).store(cache)
+        return Tickets(cache=cache)
+    store = {_text(key): _text(value) for key, value in (connection.cred_store or {}).items()}
+    cache, keytab = store.get("ccache", ""), store.get("client_keytab", "")
+    return Tickets(user, cache=cache, keytab=keytab) if user or cache or keytab else None
 
 
 def _kerberos_host(connection: Any) -> str:

@@ -85,7 +85,8 @@ def acquire(
     if auth_data is None or isinstance(auth_data, WinNTAuthIdentity):
         return _acquire(principal, auth_data, None, None, sides, environment)
     if isinstance(auth_data, TicketsIdentity):
-        folder = None if auth_data.cache or Side.INITIATE not in sides else _folder()
+        own = bool(auth_data.keytab and not auth_data.cache and Side.INITIATE in sides)
+        folder = _folder() if own else None
         keytab, cache = auth_data.keytab or None, auth_data.cache or None
     elif isinstance(auth_data, WinNTAuthIdentityPackedCredential):
         (folder, keytab), cache = _keytab(auth_data), None
