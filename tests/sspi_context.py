@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import saslsspi
 from saslsspi import MemoryAuthority, sspi
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.sspi import AscReq, CredentialUse, Environment, IscReq, SecBuffer, SecBufferDesc, SecBufferType
@@ -27,8 +28,13 @@ class End(Protocol):
     def step(self, in_token: bytes | None = None) -> bytes | None: ...
 
 
+def over(end: End | saslsspi.Context) -> bool:
+    """Whether an end has no use for another token."""
+    return end.done if isinstance(end, saslsspi.Context) else end.complete
+
+
 class Context(sspi.CtxtHandle):
-    """One end of ours.
+    """One end of ours, through SSPI's functions and their buffers; where neither matters, saslsspi.Context serves.
 
     Args:
         credential: From client_credential or server_credential.
@@ -135,7 +141,11 @@ def server_credential(
     ).credential
 
 
-def run(client: End, server: End, tap: Callable[[int, bytes], bytes] = lambda number, token: token) -> list[bytes]:
+def run(
+    client: End | saslsspi.Context,
+    server: End | saslsspi.Context,
+    tap: Callable[[int, bytes], bytes] = lambda number, token: token,
+) -> list[bytes]:
     """Carry tokens between two ends until both are complete; return them as they arrived.
 
     Args:
@@ -145,11 +155,11 @@ def run(client: End, server: End, tap: Callable[[int, bytes], bytes] = lambda nu
     """
     tokens: list[bytes] = []
     token = client.step(None)
-    ends = (server, client)
+    ends: tuple[End | saslsspi.Context, End | saslsspi.Context] = (server, client)
     while token is not None and len(tokens) < 12:
         tokens.append(tap(len(tokens), token))
         end = ends[(len(tokens) - 1) % 2]
-        if end.complete:
+        if over(end):
             break
         token = end.step(tokens[-1])
     return tokens

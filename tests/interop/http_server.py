@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
-from saslsspi import SaslError, sspi
-from sspi_context import Context
+from saslsspi import Context, SaslError
+from saslsspi.sspi import SecPkgContextNames
 
 __all__ = ["AuthenticatingServer"]
 
@@ -39,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _authenticate(self, token: bytes) -> None:
         scheme = self.server.scheme
         if self.context is None:
-            self.context = Context(self.server.credential)
+            self.context = self.server.accept()
         try:
             answer = self.context.step(token)
         except SaslError as error:
@@ -48,10 +49,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, "", scheme)
             return
         header = scheme + (f" {b64encode(answer).decode()}" if answer else "")
-        if not self.context.complete:
+        if not self.context.done:
             self._answer(401, "", header)
             return
-        self.user = sspi.query_context_attributes(self.context, sspi.SecPkgContextNames).username
+        self.user = self.context.query(SecPkgContextNames).username
         self._answer(200, self.user, header if answer else "")
 
     def _answer(self, code: int, text: str, challenge: str = "") -> None:
@@ -72,22 +73,26 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, scheme: str, credential: sspi.CredHandle) -> None:
+    def __init__(self, scheme: str, accept: Callable[[], Context]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.scheme = scheme
-        self.credential = credential
+        self.accept = accept
         self.errors: list[SaslError] = []
 
 
 class AuthenticatingServer:
     """The server on a free port of the loopback interface, while the block runs.
 
+    Args:
+        scheme: Of its WWW-Authenticate.
+        accept: Begins the context of a connection.
+
     Attributes:
         errors: Why logons were refused.
     """
 
-    def __init__(self, scheme: str, credential: sspi.CredHandle) -> None:
-        self._server = _Server(scheme, credential)
+    def __init__(self, scheme: str, accept: Callable[[], Context]) -> None:
+        self._server = _Server(scheme, accept)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property

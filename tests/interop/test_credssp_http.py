@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import http.client
 from base64 import b64decode, b64encode
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from interop.http_server import AuthenticatingServer
 from interop.require import require_peer
-from packages.credssp.ours import DELEGATE, PASSWORD, TOLD, USER, client_side, server_side
+from packages.credssp.ours import DELEGATE, PASSWORD, TOLD, USER, accepting, client_side
 from saslsspi.sspi import CredsspCred, SchannelProtocol, SchCredentials
 
 pytestmark = pytest.mark.interop
@@ -32,7 +33,7 @@ def test_requests_credssp_logs_on_to_us(credential: CredsspCred) -> None:
     import requests
     from requests_credssp import HttpCredSSPAuth
 
-    with AuthenticatingServer("CredSSP", server_side(identity=credential).credential) as server:
+    with AuthenticatingServer("CredSSP", partial(accepting, credential)) as server:
         auth = HttpCredSSPAuth(f"DOM\\{USER}", PASSWORD, auth_mechanism="ntlm")
         answer = requests.get(server.url, auth=auth, timeout=10)
         assert (answer.status_code, answer.text, server.errors) == (200, USER, [])
@@ -40,7 +41,7 @@ def test_requests_credssp_logs_on_to_us(credential: CredsspCred) -> None:
 
 def test_our_client_logs_on_over_http(credential: CredsspCred) -> None:
     """The example of docs/credssp.md."""
-    with AuthenticatingServer("CredSSP", server_side(identity=credential).credential) as server:
+    with AuthenticatingServer("CredSSP", partial(accepting, credential)) as server:
         host, port = server.url.removeprefix("http://").rstrip("/").split(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=10)
         client = client_side(TOLD | DELEGATE)

@@ -8,6 +8,7 @@ import io
 import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,21 @@ from interop.lighttpd import Lighttpd
 from interop.people import ALICE
 from interop.require import require_peer
 from interop.wsgi_server import WsgiServer
-from packages.credssp.ours import server_side
+from packages.credssp.ours import accepting
 from saslsspi import (
     ChannelBindingPolicy,
     ChannelBindings,
+    Context,
     CredSspPolicy,
     MemoryAuthority,
     NegotiatePolicy,
     Password,
     Policy,
-    sspi,
 )
 from saslsspi.adapters.http import HttpAcceptor
 from saslsspi.adapters.wsgi import WsgiAuthentication
 from saslsspi.errors import ContextMisuse, MessageAltered, MutualAuthFailed, SaslError
-from saslsspi.sspi import Environment, HttpDigestPolicy
+from saslsspi.sspi import HttpDigestPolicy
 
 require_peer("requests", "httpx")
 
@@ -183,7 +184,7 @@ def test_bindings_of_tls_are_sent(send: Send, scheme: str, tls: ServerCertificat
 
 @BLOCKING
 def test_credssp_hands_the_password_over_where_the_policy_says(send: Send) -> None:
-    with AuthenticatingServer("CredSSP", server_side().credential) as server:
+    with AuthenticatingServer("CredSSP", accepting) as server:
         policy = Policy(credssp=CredSspPolicy(delegate=True, allow_fresh_ntlm_only=("HTTP/*",)), negotiate=NTLM_ONLY)
         who = Password("alice", "wonderland", realm="DOM")
 
@@ -207,10 +208,8 @@ def test_credssp_hands_the_password_over_where_the_policy_says(send: Send) -> No
 def test_a_ticket_logs_on(kdc: Kdc, scheme: str) -> None:
     require_peer("gssapi")
     with kdc.as_user(ALICE):
-        inbound = sspi.acquire_credentials_handle(
-            "HTTP/localhost", scheme, sspi.CredentialUse.SECPKG_CRED_INBOUND, environment=Environment(authority=PEOPLE)
-        ).credential
-        with AuthenticatingServer(scheme, inbound) as server:
+        accept = partial(Context.accept, scheme, principal="HTTP/localhost", authority=PEOPLE)
+        with AuthenticatingServer(scheme, accept) as server:
             url = server.url.replace("127.0.0.1", "localhost")
             auth = HttpAuth(None, schemes=[scheme], mutual=True)
             with requests.Session() as session:

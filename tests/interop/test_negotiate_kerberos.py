@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+import saslsspi
 from interop.http_server import AuthenticatingServer
 from interop.kdc import REALM, Kdc
 from interop.people import ALICE
@@ -140,11 +142,8 @@ def test_our_client_and_mits_server() -> None:
 
 def test_curl_negotiates_with_its_ticket(kdc: Kdc) -> None:
     require_peer("curl")
-    use = sspi.CredentialUse.SECPKG_CRED_INBOUND
-    credential = sspi.acquire_credentials_handle(
-        "HTTP/localhost", "Negotiate", use, environment=Environment(authority=PEOPLE)
-    ).credential
-    with AuthenticatingServer("Negotiate", credential) as server:
+    accept = partial(saslsspi.Context.accept, "Negotiate", principal="HTTP/localhost", authority=PEOPLE)
+    with AuthenticatingServer("Negotiate", accept) as server:
         url = server.url.replace("127.0.0.1", "localhost")
         command = [
             program("curl"),

@@ -8,24 +8,21 @@ from typing import Any
 
 import pytest
 
-import saslsspi
 from interop.kdc import Kdc
 from interop.people import ALICE
 from interop.require import require_peer
-from interop.test_credssp_pyspnego import Ours, ours_accepting, theirs_initiating, write_rsa_certificate
-from interop.test_credssp_pyspnego import run as run_credssp
-from interop.test_pyspnego import our_client, our_server, their_client, their_server
-from packages.credssp.ours import client_side, logged_on
-from saslsspi import Policy, SaslError, sspi
+from interop.test_credssp_pyspnego import theirs_initiating, write_rsa_certificate
+from interop.test_pyspnego import their_client, their_server
+from saslsspi import Context, CredSspPolicy, NegotiatePolicy, Password, Policy, SaslError
 from saslsspi.adapters.winrm import WinRmProtocol, open_body, seal_body
-from saslsspi.engine.exchange import Request
 from saslsspi.errors import InvalidToken
-from saslsspi.sspi import IscReq, SchannelProtocol
-from sspi_context import DOMAIN, PASSWORD, USER, Context, run
+from saslsspi.sspi import AuthIdentity, CredsspCred, SchannelProtocol, SchCredentials
+from sspi_context import DOMAIN, PASSWORD, PEOPLE, TARGET, USER, run
 
 pytestmark = pytest.mark.interop
 
 BODIES = [b"", b"<s:Envelope/>", b"--Encrypted Boundary\r\n" * 3, b"x" * 16384, b"0123456789" * 10_000]
+HERE = Policy(credssp=CredSspPolicy(allow_fresh_ntlm_only=("http/*",)), negotiate=NegotiatePolicy(packages="NTLM"))
 SPNEGO, CREDSSP = WinRmProtocol.SPNEGO, WinRmProtocol.CREDSSP
 
 
@@ -38,17 +35,18 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NTLM_USER_FILE", str(file))
 
 
-def face(handle: sspi.CtxtHandle) -> saslsspi.Context:
-    """Return what WinRM's bodies are sealed with."""
-    opened = handle._context
-    assert opened is not None
-    return saslsspi.Context(opened, Request(), Policy())
+def our_client(package: str = "NTLM") -> Context:
+    return Context.initiate(package, target=TARGET, credentials=Password(USER, PASSWORD, realm=DOMAIN), policy=HERE)
 
 
-def cross(handle: sspi.CtxtHandle, theirs: Any, protocol: WinRmProtocol) -> None:
+def our_server(package: str = "NTLM", credentials: AuthIdentity | None = None) -> Context:
+    return Context.accept(package, authority=PEOPLE, credentials=credentials, policy=HERE)
+
+
+def cross(ours: Context, theirs: Any, protocol: WinRmProtocol) -> None:
     from pypsrp.encryption import WinRMEncryption
 
-    ours, peer = face(handle), WinRMEncryption(theirs, protocol.value)
+    peer = WinRMEncryption(theirs, protocol.value)
     for body in BODIES:
         content_type, sealed = seal_body(ours, body, protocol)
         boundary = re.search(r'boundary="([^"]+)"', content_type)
@@ -79,27 +77,27 @@ def test_pypsrp_speaks_with_our_server(package: str) -> None:
 def test_pypsrp_speaks_with_our_credssp(version: SchannelProtocol, tmp_path: Path) -> None:
     certificate = tmp_path / "server.pem"
     write_rsa_certificate(certificate)
-    theirs, ours = theirs_initiating(), ours_accepting(str(certificate), version)
-    run_credssp(theirs, Ours(ours))
-    cross(ours.handle, theirs, CREDSSP)
+    theirs, tls = theirs_initiating(), SchCredentials(certificate=str(certificate), protocols=version)
+    ours = our_server("CREDSSP", CredsspCred(schannel=tls))
+    token = theirs.step()
+    while not ours.done:
+        token = theirs.step(ours.step(token) or b"")  # whose turn it is, with nothing to say
+    cross(ours, theirs, CREDSSP)
 
 
 @pytest.mark.parametrize("body", BODIES, ids=len)
 def test_both_ends_are_ours_with_credssp(body: bytes) -> None:
-    client, server = (face(side.handle) for side in logged_on(client_side()))
+    client, server = our_client("CREDSSP"), our_server("CREDSSP")
+    run(client, server)
     assert open_body(server, seal_body(client, body, CREDSSP)[1], CREDSSP) == body
     assert open_body(client, seal_body(server, body, CREDSSP)[1], CREDSSP) == body
 
 
 def test_both_ends_are_ours_with_kerberos(kdc: Kdc) -> None:
-    seal = int(IscReq.ISC_REQ_CONFIDENTIALITY | IscReq.ISC_REQ_MUTUAL_AUTH)
-    uses = sspi.CredentialUse
     with kdc.as_user(ALICE):
-        outbound = sspi.acquire_credentials_handle(None, "Kerberos", uses.SECPKG_CRED_OUTBOUND).credential
-        inbound = sspi.acquire_credentials_handle("HTTP/localhost", "Kerberos", uses.SECPKG_CRED_INBOUND).credential
-        client, server = Context(outbound, seal, "HTTP/localhost"), Context(inbound, 0)
-        run(client, server)
-        ours, theirs = face(client), face(server)
+        ours = Context.initiate("Kerberos", target="HTTP/localhost", policy=Policy(min_ssf=2))
+        theirs = Context.accept("Kerberos", principal="HTTP/localhost")
+        run(ours, theirs)
         for body in BODIES:
             assert open_body(theirs, seal_body(ours, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
             assert open_body(ours, seal_body(theirs, body, WinRmProtocol.KERBEROS)[1], WinRmProtocol.KERBEROS) == body
@@ -108,10 +106,10 @@ def test_both_ends_are_ours_with_kerberos(kdc: Kdc) -> None:
 def test_a_body_that_was_changed_is_refused() -> None:
     client, server = our_client(), our_server()
     run(client, server)
-    wire = bytearray(seal_body(face(client), b"<s:Envelope/>", SPNEGO)[1])
+    wire = bytearray(seal_body(client, b"<s:Envelope/>", SPNEGO)[1])
     wire[-30] ^= 1
     with pytest.raises(SaslError):
-        open_body(face(server), bytes(wire), SPNEGO)
+        open_body(server, bytes(wire), SPNEGO)
 
 
 @pytest.mark.parametrize(
@@ -132,11 +130,11 @@ def test_what_has_not_the_form_of_a_sealed_body_is_refused(change: Any) -> None:
     client, server = our_client(), our_server()
     run(client, server)
     with pytest.raises(SaslError):
-        open_body(face(server), change(seal_body(face(client), b"<s:Envelope/>", SPNEGO)[1]), SPNEGO)
+        open_body(server, change(seal_body(client, b"<s:Envelope/>", SPNEGO)[1]), SPNEGO)
 
 
 def test_a_body_of_any_size_is_not_taken() -> None:
     client, server = our_client(), our_server()
     run(client, server)
     with pytest.raises(InvalidToken, match="at most"):
-        open_body(face(server), bytes((1 << 26) + 1), SPNEGO)
+        open_body(server, bytes((1 << 26) + 1), SPNEGO)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from packages.schannel.stream import Side, connect, inbound, outbound
-from saslsspi import MemoryAuthority, sspi
+from saslsspi import Context, MemoryAuthority, sspi
 from saslsspi.packages.credssp.client import CredsspClient
 from saslsspi.packages.credssp.exchange import CredsspExchange
 from saslsspi.packages.credssp.messages import TSRequest
@@ -56,6 +56,12 @@ def server_side(
 ) -> Side:
     environment = Environment(policy=Policy(credssp=policy, negotiate=NTLM_ONLY), authority=authority)
     return Side(inbound("CREDSSP", identity, environment=environment), flags)
+
+
+def accepting(identity: sspi.AuthIdentity | None = None) -> Context:
+    """The same server, where no buffer matters."""
+    policy = Policy(credssp=FREELY, negotiate=NTLM_ONLY)
+    return Context.accept("CREDSSP", authority=PEOPLE, credentials=identity, policy=policy, flags=TELLS)
 
 
 def logged_on(client: Side | None = None, server: Side | None = None) -> tuple[Side, Side]:
