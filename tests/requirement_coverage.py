@@ -37,6 +37,7 @@ COMPLETE: Final[tuple[str, ...]] = (
     "rfc2831",
     "rfc4178-ms-spng",
     "rfc4422",
+    "rfc5804",
     "scram-channel-binding",
     "sspi-asc-general",
     "sspi-isc-credssp",

@@ -134,14 +134,22 @@ class ServerConversation(Protocol):
 class ClientConversation(Protocol):
     """One connection of a client under test; we are the server."""
 
+    unasked: bytes
+    """What a server of this carrier says first under a layer, in plain text; b"" where it waits for the client."""
+
     def start(self) -> Answer:
         """Return what the client begins with; data None is no initial response."""
 
     def challenge(self, data: bytes) -> Answer:
         """Send a challenge."""
 
-    def succeed(self, data: bytes | None = None) -> Answer:
-        """Report success, with data where the carrier has room for them; SUCCESS is that the client believes it."""
+    def succeed(self, data: bytes | None = None, behind: bytes = b"") -> Answer:
+        """Report success, with data where the carrier has room for them; SUCCESS is that the client believes it.
+
+        Args:
+            data: What the mechanism says with it.
+            behind: Octets to send right behind it, under the layer.
+        """
 
     def receive(self) -> bytes:
         """Return octets that the client sends after success: a request, under the layer where there is one."""

@@ -18,7 +18,7 @@ from saslsspi_conformance.catalogue import Observable, Requirement
 __all__ = ["FILES", "Covered", "coverage", "reasons"]
 
 FILES: Final = ("rfc2831", "rfc4422", "profile-ldap", "profile-mail", "scram-channel-binding",
-                "gssapi-plain-anonymous-prep", "ms-cssp")  # fmt: skip
+                "gssapi-plain-anonymous-prep", "ms-cssp", "rfc5804")  # fmt: skip
 """The files of the catalogue that the runner is about."""
 
 

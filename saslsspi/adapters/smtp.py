@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saslsspi.adapters.mail.asyncio_stream import LineClient, authenticate_stream
-from saslsspi.adapters.mail.protocols import SMTP
+from saslsspi.adapters.mail.protocols.smtp import SMTP
 from saslsspi.adapters.mail.server import SaslService
 from saslsspi.adapters.mail.smtp import SaslSMTP, SaslSMTP_SSL, SmtpLogonDenied
 

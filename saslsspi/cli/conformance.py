@@ -9,8 +9,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.options import password_from
 from saslsspi.cli.output import print_json, print_table, say, show_progress
@@ -22,20 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "run"]
 
+_PROTOCOLS: Final = ("ldap", *LINE_PROTOCOLS)
+_SCHEMES: Final = (
+    "ldap",
+    "ldaps",
+    *(scheme for protocol in LINE_PROTOCOLS.values() for scheme, _, _ in protocol.schemes()),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.usage = "saslsspi conformance self | URL | listen ldap|imap|smtp|pop3  [OPTION ...]"
+    parser.usage = f"saslsspi conformance self | URL | listen {'|'.join(_PROTOCOLS)}  [OPTION ...]"
     parser.description = "Run the specifications as tests, against this library, a server, or clients that connect."
     parser.epilog = (
         "exit status: 0 conformant, 1 not conformant, 2 wrong usage or nothing matched, 3 it could not be tested"
     )
     parser.add_argument("target", nargs="?", default="",
-        help="self; HOST[:PORT] behind ldap:// ldaps:// imap:// imaps:// smtp:// smtps:// pop3:// pop3s://; or listen",
+        help=f"self; HOST[:PORT] behind {' '.join(f'{scheme}://' for scheme in _SCHEMES)}; or listen",
     )  # fmt: skip
-    parser.add_argument(
-        "protocol", nargs="?", choices=("ldap", "imap", "smtp", "pop3"), help="with listen: what to serve"
-    )
+    parser.add_argument("protocol", nargs="?", choices=_PROTOCOLS, help="with listen: what to serve")
     which = parser.add_argument_group("which cases")
     which.add_argument("--list", action="store_true", help="list the cases and end")
     which.add_argument("--dry-run", action="store_true", help="tell what would run, and touch nothing")
@@ -97,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.target:
         raise WrongUsage("what is to be tested? self, or a URL")
     if (arguments.target == "listen") != (arguments.protocol is not None):
-        raise WrongUsage("`listen ldap` waits for clients, as do imap, smtp and pop3; nothing else takes a protocol")
+        raise WrongUsage("`listen` waits for clients of a protocol, such as ldap; nothing else takes one")
     with _targets(arguments) as targets:
         return _perform(arguments, selection, targets)
 
@@ -108,7 +114,8 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
     cases = selected(selection, None)
     target = arguments.target
     if target and target != "self":
-        protocol = arguments.protocol if target == "listen" else target.partition(":")[0].removesuffix("s")
+        scheme = target.partition(":")[0]
+        protocol = arguments.protocol if target == "listen" else scheme if scheme in _PROTOCOLS else scheme[:-1]
         side = "client" if target == "listen" else "server"
         cases = [case for case in cases if case.target == side and case.carrier in ("", protocol)]
     if arguments.json:

@@ -109,7 +109,7 @@ def test_dovecot_misses_what_is_known_and_lives_on(dovecot: Dovecot, tmp_path: P
     assert is_alive(url, tmp_path)
 
 
-@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission"])
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "sieve"])
 def test_dovecot_s_protocols_miss_what_is_known(dovecot: Dovecot, protocol: str, tmp_path: Path) -> None:
     port = getattr(dovecot, f"{protocol}_port")
     url = f"{'smtp' if protocol == 'submission' else protocol}://localhost:{port}"

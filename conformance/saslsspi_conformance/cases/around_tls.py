@@ -9,42 +9,23 @@ from cryptography import x509
 
 from saslsspi_conformance.case import (
     DELIVERED,
-    HOLDS,
     SUCCESS,
     NotApplicable,
     Observation,
     Reaction,
-    against_server,
     holds,
 )
 from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.cases.shared import on_servers
 from saslsspi_conformance.peers.digest.client import ScriptedDigestClient
 from saslsspi_conformance.peers.scram_ends import ScriptedScramClient
 from saslsspi_conformance.targets.ldap import LdapConversation
 from saslsspi_conformance.targets.mail import MailConversation
 
-TlsCase = Callable[[CaseRun], Observation]
 _GUARDED = Setting(guarded=True)
 _PLUS = "SCRAM-SHA-256-PLUS"
-
-
-def _everywhere(
-    accept: frozenset[Reaction] = HOLDS, /, *, destructive: bool | None = None, **requirements: str
-) -> Callable[[TlsCase], TlsCase]:
-    """Register one case for each protocol that has ids; they stand in one text."""
-
-    def add(function: TlsCase) -> TlsCase:
-        for protocol, ids in requirements.items():
-
-            def case(run: CaseRun) -> Observation:
-                return function(run)
-
-            case.__name__ = f"{protocol}_{function.__name__}"
-            case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
-            against_server(*ids.split(), accept=accept, carrier=protocol, destructive=destructive)(case)
-        return function
-
-    return add
+_BOUND = "RFC5929-4-01"
+_ENDS = frozenset({Reaction.FAILURE, Reaction.CLOSED})
 
 
 def _connect(run: CaseRun, setting: Setting | None = None, *, tls: bool = True) -> LdapConversation | MailConversation:
@@ -55,8 +36,8 @@ def _connect(run: CaseRun, setting: Setting | None = None, *, tls: bool = True) 
     return connection
 
 
-@_everywhere(
-    DELIVERED,
+@on_servers(
+    accept=DELIVERED,
     ldap="LDAP4513-5.2.1.6-02 RFC4422-4-17",
     imap="RFC4422-4-17",
     smtp="SMTP4954-4-20 RFC4422-4-17",
@@ -68,7 +49,7 @@ def layer_inside_tls(run: CaseRun) -> Observation:
     return layer.ask(layer.out.wrap(layer.probe))
 
 
-@_everywhere(SUCCESS, smtp="SMTP4954-9-01", pop3="POP5034-4-17", imap="RFC4616-2-12", ldap="RFC4616-2-12")
+@on_servers(accept=SUCCESS, smtp="SMTP4954-9-01", pop3="POP5034-4-17", imap="RFC4616-2-12", ldap="RFC4616-2-12")
 def plain_under_tls(run: CaseRun) -> Observation:
     """PLAIN under TLS authenticates."""
     connection = _connect(run)
@@ -80,7 +61,7 @@ def plain_under_tls(run: CaseRun) -> Observation:
     return connection.respond(message).seen if answer.outcome is Reaction.CHALLENGE else answer.seen
 
 
-@_everywhere(
+@on_servers(
     imap="IMAP3501-6.2.2-11",
     smtp="SMTP4954-4-35 SMTP4954-6-14 SMTP4954-9-03 SMTP4954-3-02",
     pop3="POP5034-4-18 POP5034-4-29 POP5034-3-02",
@@ -113,7 +94,7 @@ def _plus(run: CaseRun, binding: Callable[[bytes], bytes]) -> ScriptedScramClien
     return ScriptedScramClient(run, _PLUS, header=b"p=tls-server-end-point,,", binding=told, on=connection)
 
 
-@_everywhere(SUCCESS, ldap="RFC5929-4-01 RFC5929-4-02 RFC5929-4-03", imap="RFC5929-4-01", smtp="RFC5929-4-01",
+@on_servers(accept=SUCCESS, ldap="RFC5929-4-01 RFC5929-4-02 RFC5929-4-03", imap="RFC5929-4-01", smtp="RFC5929-4-01",
              pop3="RFC5929-4-01")  # fmt: skip
 def bound_to_the_certificate(run: CaseRun) -> Observation:
     """The hash of the server's certificate binds SCRAM to TLS, where the server binds by it."""
@@ -124,14 +105,13 @@ def bound_to_the_certificate(run: CaseRun) -> Observation:
     return seen
 
 
-@_everywhere(frozenset({Reaction.FAILURE, Reaction.CLOSED}), destructive=True, ldap="RFC5929-4-01", imap="RFC5929-4-01",
-             smtp="RFC5929-4-01", pop3="RFC5929-4-01")  # fmt: skip
+@on_servers(accept=_ENDS, destructive=True, ldap=_BOUND, imap=_BOUND, smtp=_BOUND, pop3=_BOUND)
 def bound_to_another_certificate(run: CaseRun) -> Observation:
     """The hash of another certificate does not authenticate."""
     return _plus(run, lambda certificate: bytes(32)).log_on()
 
 
-@_everywhere(ldap="RFC5802-6-01 RFC5802-6-02", imap="RFC5802-6-01 RFC5802-6-02", smtp="RFC5802-6-01 RFC5802-6-02",
+@on_servers(ldap="RFC5802-6-01 RFC5802-6-02", imap="RFC5802-6-01 RFC5802-6-02", smtp="RFC5802-6-01 RFC5802-6-02",
              pop3="RFC5802-6-01 RFC5802-6-02")  # fmt: skip
 def bound_names(run: CaseRun) -> Observation:
     """The names with PLUS are listed where there is a channel to bind to, beside the plain ones, and nowhere else."""

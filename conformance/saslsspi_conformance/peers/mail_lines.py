@@ -1,12 +1,14 @@
-"""What the cases of IMAP, SMTP and POP3 share: a connection, its lines, and the replies that are right."""
+"""What the cases of the protocols of lines share: a connection, its lines, and the replies that are right."""
 
 from __future__ import annotations
 
+from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
+from saslsspi.adapters.mail.strings import string
 from saslsspi_conformance.case_run import CaseRun
 from saslsspi_conformance.outcome import NotApplicable, Observation, holds
 from saslsspi_conformance.targets.mail import MailConversation, MailReply
 
-__all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "undecodable"]
+__all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "served", "undecodable"]
 
 
 def connect(run: CaseRun) -> MailConversation:
@@ -16,35 +18,40 @@ def connect(run: CaseRun) -> MailConversation:
     return connection
 
 
-def code(reply: MailReply, protocol: str, *right: str) -> Observation:
-    """Whether a reply is a refusal with one of some codes; POP3 has one, and of IMAP's two either may be named."""
-    if protocol == "pop3":
-        allowed = {"-ERR"}
-    elif protocol == "imap":
-        allowed = {"NO", "BAD"} & set(right) or {"NO", "BAD"}
-    else:
-        allowed = set(right) - {"NO", "BAD"}
+def code(reply: MailReply, protocol: LineProtocol, *right: str) -> Observation:
+    """Whether a reply is a refusal with one of some codes: numbers in SMTP, else words, any where none is known."""
+    refusals = {
+        text.split()[0].decode() for verdict, text in protocol.replies.items() if verdict is not Verdict.SUCCESS
+    }
+    numbers = {word for word in right if word.isdigit()}
+    allowed = numbers if all(word.isdigit() for word in refusals) else refusals.intersection(right) or refusals
     return holds(reply.code in allowed, f"reply {reply.last.decode(errors='replace')}, right is {' or '.join(allowed)}")
 
 
 def undecodable(connection: MailConversation) -> tuple[str, ...]:
     """What undecodable base64 may get: IMAP4rev2 wants BAD, RFC 3501 does not say."""
-    if connection.protocol == "imap" and b"IMAP4REV2" not in connection.capabilities().upper():
+    if connection.protocol.tagged and b"IMAP4REV2" not in connection.capabilities().upper():
         return ("BAD", "NO")
     return ("501", "BAD")
 
 
 def mail(connection: MailConversation, line: bytes) -> MailReply:
     """Send a command of the mail service; a server that gives none has nothing to test."""
-    reply = connection.command(line)
+    return served(connection.command(line))
+
+
+def served(reply: MailReply) -> MailReply:
+    """Return a reply, unless it says that the server gives no mail service."""
     if reply.code == "421":
         raise NotApplicable(f"the server gives no mail service: {reply.last.decode(errors='replace')}")
     return reply
 
 
-def begin(connection: MailConversation, rest: bytes) -> MailReply:
-    """Send AUTH or AUTHENTICATE and the rest of the line as it is."""
-    return connection.command(connection.words.authenticate + b" " + rest)
+def begin(connection: MailConversation, *arguments: bytes) -> MailReply:
+    """Send AUTH or AUTHENTICATE with arguments as they are, as strings where the protocol wants them so."""
+    protocol = connection.protocol
+    written = [string(text, from_client=True) if protocol.strings else text for text in arguments]
+    return connection.ask(b" ".join([protocol.authenticate, *written]))
 
 
 def message(run: CaseRun) -> bytes:

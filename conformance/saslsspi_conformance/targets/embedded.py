@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import saslsspi
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.testbed import loopback
 from saslsspi.testbed.certificates import make_certificates
+from saslsspi.testbed.mail import server_of
 from saslsspi_conformance.case_run import ClientTarget, ServerTarget
 from saslsspi_conformance.outcome import Plays
 from saslsspi_conformance.runner.selection import Targets
@@ -25,7 +27,7 @@ from saslsspi_conformance.targets.wire import Address
 
 __all__ = ["PROTOCOLS", "itself"]
 
-PROTOCOLS: Final = frozenset({"ldap", "imap", "smtp", "pop3"})
+PROTOCOLS: Final = frozenset({"ldap", *LINE_PROTOCOLS})
 """What the embedded servers speak."""
 
 _TIMEOUT: Final = 3.0
@@ -95,8 +97,6 @@ def _certificate(folder: Path) -> _Certificate:
 
 def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, Any]:
     from saslsspi.testbed.ldap.server import LdapServer
-    from saslsspi.testbed.mail.imap import ImapServer
-    from saslsspi.testbed.mail.pop3 import Pop3Server
 
     given: dict[str, Any] = {
         "authority": saslsspi.MemoryAuthority(own_accounts()),
@@ -106,13 +106,9 @@ def _servers(policy: saslsspi.Policy, certificate: _Certificate) -> dict[str, An
         "certificate": certificate.server,
     }
     bindings = certificate.bindings
-    servers: dict[str, Any] = {
-        "ldap": LdapServer(**given, bindings=[bindings]),
-        "imap": ImapServer(**given, bindings=bindings),
-        "pop3": Pop3Server(**given, bindings=bindings),
-    }
-    try:
-        from saslsspi.testbed.mail.smtp import SmtpServer
-    except ImportError:  # aiosmtpd is an extra
-        return servers
-    return {**servers, "smtp": SmtpServer(**given, bindings=bindings, auth_required=not policy.allow_plaintext)}
+    servers: dict[str, Any] = {"ldap": LdapServer(**given, bindings=[bindings])}
+    for protocol in LINE_PROTOCOLS.values():
+        own: dict[str, Any] = {"auth_required": not policy.allow_plaintext} if protocol.name == "smtp" else {}
+        with contextlib.suppress(ModuleNotFoundError):  # aiosmtpd is an extra
+            servers[protocol.name] = server_of(protocol)(**given, **own, bindings=bindings)
+    return servers

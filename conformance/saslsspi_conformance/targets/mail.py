@@ -1,81 +1,40 @@
-"""An IMAP, SMTP or POP3 server somewhere (RFC 3501 and 9051, RFC 4954, RFC 5034)."""
+"""A server of a protocol of lines somewhere; which one it speaks is a LineProtocol's to say."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import re
+import io
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
+from saslsspi.adapters.mail.line_protocol import MAX_LINE, Capabilities, Reading, Reply, ReplyKind
+from saslsspi.adapters.mail.lines import read
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
+from saslsspi.errors import SaslError
 from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
 
 __all__ = ["MailConversation", "MailReply", "MailServerTarget"]
 
-_MOST_LINES: Final = 200
+_TAG: Final = b"a"
+_PROBE_TAG: Final = b"p"
+_NOTHING: Final = Capabilities(None, False, False, {})
 
-
-class _Words(NamedTuple):
-    """The words of one protocol."""
-
-    service: str
-    greeting: re.Pattern[bytes]
-    authenticate: bytes
-    capabilities: bytes
-    starttls: bytes
-    challenge: re.Pattern[bytes]
-    success: re.Pattern[bytes]
-    probe: bytes
-    answer: re.Pattern[bytes]
-    listed: re.Pattern[bytes]
-
-
-_PROTOCOLS: Final = {
-    "imap": _Words(
-        service="imap",
-        greeting=re.compile(rb"\* OK"),
-        authenticate=b"a AUTHENTICATE",
-        capabilities=b"a CAPABILITY",
-        starttls=b"a STARTTLS",
-        challenge=re.compile(rb"\+(?: |\Z)"),
-        success=re.compile(rb"a OK"),
-        probe=b"p NOOP\r\n",
-        answer=re.compile(rb"^p (OK|NO|BAD)", re.M),
-        listed=re.compile(rb"AUTH=([A-Z0-9_-]+)", re.I),
-    ),
-    "smtp": _Words(
-        service="smtp",
-        greeting=re.compile(rb"220"),
-        authenticate=b"AUTH",
-        capabilities=b"EHLO tester.example",
-        starttls=b"STARTTLS",
-        challenge=re.compile(rb"334(?: |\Z)"),
-        success=re.compile(rb"235"),
-        probe=b"EHLO tester.example\r\n",
-        answer=re.compile(rb"^\d{3} ", re.M),
-        listed=re.compile(rb"^250[- ]AUTH[ =](.*)$", re.I | re.M),
-    ),
-    "pop3": _Words(
-        service="pop",
-        greeting=re.compile(rb"\+OK"),
-        authenticate=b"AUTH",
-        capabilities=b"CAPA",
-        starttls=b"STLS",
-        challenge=re.compile(rb"\+(?: |\Z)"),
-        success=re.compile(rb"\+OK"),
-        probe=b"NOOP\r\n",
-        answer=re.compile(rb"^(\+OK|-ERR)", re.M),
-        listed=re.compile(rb"^SASL (.*)$", re.I | re.M),
-    ),
-}
+_T = TypeVar("_T")
 
 
 class MailReply(NamedTuple):
-    """The lines of one reply; empty when the server has closed."""
+    """A server's reply.
+
+    Attributes:
+        lines: As they came; empty when the server has closed.
+        said: What they mean; None for what is no reply of the protocol.
+    """
 
     lines: tuple[bytes, ...]
+    said: Reply | None
 
     @property
     def last(self) -> bytes:
@@ -84,22 +43,24 @@ class MailReply(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The word that decides: an SMTP code, OK, NO, BAD, +OK, -ERR, or "" when the server has closed."""
-        words = self.last.split(b" ")
-        found = words[1] if words[0] == b"a" and len(words) > 1 else words[0]
-        return found.decode(errors="replace").upper()[:10]
+        """The word that decides: an SMTP code, OK, NO, BAD, BYE, +OK, -ERR, or "" where there is none."""
+        return "" if self.said is None else self.said.word
 
 
 class MailServerTarget:
-    """A server behind one of the mail URLs."""
+    """A server of a protocol of lines.
 
-    success_data = False
+    Args:
+        address: Where it is.
+        guarded: Where one is that takes no passwords in clear; None where there is none.
+    """
 
     def __init__(self, address: Address, guarded: Address | None = None) -> None:
         self.address = address
         self._guarded = guarded
-        self.words = _PROTOCOLS[address.protocol]
-        self.service = self.words.service
+        protocol = LINE_PROTOCOLS[address.protocol]
+        self.service = protocol.service
+        self.success_data = protocol.success_data
         self.name = f"{address.protocol}{'s' if address.secure else ''}://{address.host}:{address.port}"
         self.host = address.name or address.host
         self.account: TargetAccount = address.account
@@ -107,12 +68,10 @@ class MailServerTarget:
 
     @cached_property
     def initial_response(self) -> bool:
-        """Whether a command may carry one; IMAP says so in its capabilities."""
-        if self.address.protocol != "imap":
-            return True
+        """Whether a command may carry one."""
         connection = self.connect(Setting(), Transcript())
         try:
-            return b"SASL-IR" in connection.capabilities()
+            return connection.listed.initial_response
         finally:
             connection.close()
 
@@ -126,18 +85,23 @@ class MailServerTarget:
 
     def connect(self, setting: Setting, transcript: Transcript) -> MailConversation:
         """Open a connection."""
-        return MailConversation(address_for(setting, self.address, self._guarded), self.words, transcript)
+        return MailConversation(address_for(setting, self.address, self._guarded), transcript)
 
 
 class MailConversation:
-    """One connection."""
+    """One connection.
 
-    def __init__(self, address: Address, words: _Words, transcript: Transcript) -> None:
-        self.protocol = address.protocol
-        self.words = words
+    Attributes:
+        listed: The capabilities that the server listed last.
+    """
+
+    def __init__(self, address: Address, transcript: Transcript) -> None:
+        self.protocol = LINE_PROTOCOLS[address.protocol]
         self.transcript = transcript
         self.wire = Wire(address)
-        self.probe = self.large_probe = words.probe
+        self.listed = _NOTHING
+        self._announced = False
+        self.probe = self.large_probe = self.protocol.command(self.protocol.noop, _PROBE_TAG)
         try:
             self._begin(address)
         except BaseException:
@@ -146,11 +110,10 @@ class MailConversation:
 
     def _begin(self, address: Address) -> None:
         """Read the greeting, and start TLS where it is wanted."""
-        greeting = self.reply()
-        if not self.words.greeting.match(greeting.lines[0] if greeting.lines else b""):
+        greeting = None if self.protocol.announces else self.reply(b"*")
+        if greeting is not None and (greeting.said is None or not greeting.said.positive):
             raise CaseError(f"no greeting, but {greeting.last!r}")
-        if self.protocol == "smtp":
-            self.command(b"EHLO tester.example")
+        self._list()
         if address.starttls and not address.secure:
             self.start_tls()
 
@@ -158,93 +121,100 @@ class MailConversation:
         """Put TLS around what follows, where it is not there yet."""
         if self.wire.encrypted:
             return
-        reply = self.command(self.words.starttls)
-        if reply.code not in {"OK", "220", "+OK"}:
+        reply = self.ask(self.protocol.starttls)
+        if reply.said is None or not reply.said.positive:
             raise NotApplicable(f"the server does not begin TLS: {reply.last.decode(errors='replace')}")
         self.wire.start_tls()
-        if self.protocol == "smtp":
-            self.command(b"EHLO tester.example")
+        self._list()
 
-    def reply(self) -> MailReply:
-        """Read one reply: up to the tagged line, the line without a hyphen, or the status line."""
-        lines: list[bytes] = []
-        while True:
-            line = self.wire.line()
-            if not line and not lines:
+    def _read(self, reading: Reading[_T]) -> tuple[_T | None, tuple[bytes, ...]]:
+        """Read an answer: None where what comes is none, and the lines that came."""
+        noted = _Noted(self.wire, self.transcript)
+        try:
+            return read(noted, reading), tuple(noted.lines)
+        except SaslError:
+            if not noted.lines:
                 self.transcript.received("closes")
-                return MailReply(())
-            lines.append(line)
-            if len(lines) > _MOST_LINES:
-                raise CaseError(f"a reply of more than {_MOST_LINES} lines")
-            self.transcript.received("", line)
-            if self.protocol == "imap" and line.startswith(b"* ") and len(lines) < 50 and self.transcript_started:
-                continue
-            if self.protocol == "smtp" and line[3:4] == b"-":
-                continue
-            self.transcript_started = True
-            return MailReply(tuple(lines))
+            return None, tuple(noted.lines)
 
-    transcript_started = False
+    def _list(self) -> None:
+        """Read the capabilities, which come unasked in some protocols."""
+        if not self.protocol.announces:
+            self.capabilities()
+            return
+        found, lines = self._read(self.protocol.read_capabilities(b""))
+        if found is None:
+            raise CaseError(f"no capabilities, but {lines[-1] if lines else b''!r}")
+        self.listed = found
+
+    def reply(self, tag: bytes = _TAG) -> MailReply:
+        """Read one reply, as far as the line that decides."""
+        said, lines = self._read(self.protocol.read(tag))
+        return MailReply(lines, said)
 
     def command(self, line: bytes) -> MailReply:
-        """Send a line and read the reply."""
+        """Send a line as it is and read the reply."""
         self.transcript.sent("", line)
         self.wire.send(line + b"\r\n")
         return self.reply()
 
+    def ask(self, text: bytes) -> MailReply:
+        """Give a command, under its tag where the protocol has tags."""
+        return self.command(self.protocol.command(text, _TAG).removesuffix(b"\r\n"))
+
     def capabilities(self) -> bytes:
-        """The text of the capabilities."""
-        reply = self.command(self.words.capabilities)
-        lines = list(reply.lines)
-        while self.protocol == "pop3" and lines and lines[0].startswith(b"+OK") and lines[-1] != b".":
-            if len(lines) > _MOST_LINES:
-                raise CaseError(f"more than {_MOST_LINES} capabilities")
-            line = self.wire.line()
-            if not line:
-                break
-            lines.append(line)
+        """Ask for the capabilities and return the text of the answer."""
+        line = self.protocol.command(self.protocol.capability, _TAG)
+        self.transcript.sent("", line.removesuffix(b"\r\n"))
+        self.wire.send(line)
+        found, lines = self._read(self.protocol.read_capabilities(_TAG))
+        self.listed = found or _NOTHING
         return b"\n".join(lines)
 
     def supported(self) -> tuple[str, ...]:
         """The mechanisms that are listed."""
-        found = self.words.listed.findall(self.capabilities())
-        return tuple(dict.fromkeys(name for line in found for name in line.decode(errors="replace").upper().split()))
+        self.capabilities()
+        return tuple(dict.fromkeys(self.listed.mechanisms or ()))
 
     def begin(self, mechanism: str, initial: bytes | None = None) -> Answer:
         """Ask for a mechanism."""
-        line = self.words.authenticate + b" " + mechanism.encode()
-        if initial is not None:
-            line += b" " + (base64.b64encode(initial) or b"=")
+        coded = None if initial is None else base64.b64encode(initial)
         self.transcript.sent(f"{mechanism}, initial response" if initial is not None else mechanism, initial)
-        self.wire.send(line + b"\r\n")
+        self.wire.send(self.protocol.begin(mechanism, coded, _TAG))
         return self.answer(self.reply())
 
     def respond(self, response: bytes) -> Answer:
         """Answer a challenge."""
         self.transcript.sent("response", response)
-        self.wire.send(base64.b64encode(response) + b"\r\n")
+        self.wire.send(self.protocol.response(base64.b64encode(response)))
         return self.answer(self.reply())
+
+    def respond_with(self, text: bytes) -> MailReply:
+        """Answer a challenge with a text, base64 or not."""
+        return self.command(self.protocol.response(text).removesuffix(b"\r\n"))
 
     def cancel(self) -> Answer:
         """Cancel."""
-        return self.answer(self.command(b"*"))
+        return self.answer(self.respond_with(b"*"))
 
     def answer(self, reply: MailReply) -> Answer:
         """A reply in the terms of cases."""
-        line = reply.last
+        said, text = reply.said, reply.last.decode(errors="replace")
         if not reply.lines:
             return Answer(Reaction.CLOSED)
-        if self.words.success.match(line):
-            return Answer(Reaction.SUCCESS, None, line.decode(errors="replace"))
-        if (found := self.words.challenge.match(line)) is not None:
-            try:
-                data = base64.b64decode(line[found.end() :], validate=True)
-            except binascii.Error:
-                return Answer(Reaction.CHALLENGE, line[found.end() :], "the challenge is no base64")
-            if data:
-                self.transcript.received("challenge", data)
-            return Answer(Reaction.CHALLENGE, data)
-        return Answer(Reaction.FAILURE, None, line.decode(errors="replace"))
+        if said is None or said.kind not in (ReplyKind.SUCCESS, ReplyKind.CHALLENGE):
+            return Answer(Reaction.FAILURE, None, text)
+        is_challenge = said.kind is ReplyKind.CHALLENGE
+        coded = said.text if is_challenge else said.data
+        try:
+            data = None if coded is None else base64.b64decode(coded, validate=True)
+        except binascii.Error:
+            data, text = coded, "what it says is no base64"
+        else:
+            text = "" if is_challenge else text
+        if data:
+            self.transcript.received("challenge" if is_challenge else "data with success", data)
+        return Answer(Reaction.CHALLENGE if is_challenge else Reaction.SUCCESS, data, text)
 
     def send(self, octets: bytes) -> None:
         """Send octets."""
@@ -258,9 +228,40 @@ class MailConversation:
         return octets
 
     def answers(self, text: bytes) -> bool:
-        """Whether the answer to a probe is there."""
-        return text.endswith(b"\n") and self.words.answer.search(text) is not None
+        """Whether the answer to a probe is there: behind the capabilities, where a server lists them under a layer."""
+        source = io.BytesIO(text)
+        try:
+            if self.protocol.announces and not self._announced:
+                read(source, self.protocol.read_capabilities(b""))
+            read(source, self.protocol.read(_PROBE_TAG))
+        except SaslError:
+            return False
+        self._announced = True
+        return True
 
     def close(self) -> None:
         """Close."""
         self.wire.close()
+
+
+class _Noted:
+    """A connection whose lines are noted as they come."""
+
+    def __init__(self, wire: Wire, transcript: Transcript) -> None:
+        self._wire = wire
+        self._transcript = transcript
+        self.lines: list[bytes] = []
+
+    def readline(self, limit: int = MAX_LINE, /) -> bytes:
+        """Return a line with its end."""
+        return self._note(self._wire.readline(limit))
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many octets."""
+        return self._note(self._wire.read(size))
+
+    def _note(self, octets: bytes) -> bytes:
+        if octets:
+            self.lines.append(octets.removesuffix(b"\n").removesuffix(b"\r"))
+            self._transcript.received("", self.lines[-1])
+        return octets

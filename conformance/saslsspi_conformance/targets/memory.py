@@ -243,6 +243,8 @@ def credentials_of(mechanism: str, setting: Setting) -> Credentials | None:
 class MemoryClientConversation:
     """One connection of our client."""
 
+    unasked = b""
+
     def __init__(self, client: saslsspi.Client, transcript: Transcript) -> None:
         self._client = client
         self._transcript = transcript
@@ -269,7 +271,7 @@ class MemoryClientConversation:
         self._transcript.received(f"gives up: {error}")
         return Answer(Reaction.FAILURE, None, str(error))
 
-    def succeed(self, data: bytes | None = None) -> Answer:
+    def succeed(self, data: bytes | None = None, behind: bytes = b"") -> Answer:
         """Report success."""
         self._transcript.sent("success", data)
         try:

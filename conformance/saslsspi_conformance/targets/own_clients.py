@@ -1,13 +1,16 @@
-"""Our own clients of LDAP, IMAP, SMTP and POP3 over sockets, started by the runner once for each case of `self`."""
+"""Our own clients of LDAP and the protocols of lines, started by the runner once for each case of `self`."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import socket
 import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from saslsspi.adapters.mail.line_protocol import LineProtocol
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.errors import SaslError
 from saslsspi_conformance.case_run import ClientTarget, Setting
 from saslsspi_conformance.targets.listen.base import Listener
@@ -68,29 +71,16 @@ def _options(mechanism: str, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _imap(port: int, mechanism: str, setting: Setting) -> None:
-    from saslsspi.adapters.imap import SaslIMAP4
+def _line_client(protocol: LineProtocol) -> Connect:
+    """Return how the client of a protocol of lines connects; its class stands in the door of the protocol's name."""
 
-    with SaslIMAP4(_HOST, port, timeout=_TIMEOUT) as client:
-        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
-        client.noop()
+    def connect(port: int, mechanism: str, setting: Setting) -> None:
+        make = getattr(importlib.import_module(f"saslsspi.adapters.{protocol.name}"), protocol.client)
+        with make(_HOST, port, timeout=_TIMEOUT) as client:
+            client.authenticate_sasl(mechanism, **_options(mechanism, setting))
+            client.noop()
 
-
-def _smtp(port: int, mechanism: str, setting: Setting) -> None:
-    from saslsspi.adapters.smtp import SaslSMTP
-
-    with SaslSMTP(_HOST, port, timeout=_TIMEOUT) as client:
-        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
-        client.noop()
-
-
-def _pop3(port: int, mechanism: str, setting: Setting) -> None:
-    from saslsspi.adapters.pop3 import SaslPOP3
-
-    client = SaslPOP3(_HOST, port, timeout=_TIMEOUT)
-    with contextlib.closing(client):
-        client.authenticate_sasl(mechanism, **_options(mechanism, setting))
-        client.noop()
+    return connect
 
 
 def _ldap(port: int, mechanism: str, setting: Setting) -> None:
@@ -112,7 +102,7 @@ def _ldap(port: int, mechanism: str, setting: Setting) -> None:
 
 
 def _connectors() -> dict[str, Connect]:
-    found: dict[str, Connect] = {"imap": _imap, "smtp": _smtp, "pop3": _pop3}
+    found = {protocol.name: _line_client(protocol) for protocol in LINE_PROTOCOLS.values()}
     try:
         import ldap3  # noqa: F401  # an extra
     except ImportError:

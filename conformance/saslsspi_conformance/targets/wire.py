@@ -6,20 +6,31 @@ import contextlib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi_conformance.case_run import DEFAULT, Setting, TargetAccount
 from saslsspi_conformance.outcome import CaseError, NotApplicable
 
 __all__ = ["PORTS", "Address", "ClearTextBehindTls", "Deadline", "Wire", "address_for", "check_setting"]
 
-PORTS: Final = {"ldap": 389, "ldaps": 636, "imap": 143, "imaps": 993, "smtp": 25, "smtps": 465, "pop3": 110,
-                "pop3s": 995}  # fmt: skip
-"""The usual ports, by scheme; a scheme that ends in s (and is longer than its protocol) is TLS from the start."""
+_SCHEMES: Final = {
+    "ldap": ("ldap", 389, False),
+    "ldaps": ("ldap", 636, True),
+    **{
+        scheme: (protocol.name, port, secure)
+        for protocol in LINE_PROTOCOLS.values()
+        for scheme, port, secure in protocol.schemes()
+    },
+}
+"""By scheme: the protocol, its usual port, and whether TLS is there from the start."""
 
+PORTS: Final = {scheme: port for scheme, (_, port, _) in _SCHEMES.items()}
+"""The usual ports, by scheme."""
 
 _LONGEST_LINE: Final = 1 << 16
 
@@ -29,7 +40,7 @@ class Address:
     """Where a server is, and who may log on there.
 
     Attributes:
-        protocol: ldap, imap, smtp or pop3.
+        protocol: ldap, or the name of a protocol of lines.
         name: The name that goes into digest-uri, when it is not the host.
         secure: TLS from the start.
         starttls: TLS before authenticating.
@@ -50,7 +61,7 @@ class Address:
     local: bool = False
 
     @classmethod
-    def from_url(cls, url: str, account: TargetAccount, **given: object) -> Address:
+    def from_url(cls, url: str, account: TargetAccount, **given: Any) -> Address:
         """Read a URL.
 
         Raises:
@@ -59,10 +70,9 @@ class Address:
         parts = urlsplit(url)
         if parts.scheme not in PORTS or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError(f"{url!r} is not one of {', '.join(f'{scheme}://HOST[:PORT]' for scheme in PORTS)}")
-        secure = parts.scheme in {"ldaps", "imaps", "smtps", "pop3s"}
-        protocol = parts.scheme[:-1] if secure else parts.scheme
-        port = parts.port or PORTS[parts.scheme]
-        return cls(protocol=protocol, host=parts.hostname, port=port, account=account, secure=secure, **given)  # type: ignore[arg-type]
+        protocol, usual, secure = _SCHEMES[parts.scheme]
+        own: dict[str, Any] = {"host": parts.hostname, "port": parts.port or usual, "secure": secure}
+        return cls(protocol=protocol, account=account, **own, **given)
 
     def tls(self) -> ssl.SSLContext:
         """What TLS needs."""
@@ -148,26 +158,37 @@ class Wire:
         """Return when an answer that is awaited from now on has to be whole."""
         return Deadline(self._address.timeout)
 
-    def line(self) -> bytes:
-        """Return the next line without its CRLF; b"" when the server has closed.
+    def readline(self, limit: int = _LONGEST_LINE, /) -> bytes:
+        """Return the next line with its end, or what there is of it when the server has closed.
 
         Raises:
             TimeoutError: it is not whole in time.
-            CaseError: it is longer than a line can be.
+            CaseError: it is longer than limit octets.
         """
+        return self._until(lambda buffer: buffer.find(b"\n") + 1, limit)
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many octets, fewer when the server closes before.
+
+        Raises:
+            TimeoutError: they do not come in time.
+        """
+        return self._until(lambda buffer: size if len(buffer) >= size else 0, size)
+
+    def _until(self, whole: Callable[[bytearray], int], limit: int) -> bytes:
+        """Return what comes, as far as whole says; 0 is not yet."""
         buffer = bytearray()
         deadline = self.deadline()
-        while b"\n" not in buffer:
-            if len(buffer) > _LONGEST_LINE:
-                raise CaseError(f"a line of more than {_LONGEST_LINE} octets")
+        while not (end := whole(buffer)):
+            if len(buffer) > limit:
+                raise CaseError(f"a line of more than {limit} octets")
             deadline.check()
             octets = self.receive()
             if not octets:
                 return bytes(buffer)
             buffer += octets
-        line, _, rest = bytes(buffer).partition(b"\n")
-        self.pending[:0] = rest
-        return line.rstrip(b"\r")
+        self.pending[:0] = buffer[end:]
+        return bytes(buffer[:end])
 
     def close(self) -> None:
         """Close."""

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from aiosmtpd.smtp import SMTP
 
 from saslsspi.adapters.mail.line_protocol import MAX_LINE, Verdict
-from saslsspi.adapters.mail.protocols import SMTP as SMTP_WORDS
+from saslsspi.adapters.mail.protocols.smtp import SMTP as SMTP_WORDS
 from saslsspi.adapters.mail.server import SaslService, ServerDialogue, server_bindings
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.transport import put_under_layer

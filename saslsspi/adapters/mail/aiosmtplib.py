@@ -21,7 +21,7 @@ from saslsspi.adapters.mail.logon import (
     layer_is_spoken,
     log_on,
 )
-from saslsspi.adapters.mail.protocols import SMTP, smtp_kind
+from saslsspi.adapters.mail.protocols.smtp import SMTP, smtp_kind
 from saslsspi.adapters.mail.smtp import SmtpLogonDenied
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.engine.security import Security

@@ -14,7 +14,15 @@ from itertools import repeat
 from typing import Self, TypeVar, Unpack, cast
 
 from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument
-from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reading, Reply, ReplyKind, ends_here
+from saslsspi.adapters.mail.line_protocol import (
+    Capabilities,
+    LineProtocol,
+    Reading,
+    Reply,
+    ReplyKind,
+    ends_here,
+    printable,
+)
 from saslsspi.adapters.mail.logon import (
     Established,
     MailLogon,
@@ -189,7 +197,9 @@ class LineClient:
                 if greeting.kind is ReplyKind.BYE:
                     raise ends_here(greeting.text)
                 if not greeting.positive:
-                    raise InvalidToken("the server's greeting is none")
+                    raise InvalidToken(
+                        f"the server's greeting is none: {printable(greeting.text) or 'no reason given'}"
+                    )
                 await client.capabilities()
             if starttls is not None:
                 await client.start_tls(starttls)

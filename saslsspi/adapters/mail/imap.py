@@ -17,7 +17,7 @@ from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
-from saslsspi.adapters.mail.protocols import IMAP, imap_capabilities
+from saslsspi.adapters.mail.protocols.imap import IMAP, imap_capabilities
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied
 from saslsspi.sasl.layer import Layer

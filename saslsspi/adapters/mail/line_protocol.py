@@ -7,7 +7,7 @@ ends on a server.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
@@ -131,6 +131,10 @@ class LineProtocol:
         clear_after: Mechanisms behind which the protocol goes on in clear, whatever layer they could negotiate.
         read: Reads the answer to a command, told its tag; of what is no answer it raises InvalidToken.
         read_capabilities: Reads the answer to the capability command, or the greeting that has them.
+        greeting: A server's first line; empty where it lists its capabilities instead.
+        okay: A server's words for a command that is done.
+        write_capabilities: Writes a server's answer to the capability command, without its last CRLF: which
+            mechanisms, whether an initial response is invited, and the command's tag.
     """
 
     name: str
@@ -155,6 +159,9 @@ class LineProtocol:
     clear_after: frozenset[str] = frozenset()
     read: Callable[[bytes], Reading[Reply]] = field(repr=False)
     read_capabilities: Callable[[bytes], Reading[Capabilities]] = field(repr=False)
+    greeting: bytes = b""
+    okay: bytes
+    write_capabilities: Callable[[Sequence[str], bool, bytes], bytes] = field(repr=False)
 
     def command(self, text: bytes, tag: bytes = b"") -> bytes:
         """Write a command line."""

@@ -18,7 +18,7 @@ from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LineFile", "StreamSocket", "asking", "carry", "check_silence", "layered", "read", "strength_of"]
+__all__ = ["LineFile", "Readable", "StreamSocket", "asking", "carry", "check_silence", "layered", "read", "strength_of"]
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"
@@ -40,6 +40,16 @@ class StreamSocket(Protocol):
 
     def close(self) -> None:
         """Close the connection."""
+
+
+class Readable(Protocol):
+    """What lines and octets are read from: LineFile, or a file in memory."""
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        """Return a line with its end, at most limit octets of it; less at the end of the stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return size octets; fewer at the end of the stream."""
 
 
 class LineFile:
@@ -95,7 +105,7 @@ class LineFile:
         return taken
 
 
-def read(file: LineFile, reading: Reading[_T], limit: int = MAX_LINE) -> _T:
+def read(file: Readable, reading: Reading[_T], limit: int = MAX_LINE) -> _T:
     """Read an answer from a connection.
 
     Raises:
@@ -110,7 +120,7 @@ def read(file: LineFile, reading: Reading[_T], limit: int = MAX_LINE) -> _T:
         return cast(_T, stop.value)
 
 
-def _line(file: LineFile, limit: int) -> bytes:
+def _line(file: Readable, limit: int) -> bytes:
     line = file.readline(limit + 1)
     if not line.endswith(_LINE_END):
         problem = "is longer than we read" if len(line) > limit else "ends with the connection"
@@ -118,7 +128,7 @@ def _line(file: LineFile, limit: int) -> bytes:
     return line[:-1].removesuffix(b"\r")
 
 
-def _octets(file: LineFile, size: int) -> bytes:
+def _octets(file: Readable, size: int) -> bytes:
     octets = file.read(size)
     if len(octets) < size:
         raise InvalidToken("the server's answer ends with the connection")

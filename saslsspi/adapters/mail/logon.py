@@ -222,13 +222,14 @@ def closing_on_error(close: Callable[[], object], *foreign: type[Exception]) -> 
 
     Raises:
         InvalidToken: the connection was lost, or the client library says so in an error of its own (foreign).
+        ssl.SSLCertVerificationError: as it is: nobody broke off, we do not trust the server.
     """
     try:
         yield
     except BaseException as error:
         close()
         lost: tuple[type[Exception], ...] = (ConnectionError, ssl.SSLError, EOFError, *foreign)
-        if isinstance(error, lost) and not isinstance(error, SaslError):
+        if isinstance(error, lost) and not isinstance(error, SaslError | ssl.SSLCertVerificationError):
             said = printable(str(error).encode("utf-8", "replace")) or type(error).__name__
             raise InvalidToken(f"the server broke off the exchange: {said}") from error
         raise

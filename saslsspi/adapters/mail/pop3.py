@@ -14,7 +14,7 @@ from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
-from saslsspi.adapters.mail.protocols import POP3
+from saslsspi.adapters.mail.protocols.pop3 import POP3
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer

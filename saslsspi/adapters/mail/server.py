@@ -29,7 +29,8 @@ from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
-from saslsspi.adapters.mail.protocols import POP3, protocol_of_service
+from saslsspi.adapters.mail.protocols import protocol_of_service
+from saslsspi.adapters.mail.protocols.pop3 import POP3
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property

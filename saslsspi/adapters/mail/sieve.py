@@ -14,8 +14,7 @@ from saslsspi.adapters.mail.dialogue import Refused
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply, ReplyKind, ends_here, printable
 from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
-from saslsspi.adapters.mail.protocols import SIEVE
-from saslsspi.adapters.mail.protocols.sieve import read_strings
+from saslsspi.adapters.mail.protocols.sieve import SIEVE, read_strings
 from saslsspi.adapters.mail.strings import string
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, PeerUnsupported, RemoteError

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final, NamedTuple
 
 from saslsspi.adapters.mail.line_protocol import LineProtocol
-from saslsspi.adapters.mail.protocols import IMAP
+from saslsspi.adapters.mail.protocols.imap import IMAP
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.mail.channel import LineChannel
 from saslsspi.testbed.mail.server import MailServer, MailSession

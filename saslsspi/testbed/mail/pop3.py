@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
 
 from saslsspi.adapters.mail.line_protocol import LineProtocol
-from saslsspi.adapters.mail.protocols import POP3
+from saslsspi.adapters.mail.protocols.pop3 import POP3
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.mail.channel import LineChannel
 from saslsspi.testbed.mail.server import MailServer, MailSession

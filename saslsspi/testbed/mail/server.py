@@ -53,7 +53,8 @@ class MailLimits:
         messages: How many messages a mailbox holds.
         failures: How many exchanges of one connection may fail; RFC 4954 section 9 wants three at least.
         connections: How many clients at a time.
-        idle_timeout: How long a client may take for its next line, in seconds.
+        idle_timeout: How long a client may take for its next line, in seconds; RFC 9051 section 5.4 and RFC 5804
+            section 1.2 want half an hour at least of a client that has logged on.
     """
 
     line: int = 1 << 16
@@ -62,7 +63,7 @@ class MailLimits:
     messages: int = 64
     failures: int = 10
     connections: int = 128
-    idle_timeout: float = 300.0
+    idle_timeout: float = 1800.0
 
 
 class Mailbox:

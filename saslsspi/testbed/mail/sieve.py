@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, Final
 
 from saslsspi.adapters.mail.line_protocol import LineProtocol
-from saslsspi.adapters.mail.protocols import SIEVE
+from saslsspi.adapters.mail.protocols.sieve import SIEVE
 from saslsspi.adapters.mail.strings import literal, string, words
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.mail.channel import LineChannel
@@ -61,6 +61,9 @@ class _SieveSession(MailSession):
         lines.append(b'"SASL" ' + string(" ".join(self.mechanisms).encode("ascii"), from_client=False))
         if self.may_start_tls and self.security is None:
             lines.append(b'"STARTTLS"')
+        if self.security is not None:  # section 1.7: OWNER "MUST NOT" be told before, and "SHOULD" be now
+            owner = self.security.authzid or self.security.authcid
+            lines.append(b'"OWNER" ' + string(owner.encode(), from_client=False))
         await self.send(*lines, b"OK")
 
     async def _capability(self, text: bytes) -> None:

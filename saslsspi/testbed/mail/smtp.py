@@ -11,7 +11,7 @@ from aiosmtpd.smtp import TLSSetupException
 
 from saslsspi.adapters.aiosmtpd import SaslSmtpProtocol
 from saslsspi.adapters.mail.line_protocol import LineProtocol
-from saslsspi.adapters.mail.protocols import SMTP
+from saslsspi.adapters.mail.protocols.smtp import SMTP
 from saslsspi.engine.security import Security
 from saslsspi.errors import SaslError
 from saslsspi.testbed.channel import TLS_HANDSHAKE_TIMEOUT, close_listeners

@@ -9,8 +9,8 @@ import pytest
 import saslsspi
 from adapters.mail_world import ALICE, MESSAGE, PROTOCOLS, SMTP, MailProtocol, Peer, certificate, scripted, serving
 from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
-from saslsspi.adapters.mail import protocols
 from saslsspi.adapters.mail.asyncio_stream import authenticate_stream
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.adapters.stream import LayeredStream
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, PackageNotFound, SaslError
 
@@ -87,7 +87,7 @@ def test_aiosmtplib_is_closed_when_the_server_lies(answer: bytes) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
 @pytest.mark.parametrize(("least", "most"), LAYERS, ids=["auth", "auth-int", "auth-conf"])
 def test_a_stream_carries_each_layer(protocol: MailProtocol, least: int, most: int) -> None:
-    words = protocols.LINE_PROTOCOLS[protocol.name]
+    words = LINE_PROTOCOLS[protocol.name]
 
     async def run(port: int) -> None:
         stream = LayeredStream(*await asyncio.open_connection("127.0.0.1", port))
@@ -130,11 +130,11 @@ def test_a_stream_offers_no_initial_response_uninvited_and_closes_when_the_serve
     async def run(port: int) -> None:
         stream = LayeredStream(*await asyncio.open_connection("127.0.0.1", port))
         with pytest.raises(PackageNotFound):
-            await authenticate_stream(stream, protocols.IMAP, [], host="localhost", credentials=ALICE)
+            await authenticate_stream(stream, LINE_PROTOCOLS["imap"], [], host="localhost", credentials=ALICE)
         with pytest.raises(InvalidToken):
             await authenticate_stream(
                 stream,
-                protocols.IMAP,
+                LINE_PROTOCOLS["imap"],
                 ["SCRAM-SHA-1"],
                 host="localhost",
                 credentials=ALICE,

@@ -8,7 +8,10 @@ import saslsspi
 from adapters.mail_world import ALICE, PEOPLE
 from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument, converse, decode_line
 from saslsspi.adapters.mail.line_protocol import LineProtocol, Reply, ReplyKind, Verdict
-from saslsspi.adapters.mail.protocols import IMAP, LINE_PROTOCOLS, POP3, SMTP
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
+from saslsspi.adapters.mail.protocols.imap import IMAP
+from saslsspi.adapters.mail.protocols.pop3 import POP3
+from saslsspi.adapters.mail.protocols.smtp import SMTP
 from saslsspi.adapters.mail.server import SaslService
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.policy import Property

@@ -104,6 +104,7 @@ def test_nothing_is_done_before_a_logon() -> None:
         client.listscripts()
 
 
+@pytest.mark.requirement("RFC5804-2.2-04")
 def test_tls_brings_the_capabilities_anew_and_plain_with_them() -> None:
     made = certificate()
     with serving(certificate=made.server, bindings=made.bindings) as (server, _), connect(server) as client:
@@ -133,6 +134,7 @@ def test_clear_text_behind_the_reply_to_starttls_is_not_read_under_tls() -> None
             client.starttls(certificate().client)
 
 
+@pytest.mark.requirement("RFC5804-2.1-14")
 def test_a_better_mechanism_that_was_hidden_shows_under_the_layer() -> None:
     class Hiding(SieveServer):
         def session(self, channel: LineChannel) -> MailSession:

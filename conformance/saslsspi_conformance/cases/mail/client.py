@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from saslsspi_conformance.case import (
-    HOLDS,
     REFUSAL,
     SUCCESS,
     CaseError,
     NotApplicable,
     Observation,
     Reaction,
-    against_client,
     holds,
 )
 from saslsspi_conformance.case_run import CaseRun, Setting
+from saslsspi_conformance.cases.shared import on_clients
 from saslsspi_conformance.peers.digest.server import ScriptedDigestServer
 from saslsspi_conformance.peers.scram_ends import ScriptedScramServer
 from saslsspi_conformance.targets.listen.mail import MailClientConversation
 
-MailCase = Callable[[CaseRun], Observation]
 _FAILURE = frozenset({Reaction.FAILURE})
-
-
-def _everywhere(
-    *, imap: str = "", smtp: str = "", pop3: str = "", accept: frozenset[Reaction] = HOLDS
-) -> Callable[[MailCase], MailCase]:
-    """Register one case for each protocol that has ids; they stand in one text."""
-
-    def add(function: MailCase) -> MailCase:
-        for protocol, requirements in {"imap": imap, "smtp": smtp, "pop3": pop3}.items():
-            if not requirements:
-                continue
-
-            def case(run: CaseRun) -> Observation:
-                return function(run)
-
-            case.__name__ = f"{protocol}_{function.__name__}"
-            case.__doc__ = f"{protocol.upper()}: {function.__doc__}"
-            against_client(*requirements.split(), accept=accept, carrier=protocol)(case)
-        return function
-
-    return add
 
 
 def _conversation(server: ScriptedDigestServer) -> MailClientConversation:
@@ -51,13 +27,13 @@ def _conversation(server: ScriptedDigestServer) -> MailClientConversation:
     return server.connection
 
 
-@_everywhere(imap="RFC4422-3.3-01 RFC4422-3-06", smtp="RFC4422-3.3-01", pop3="RFC4422-3.3-01", accept=SUCCESS)
+@on_clients(imap="RFC4422-3.3-01 RFC4422-3-06", smtp="RFC4422-3.3-01", pop3="RFC4422-3.3-01", accept=SUCCESS)
 def log_on(run: CaseRun) -> Observation:
     """The client names one mechanism and goes through a right exchange."""
     return ScriptedDigestServer(run).log_on()
 
 
-@_everywhere(imap="IMAP3501-6.2.2-05 IMAP4959-3-01", smtp="SMTP4954-4-27", pop3="POP5034-4-22")
+@on_clients(imap="IMAP3501-6.2.2-05 IMAP4959-3-01", smtp="SMTP4954-4-27", pop3="POP5034-4-22")
 def lines(run: CaseRun) -> Observation:
     """Every response is base64 on one line, not folded."""
     server = ScriptedDigestServer(run)
@@ -67,26 +43,26 @@ def lines(run: CaseRun) -> Observation:
                              for line in raw), f"{len(raw)} lines")  # fmt: skip
 
 
-@_everywhere(imap="IMAP3501-6.2.2-06", accept=REFUSAL)
+@on_clients(imap="IMAP3501-6.2.2-06", accept=REFUSAL)
 def undecodable_challenge_ends_it(run: CaseRun) -> Observation:
     """A challenge that is no base64 makes the client cancel, or leave."""
     return _conversation(ScriptedDigestServer(run)).challenge_line(b"%%%").seen
 
 
-@_everywhere(smtp="SMTP4954-4-27", pop3="POP5034-4-22", accept=_FAILURE)
+@on_clients(smtp="SMTP4954-4-27", pop3="POP5034-4-22", accept=_FAILURE)
 def undecodable_challenge(run: CaseRun) -> Observation:
     """A challenge that is no base64 makes the client cancel with an asterisk."""
     return _conversation(ScriptedDigestServer(run)).challenge_line(b"%%%").seen
 
 
-@_everywhere(imap="IMAP3501-6.2.2-06", smtp="SMTP4954-4-08", pop3="POP5034-4-06", accept=REFUSAL)
+@on_clients(imap="IMAP3501-6.2.2-06", smtp="SMTP4954-4-08", pop3="POP5034-4-06", accept=REFUSAL)
 def cancels(run: CaseRun) -> Observation:
     """A challenge that the mechanism refuses makes the client cancel with an asterisk, or leave."""
     server = ScriptedDigestServer(run)
     return server.ask(server.challenge(nonce=b""))
 
 
-@_everywhere(imap="IMAP4959-3-08 IMAP4959-3-09")
+@on_clients(imap="IMAP4959-3-08 IMAP4959-3-09")
 def no_initial_response_where_none_is_announced(run: CaseRun) -> Observation:
     """A client does not send an initial response where SASL-IR is not announced, and waits for the empty challenge."""
     run.need("SCRAM-SHA-256")
@@ -97,7 +73,7 @@ def no_initial_response_where_none_is_announced(run: CaseRun) -> Observation:
     return holds((conversation.challenge(b"").data or b"").startswith((b"n,", b"y,", b"p=")))
 
 
-@_everywhere(imap="RFC4422-3.3-02", smtp="SMTP4954-4-01", pop3="POP5034-4-01", accept=SUCCESS)
+@on_clients(imap="RFC4422-3.3-02", smtp="SMTP4954-4-01", pop3="POP5034-4-01", accept=SUCCESS)
 def client_first(run: CaseRun) -> Observation:
     """A mechanism in which the client speaks first begins with an initial response or after an empty challenge."""
     server = ScriptedScramServer(run)
@@ -105,7 +81,7 @@ def client_first(run: CaseRun) -> Observation:
     return server.finish(server.signature())
 
 
-@_everywhere(
+@on_clients(
     imap="IMAP3501-6.2.2-17 RFC4422-6.1.2-05",
     smtp="SMTP4954-4-14 SMTP4954-4-15 RFC4422-6.1.2-05",
     pop3="POP5034-4-15 RFC4422-6.1.2-05",
@@ -116,7 +92,7 @@ def capabilities_under_the_layer(run: CaseRun) -> Observation:
     return holds(not wrong and re.match(rb"(\S+ CAPABILITY|EHLO |CAPA)", text, re.I), wrong or repr(text[:40]))
 
 
-@_everywhere(smtp="SMTP4954-4-16", imap="IMAP3501-6.2.2-10", accept=SUCCESS)
+@on_clients(smtp="SMTP4954-4-16", imap="IMAP3501-6.2.2-10", accept=SUCCESS)
 def no_layer(run: CaseRun) -> Observation:
     """Without a layer the client goes on in clear."""
     server = ScriptedDigestServer(run)
@@ -130,7 +106,7 @@ def no_layer(run: CaseRun) -> Observation:
     )
 
 
-@_everywhere(smtp="SMTP4954-4-38")
+@on_clients(smtp="SMTP4954-4-38")
 def nothing_behind_the_command(run: CaseRun) -> Observation:
     """Nothing is sent behind AUTH before the server has answered."""
     server = ScriptedDigestServer(run)
@@ -138,7 +114,7 @@ def nothing_behind_the_command(run: CaseRun) -> Observation:
     return holds(not conversation.waiting, "a command came with AUTH")
 
 
-@_everywhere(smtp="SMTP4954-4-23", pop3="POP5034-4-12")
+@on_clients(smtp="SMTP4954-4-23", pop3="POP5034-4-12")
 def long_initial_response(run: CaseRun) -> Observation:
     """An initial response that makes the command line too long waits for the empty challenge."""
     if not run.target.local:
@@ -151,7 +127,7 @@ def long_initial_response(run: CaseRun) -> Observation:
     return holds(begun.data is None, f"an initial response of {len(begun.data or b'')} octets came")
 
 
-@_everywhere(pop3="POP5034-3-03", smtp="SMTP4954-3-01", imap="IMAP3501-6.2.2-14")
+@on_clients(pop3="POP5034-3-03", smtp="SMTP4954-3-01", imap="IMAP3501-6.2.2-14")
 def listed_mechanisms_only(run: CaseRun) -> Observation:
     """The client asks for the capabilities before it authenticates."""
     commands = _conversation(ScriptedDigestServer(run)).commands

@@ -105,20 +105,20 @@ class ScriptedDigestServer:
         """The right rspauth."""
         return b"rspauth=" + self.values().rspauth()
 
-    def finish(self, proof: bytes | None) -> Observation:
-        """Report success with some last data (None: without any), as the carrier can."""
+    def finish(self, proof: bytes | None, behind: bytes = b"") -> Observation:
+        """Report success with some last data (None: without any), as the carrier can; behind it goes at once."""
         if proof is None or self.case_run.target.success_data:
-            return self.connection.succeed(proof).seen
-        return self.finish_apart(proof)
+            return self.connection.succeed(proof, behind).seen
+        return self.finish_apart(proof, behind)
 
-    def finish_apart(self, proof: bytes) -> Observation:
+    def finish_apart(self, proof: bytes, behind: bytes = b"") -> Observation:
         """Send the last data as one more challenge, which wants an empty response, and then success."""
         answer = self.connection.challenge(proof)
         if answer.outcome is not Reaction.RESPONSE:
             return answer.seen
         if answer.data:
             return Observation(Reaction.BROKEN, "the response to the last data is not empty")
-        return self.connection.succeed().seen
+        return self.connection.succeed(None, behind).seen
 
     def log_on(self, challenge: bytes | None = None) -> Observation:
         """Run a right exchange."""
@@ -131,10 +131,12 @@ class ScriptedDigestServer:
             raise NotApplicable(f"the client does not answer {qop} {cipher}, which is a case of its own: {seen.detail}")
         if self.sent.value("qop") != qop.encode():
             raise NotApplicable(f"the client does not take {qop}")
-        seen = self.finish(self.proof())
+        layer = ServerLayer(self, cipher)
+        unasked = self.connection.unasked
+        seen = self.finish(self.proof(), layer.out.wrap(unasked) if unasked else b"")
         if seen.outcome is not Reaction.SUCCESS:
             raise CaseError(f"the client did not accept a right proof: {seen.outcome} {seen.detail}")
-        return ServerLayer(self, cipher)
+        return layer
 
 
 class ServerLayer:

@@ -238,11 +238,13 @@ class GssServer:
         choice = self.chosen(mask, size)
         if choice.mask != mask:
             raise NotApplicable(f"the client chose {choice.mask:#04x} out of {mask:#04x}")
-        seen = self.connection.succeed().seen
+        protection = self._context.layer(encrypt=mask == CONFIDENTIALITY, max_send=choice.size, max_receive=size)
+        layer = GssServerLayer(self.connection, protection)
+        unasked = self.connection.unasked
+        seen = self.connection.succeed(None, layer.wrap(unasked) if unasked else b"").seen
         if seen.outcome is not Reaction.SUCCESS:
             raise CaseError(f"the client did not take success: {seen.outcome} {seen.detail}")
-        protection = self._context.layer(encrypt=mask == CONFIDENTIALITY, max_send=choice.size, max_receive=size)
-        return GssServerLayer(self.connection, protection)
+        return layer
 
 
 class GssServerLayer:

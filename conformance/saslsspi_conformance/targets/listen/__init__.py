@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi_conformance.case_run import Setting
 from saslsspi_conformance.runner.selection import Targets
 from saslsspi_conformance.targets.listen.base import Listener, ListeningTarget
@@ -19,7 +20,9 @@ from saslsspi_conformance.targets.listen.mail import MailClientTarget
 
 __all__ = ["Listener", "listening"]
 
-_NOOP: Final = {"ldap": b"", "imap": b". NOOP\r\n", "smtp": b"NOOP\r\n", "pop3": b"NOOP\r\n"}
+_NOOP: Final = {"ldap": b""} | {
+    protocol.name: protocol.command(protocol.noop, b".") for protocol in LINE_PROTOCOLS.values()
+}
 
 
 class _Starter:
@@ -59,7 +62,7 @@ def listening(protocol: str, meeting: Listener, *, port: int = 0, command: str =
     """Listen on a loopback port and say which, on standard error.
 
     Args:
-        protocol: ldap, imap, smtp or pop3.
+        protocol: ldap, or the name of a protocol of lines.
         meeting: Who is awaited.
         port: 0 takes a free one.
         command: What to run for each case; {port} and {mechanism} in it are replaced. "" leaves it to people.

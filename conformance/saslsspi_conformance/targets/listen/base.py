@@ -98,15 +98,21 @@ class ClientStream:
         except TimeoutError:
             raise TimeoutError("the client says nothing") from None
 
-    def line(self) -> bytes | None:
-        """Return the next line without its end, None when the client has gone."""
-        while b"\n" not in self.pending:
-            octets = self.receive()
-            if not octets:
-                return None
+    def readline(self, limit: int = -1, /) -> bytes:
+        """Return the next line with its end, or what there is of it when the client has gone."""
+        while (end := self.pending.find(b"\n") + 1) == 0 and (octets := self.receive()):
             self.pending += octets
-        line, _, self.pending = self.pending.partition(b"\n")
-        return line.rstrip(b"\r")
+        return self._taken(end or len(self.pending))
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many octets, fewer when the client has gone."""
+        while len(self.pending) < size and (octets := self.receive()):
+            self.pending += octets
+        return self._taken(size)
+
+    def _taken(self, size: int) -> bytes:
+        octets, self.pending = self.pending[:size], self.pending[size:]
+        return octets
 
     def close(self) -> None:
         """Close."""

@@ -48,6 +48,8 @@ class LdapRequest(NamedTuple):
 class LdapClientConversation:
     """One connection of a client."""
 
+    unasked = b""
+
     def __init__(self, stream: ClientStream, mechanism: str, transcript: Transcript) -> None:
         self._stream = stream
         self._mechanism = mechanism
@@ -96,7 +98,7 @@ class LdapClientConversation:
         self._transcript.received("response", credentials)
         return Answer(Reaction.RESPONSE, credentials or b"")
 
-    def succeed(self, data: bytes | None = None) -> Answer:
+    def succeed(self, data: bytes | None = None, behind: bytes = b"") -> Answer:
         """Send success and see whether the client goes on: it sends a request, or ends the connection."""
         self._transcript.sent("success", data)
         self._stream.send(_bind_response(self._bind, _SUCCESS, data))

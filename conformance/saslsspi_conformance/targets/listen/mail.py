@@ -1,13 +1,19 @@
-"""A client that connects and speaks IMAP, SMTP or POP3 (RFC 9051, RFC 4954, RFC 5034), as far as its logon."""
+"""A client that connects and speaks a protocol of lines, as far as its logon; which one is a LineProtocol's to say."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import socket
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
+from saslsspi.adapters.mail.line_protocol import MAX_LINE, LineProtocol, Verdict
+from saslsspi.adapters.mail.lines import read
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
+from saslsspi.adapters.mail.strings import read_line
+from saslsspi.errors import InvalidToken
 from saslsspi_conformance.case_run import Answer, Setting, Transcript
 from saslsspi_conformance.outcome import NotApplicable, Reaction
 from saslsspi_conformance.targets.listen.base import ClientStream, Listener, ListeningTarget
@@ -15,65 +21,8 @@ from saslsspi_conformance.targets.listen.base import ClientStream, Listener, Lis
 __all__ = ["MailClientConversation", "MailClientTarget"]
 
 
-class _Words(NamedTuple):
-    """One protocol; {m} is the mechanism, {t} the tag of the command, {i} what announces initial responses."""
-
-    service: str
-    greeting: str
-    authenticate: str
-    challenge: bytes
-    success: str
-    failure: str
-    okay: str
-    leaves: str
-    answers: dict[str, str]
-
-
-_PROTOCOLS: Final = {
-    "imap": _Words(
-        service="imap",
-        greeting="* OK [CAPABILITY IMAP4rev1{i} AUTH={m}] tester",
-        authenticate="AUTHENTICATE",
-        challenge=b"+ ",
-        success="{t} OK done",
-        failure="{t} NO failed",
-        okay="{t} OK done",
-        leaves="LOGOUT",
-        answers={
-            "CAPABILITY": "* CAPABILITY IMAP4rev1{i} AUTH={m}\r\n{t} OK done",
-            "STARTTLS": "{t} BAD no TLS",
-            "LOGIN": "{t} NO not so",
-        },
-    ),
-    "smtp": _Words(
-        service="smtp",
-        greeting="220 tester.example ESMTP",
-        authenticate="AUTH",
-        challenge=b"334 ",
-        success="235 2.7.0 done",
-        failure="535 5.7.8 failed",
-        okay="250 2.0.0 done",
-        leaves="QUIT",
-        answers={"EHLO": "250-tester.example\r\n250 AUTH {m}", "STARTTLS": "502 5.5.1 no TLS"},
-    ),
-    "pop3": _Words(
-        service="pop",
-        greeting="+OK tester",
-        authenticate="AUTH",
-        challenge=b"+ ",
-        success="+OK done",
-        failure="-ERR failed",
-        okay="+OK done",
-        leaves="QUIT",
-        answers={
-            "CAPA": "+OK\r\nSASL {m}\r\n.",
-            "STLS": "-ERR no TLS",
-            "USER": "-ERR not so",
-            "PASS": "-ERR not so",
-            "APOP": "-ERR not so",
-        },
-    ),
-}
+_NOT_SO: Final = frozenset({"LOGIN", "USER", "PASS", "APOP"})
+"""Commands that would log on without SASL."""
 
 
 class MailClientTarget(ListeningTarget):
@@ -81,14 +30,14 @@ class MailClientTarget(ListeningTarget):
 
     def __init__(self, listener: socket.socket, meeting: Listener, protocol: str) -> None:
         super().__init__(listener, meeting)
-        self._words = _PROTOCOLS[protocol]
-        self._protocol = protocol
-        self.service = self._words.service
+        self.protocol = LINE_PROTOCOLS[protocol]
+        self.service = self.protocol.service
+        self.success_data = self.protocol.success_data
 
     def _conversation(
         self, stream: ClientStream, mechanism: str, setting: Setting, transcript: Transcript
     ) -> MailClientConversation:
-        return MailClientConversation(stream, self._words, mechanism, setting, transcript)
+        return MailClientConversation(stream, self.protocol, mechanism, setting, transcript)
 
 
 class MailClientConversation:
@@ -100,53 +49,78 @@ class MailClientConversation:
     """
 
     def __init__(
-        self, stream: ClientStream, words: _Words, mechanism: str, setting: Setting, transcript: Transcript
+        self,
+        stream: ClientStream,
+        protocol: LineProtocol,
+        mechanism: str,
+        setting: Setting,
+        transcript: Transcript,
     ) -> None:
         self._stream = stream
-        self._words = words
+        self._protocol = protocol
         self._mechanism = mechanism
+        self._invites = setting.initial_responses
         self._transcript = transcript
-        self._announced = " SASL-IR" if setting.initial_responses else ""
-        self._tag = ""
+        self._tag = b""
         self.commands: list[bytes] = []
         self.raw: list[bytes] = []
+        self.unasked = self._capabilities() + b"\r\n" if protocol.announces else b""
 
-    def _say(self, text: str) -> None:
-        line = text.format(m=self._mechanism, t=self._tag, i=self._announced)
-        self._transcript.sent("", line.encode())
-        self._stream.send(line.encode() + b"\r\n")
+    def _capabilities(self) -> bytes:
+        return self._protocol.write_capabilities([self._mechanism], self._invites, self._tag)
+
+    def _say(self, line: bytes) -> None:
+        self._transcript.sent("", line)
+        self._stream.send(line + b"\r\n")
+
+    def _refuse(self) -> None:
+        self._say(self._protocol.reply(Verdict.DENIED, tag=self._tag))
+
+    def _line(self) -> bytes | None:
+        """Return the client's next line, with its literals where the protocol has them."""
+        if self._protocol.strings:
+            with contextlib.suppress(InvalidToken):
+                return read(self._stream, read_line(MAX_LINE))
+            return None
+        line = self._stream.readline()
+        return line.rstrip(b"\r\n") if line.endswith(b"\n") else None
 
     def start(self) -> Answer:
         """Greet, and answer commands until the exchange begins."""
-        self._say(self._words.greeting)
-        while (line := self._stream.line()) is not None:
-            words = self._command(line)
-            if words[:1] == [self._words.authenticate] and len(words) > 1:
-                return self._begun(words[1].upper(), line.split(b" ")[-1] if len(words) > 2 else None)
-            if words[:1] == [self._words.leaves]:
+        self._say(self._protocol.greeting or self._capabilities())
+        while (line := self._line()) is not None:
+            name, arguments = self._command(line)
+            if name == self._protocol.authenticate and arguments:
+                mechanism, *initial = self._protocol.arguments(arguments)
+                return self._begun(mechanism.decode("ascii", "replace").upper(), initial[-1] if initial else None)
+            if name == self._protocol.leave:
                 break
         return Answer(Reaction.CLOSED, None, "the client has gone")
 
-    def _command(self, line: bytes) -> list[str]:
-        """Note a command and answer it, unless it begins the exchange."""
+    def _command(self, line: bytes) -> tuple[bytes, bytes]:
+        """Note a command and answer it, unless it begins the exchange; return its name and what stands behind it."""
         self.commands.append(line)
-        words = line.decode("utf-8", "replace").split()
-        if self._words.service == "imap":
-            self._tag, words = (words or ["*"])[0], words[1:]
-        words = [word.upper() if number == 0 else word for number, word in enumerate(words)]
-        name = words[0] if words else ""
+        protocol = self._protocol
+        if protocol.tagged:
+            self._tag, _, line = line.partition(b" ")
+        name, _, rest = line.partition(b" ")
+        name = name.upper()
         # What else stands on a line may hold a password: in base64, or plain behind LOGIN and PASS.
-        shown = words[:2] if name == self._words.authenticate else words[:1]
-        self._transcript.received(" ".join(shown))
-        if name == self._words.authenticate and len(words) == 1:
-            self._say("+OK\r\n{m}\r\n.")  # POP3 of before RFC 5034
-        elif name != self._words.authenticate:
-            self._say(self._words.answers.get(name, self._words.okay))
-        return words
+        shown = (name, *rest.split(b" ")[:1]) if name == protocol.authenticate else (name,)
+        self._transcript.received(b" ".join(shown).decode("utf-8", "replace"))
+        # A bare AUTH asks for the mechanisms in POP3 of before RFC 5034.
+        asks = name == protocol.capability.partition(b" ")[0] or (name == protocol.authenticate and not rest)
+        if asks:
+            self._say(self._capabilities())
+        elif name == protocol.starttls or name.decode("ascii", "replace") in _NOT_SO:
+            self._refuse()
+        elif name != protocol.authenticate:
+            self._say((self._tag + b" " if protocol.tagged else b"") + protocol.okay)
+        return name, rest
 
     def _begun(self, name: str, initial: bytes | None) -> Answer:
         if name != self._mechanism:
-            self._say(self._words.failure)
+            self._refuse()
             raise NotApplicable(f"the client wants {name}, the case is about {self._mechanism}")
         if initial is None:
             return Answer(Reaction.RESPONSE)
@@ -160,17 +134,22 @@ class MailClientConversation:
 
     def challenge_line(self, coded: bytes) -> Answer:
         """Send a challenge as it stands on the line, base64 or not."""
-        self._stream.send(self._words.challenge + coded + b"\r\n")
-        line = self._stream.line()
+        self._stream.send(self._protocol.challenge(coded) + b"\r\n")
+        line = self._line()
         if line is None:
             self._transcript.received("closes")
             return Answer(Reaction.CLOSED)
-        if line == b"*":
-            self._transcript.received("", line)
-            self._say(self._words.failure)
+        try:
+            text = self._protocol.unwritten(line)
+        except InvalidToken:
+            self._transcript.received("no string:", line)
+            return Answer(Reaction.BROKEN, None, "the response is no string")
+        if text == b"*":
+            self._transcript.received("", text)
+            self._refuse()
             return Answer(Reaction.FAILURE, None, "it cancels")
-        self.raw.append(line)
-        return self._decoded(line)
+        self.raw.append(text)
+        return self._decoded(text)
 
     def _decoded(self, line: bytes) -> Answer:
         try:
@@ -181,9 +160,11 @@ class MailClientConversation:
         self._transcript.received("response", octets)
         return Answer(Reaction.RESPONSE, octets)
 
-    def succeed(self, data: bytes | None = None) -> Answer:
+    def succeed(self, data: bytes | None = None, behind: bytes = b"") -> Answer:
         """Send success and see whether the client goes on: it sends a command, or ends the connection."""
-        self._say(self._words.success)
+        coded = None if data is None else base64.b64encode(data)
+        self._say(self._protocol.reply(Verdict.SUCCESS, coded, self._tag))
+        self._stream.send(behind)
         ends = self._ends(self._stream.receive)
         self._transcript.received("ends the connection" if ends else "goes on to use the connection")
         return Answer(Reaction.CLOSED if ends else Reaction.SUCCESS)
@@ -191,8 +172,7 @@ class MailClientConversation:
     def _ends(self, receive: Callable[[], bytes]) -> bool:
         octets = self._stream.pending or receive()
         self._stream.pending = octets
-        words = octets.decode("latin-1").upper().split()
-        return not octets or self._words.leaves in words[:2]
+        return not octets or self._protocol.leave in octets.upper().split()[:2]
 
     @property
     def waiting(self) -> bool:

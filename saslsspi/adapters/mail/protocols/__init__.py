@@ -1,32 +1,26 @@
-"""The protocols of lines that carry SASL, each in a file of its own."""
+"""The protocols of lines that carry SASL, each in a module of its own in this room, which is where they are found."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from saslsspi.adapters.mail.line_protocol import LineProtocol
-from saslsspi.adapters.mail.protocols.imap import IMAP, imap_capabilities
-from saslsspi.adapters.mail.protocols.pop3 import POP3
-from saslsspi.adapters.mail.protocols.sieve import SIEVE, sieve_response
-from saslsspi.adapters.mail.protocols.smtp import SMTP, smtp_kind
 
-__all__ = [
-    "IMAP",
-    "LINE_PROTOCOLS",
-    "POP3",
-    "SIEVE",
-    "SMTP",
-    "imap_capabilities",
-    "protocol_of_service",
-    "sieve_response",
-    "smtp_kind",
-]
+__all__ = ["LINE_PROTOCOLS", "protocol_of_service"]
 
-LINE_PROTOCOLS: Final[Mapping[str, LineProtocol]] = MappingProxyType(
-    {protocol.name: protocol for protocol in (SMTP, IMAP, POP3, SIEVE)}
-)
+
+def _found() -> Iterator[LineProtocol]:
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, LineProtocol):
+                yield value
+
+
+LINE_PROTOCOLS: Final[Mapping[str, LineProtocol]] = MappingProxyType({protocol.name: protocol for protocol in _found()})
 """By name."""
 
 

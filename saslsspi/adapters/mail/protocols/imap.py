@@ -79,6 +79,11 @@ def imap_capabilities(lines: Sequence[bytes]) -> Capabilities:
     return Capabilities(mechanisms or None, invited, "STARTTLS" in names, dict.fromkeys(names, ""))
 
 
+def _write_imap_capabilities(mechanisms: Sequence[str], invites: bool, tag: bytes) -> bytes:
+    names = ["IMAP4rev1", *(["SASL-IR"] if invites else []), *(f"AUTH={name}" for name in mechanisms)]
+    return b"* CAPABILITY " + " ".join(names).encode("ascii") + b"\r\n" + tag + b" OK done"
+
+
 # BAD and NO as RFC 9051 section 6.2.2 has them. The tag goes before.
 _IMAP_REPLIES: Final = {
     Verdict.SUCCESS: b"OK authenticated",
@@ -113,4 +118,7 @@ IMAP: Final = LineProtocol(
     clear_after=frozenset({"NTLM"}),  # MS-OXIMAP section 3.1.5
     read=_read_imap,
     read_capabilities=_read_imap_capabilities,
+    greeting=b"* OK ready",
+    okay=b"OK done",
+    write_capabilities=_write_imap_capabilities,
 )

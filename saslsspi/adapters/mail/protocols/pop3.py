@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -55,6 +56,10 @@ def _read_pop3_capabilities(tag: bytes) -> Reading[Capabilities]:
     return Capabilities(mechanisms, mechanisms is not None, "STLS" in values, values)
 
 
+def _write_pop3_capabilities(mechanisms: Sequence[str], invites: bool, tag: bytes) -> bytes:
+    return b"+OK\r\nSASL " + " ".join(mechanisms).encode("ascii") + b"\r\n."
+
+
 _POP3_REPLIES: Final = {
     Verdict.SUCCESS: b"+OK authenticated",
     Verdict.CANCELLED: b"-ERR cancelled",
@@ -85,4 +90,7 @@ POP3: Final = LineProtocol(
     clear_after=frozenset({"NTLM"}),  # MS-POP3 section 3.1.5
     read=_read_pop3,
     read_capabilities=_read_pop3_capabilities,
+    greeting=b"+OK ready",
+    okay=b"+OK done",
+    write_capabilities=_write_pop3_capabilities,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +17,7 @@ from saslsspi.adapters.mail.line_protocol import (
     ends_here,
 )
 from saslsspi.adapters.mail.protocols.words import MAX_ANSWER_LINES, listed, text_of
-from saslsspi.adapters.mail.strings import Word, read_line, words
+from saslsspi.adapters.mail.strings import Word, read_line, string, words
 from saslsspi.errors import InvalidToken
 
 __all__ = ["SIEVE", "read_strings", "sieve_response"]
@@ -84,6 +85,12 @@ def _read_sieve_capabilities(tag: bytes) -> Reading[Capabilities]:
     raise InvalidToken(f"the server lists more than {MAX_ANSWER_LINES} capabilities")
 
 
+def _write_sieve_capabilities(mechanisms: Sequence[str], invites: bool, tag: bytes) -> bytes:
+    # Section 1.7: these three, and SASL, "MUST" be there.
+    about = b'"IMPLEMENTATION" "saslsspi"\r\n"SIEVE" "fileinto"\r\n"VERSION" "1.0"\r\n"SASL" '
+    return about + string(" ".join(mechanisms).encode("ascii"), from_client=False) + b"\r\nOK"
+
+
 def read_strings() -> Reading[tuple[Reply, list[list[bytes]]]]:
     """Read the answer to a command that answers with strings: a line of them each, and the response behind them."""
     lines: list[list[bytes]] = []
@@ -128,4 +135,6 @@ SIEVE: Final = LineProtocol(
     success_with_data=b"OK (SASL %s)",
     read=_read_sieve,
     read_capabilities=_read_sieve_capabilities,
+    okay=b"OK",
+    write_capabilities=_write_sieve_capabilities,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -70,6 +71,10 @@ def _read_smtp_capabilities(tag: bytes) -> Reading[Capabilities]:
     return Capabilities(mechanisms, mechanisms is not None, "STARTTLS" in values, values)
 
 
+def _write_smtp_capabilities(mechanisms: Sequence[str], invites: bool, tag: bytes) -> bytes:
+    return b"250-localhost\r\n250 AUTH " + " ".join(mechanisms).encode("ascii")
+
+
 # RFC 4954 section 6; "538 5.7.11" is historical.
 _SMTP_REPLIES: Final = {
     Verdict.SUCCESS: b"235 2.7.0 Authentication succeeded",
@@ -102,4 +107,7 @@ SMTP: Final = LineProtocol(
     clear_after=frozenset({"NTLM"}),  # MS-SMTPNTLM section 3.1.5
     read=_read_smtp,
     read_capabilities=_read_smtp_capabilities,
+    greeting=b"220 localhost ESMTP",
+    okay=b"250 2.0.0 done",
+    write_capabilities=_write_smtp_capabilities,
 )
