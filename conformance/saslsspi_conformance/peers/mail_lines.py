@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
+from typing import Final
+
+from saslsspi.adapters.mail.line_protocol import LineProtocol
 from saslsspi.adapters.mail.strings import string
 from saslsspi_conformance.case_run import CaseRun
 from saslsspi_conformance.outcome import NotApplicable, Observation, holds
 from saslsspi_conformance.targets.mail import MailConversation, MailReply
 
 __all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "served", "undecodable"]
+
+_REFUSALS: Final = frozenset({"NO", "BAD", "-ERR"})
 
 
 def connect(run: CaseRun) -> MailConversation:
@@ -20,11 +24,9 @@ def connect(run: CaseRun) -> MailConversation:
 
 def code(reply: MailReply, protocol: LineProtocol, *right: str) -> Observation:
     """Whether a reply is a refusal with one of some codes: numbers in SMTP, else words, any where none is known."""
-    refusals = {
-        text.split()[0].decode() for verdict, text in protocol.replies.items() if verdict is not Verdict.SUCCESS
-    }
+    refusals = {text.split()[0].decode() for text in protocol.replies.values()} & _REFUSALS
     numbers = {word for word in right if word.isdigit()}
-    allowed = numbers if all(word.isdigit() for word in refusals) else refusals.intersection(right) or refusals
+    allowed = refusals.intersection(right) or refusals or numbers
     return holds(reply.code in allowed, f"reply {reply.last.decode(errors='replace')}, right is {' or '.join(allowed)}")
 
 
