@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import stringprep
 from collections.abc import Callable
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Final, TypeAlias
 from unicodedata import ucd_3_2_0
 
@@ -15,6 +17,9 @@ __all__ = ["MAX_CODE_POINTS", "Preparation", "encode_field", "prepare", "saslpre
 MAX_CODE_POINTS: Final = 4096  # sorting combining marks costs time quadratic in their number
 
 _Tables: TypeAlias = tuple[tuple[str, Callable[[str], bool]], ...]
+
+_MANY: Final = 4096  # characters that are remembered
+_FORBIDDEN, _RIGHT_TO_LEFT, _UNASSIGNED = 1, 2, 4  # what may be wrong with one
 
 # RFC 4013 section 2.3, in its order; C.1.2 cannot be left after mapping but may come back from normalisation.
 _PROHIBITED: Final[_Tables] = (
@@ -76,13 +81,34 @@ def saslprep(text: str, *, stored: bool = False) -> str:
         raise InvalidParameter(f"SASLprep takes at most {MAX_CODE_POINTS} code points, not {len(text)}")
     if text.isascii() and text.isprintable():
         return text
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
-    prepared = ucd_3_2_0.normalize("NFKC", mapped)
-    _check_prohibited(prepared, _PROHIBITED, "SASLprep prohibits", "RFC 4013 section 2.3")
-    _check_bidirectional(prepared, "SASLprep refuses", "RFC 4013 section 2.4")
-    if stored and any(map(stringprep.in_table_a1, prepared)):
+    prepared = ucd_3_2_0.normalize("NFKC", "".join(map(_mapped, text)))
+    doubts = reduce(or_, map(_doubts, prepared), 0)
+    if doubts & _FORBIDDEN:
+        _check_prohibited(prepared, _PROHIBITED, "SASLprep prohibits", "RFC 4013 section 2.3")
+    if doubts & _RIGHT_TO_LEFT:
+        _check_bidirectional(prepared, "SASLprep refuses", "RFC 4013 section 2.4")
+    if stored and doubts & _UNASSIGNED:
         raise InvalidParameter("SASLprep refuses an unassigned code point in a stored string (RFC 4013 section 2.5)")
     return prepared
+
+
+@lru_cache(_MANY)
+def _mapped(character: str) -> str:
+    """Return what RFC 4013 section 2.1 makes of a character: itself, a space, or nothing."""
+    if stringprep.in_table_b1(character):
+        return ""
+    return " " if stringprep.in_table_c12(character) else character
+
+
+@lru_cache(_MANY)
+def _doubts(character: str) -> int:
+    """Return the doubts about a character, remembered: there are ten tables to look into."""
+    prohibited = any(contains(character) for _, contains in _PROHIBITED)
+    return (
+        (_FORBIDDEN if prohibited else 0)
+        | (_RIGHT_TO_LEFT if stringprep.in_table_d1(character) else 0)
+        | (_UNASSIGNED if stringprep.in_table_a1(character) else 0)
+    )
 
 
 def trace_prep(text: str) -> str:

@@ -41,7 +41,7 @@ __all__ = ["ScramClient"]
 _NONCE_SIZE: Final = 18  # octets of randomness
 
 
-class _Due(enum.Enum):
+class _Due(enum.IntEnum):
     """Which message of the server is due."""
 
     NOTHING_YET = enum.auto()
@@ -53,8 +53,8 @@ class _Due(enum.Enum):
 class ScramClient(ClientExchange):
     """One client's exchange."""
 
-    __slots__ = ("_bound", "_due", "_first", "_header", "_parameters", "_password", "_signature", "_username",
-                 "_variant", "outcome")  # fmt: skip
+    __slots__ = ("_bare", "_bound", "_due", "_first", "_gs2", "_header", "_parameters", "_password", "_signature",
+                 "_username", "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ClientParameters) -> None:
         credentials = parameters.credentials
@@ -86,8 +86,10 @@ class ScramClient(ClientExchange):
             raise InvalidToken(f"{self._variant.name} begins with the client's message, not with a challenge")
         nonce = b2a_base64(self._parameters.environment.random(_NONCE_SIZE), newline=False).decode()
         self._first = ClientFirst(self._header, self._username, nonce)
+        self._bare = self._first.bare
+        self._gs2 = self._header.to_bytes()
         self._due = _Due.SERVER_FIRST
-        return self._first.to_bytes()
+        return self._gs2 + self._bare
 
     def _prove(self, challenge: bytes | None) -> bytes:
         token = challenge or b""
@@ -103,12 +105,12 @@ class ScramClient(ClientExchange):
         self._check_iterations(server.iterations)
         hash_name = self._variant.hash_name
         keys = client_keys(hash_name, self._password, server.salt, server.iterations)
-        final = ClientFinal(self._header.to_bytes() + self._bound, server.nonce, b"")
-        auth_message = b",".join((self._first.bare, token, final.without_proof))
+        binding = self._gs2 + self._bound
+        auth_message = b",".join((self._bare, token, ClientFinal(binding, server.nonce, b"").without_proof))
         self._signature = server_signature(hash_name, keys.server_key, auth_message)
         self._due = _Due.SERVER_FINAL
         proof = client_proof(hash_name, keys, auth_message)
-        return ClientFinal(final.binding, final.nonce, proof).to_bytes()
+        return ClientFinal(binding, server.nonce, proof).to_bytes()
 
     def _check_iterations(self, count: int) -> None:
         policy = self._parameters.environment.policy

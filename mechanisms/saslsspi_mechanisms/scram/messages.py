@@ -10,6 +10,7 @@ import enum
 import re
 from binascii import Error, a2b_base64, b2a_base64
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NoReturn, Self
 
 from saslsspi.errors import InvalidToken
@@ -68,17 +69,18 @@ class _Reader:
 
     def attribute(self, name: str) -> str:
         """Return the value of the attribute that is due; it is never empty."""
-        self.check_mandatory_extension()
-        item = self.item()
+        item = self._parts.pop(0) if self._parts else ""
         if item[:2] != f"{name}=" or len(item) == 2:
-            self.fail(f"lacks {name}= in its place")
+            self.fail_at(item, f"lacks {name}= in its place")
         return item[2:]
 
-    def check_mandatory_extension(self) -> None:
+    def fail_at(self, item: str, problem: str) -> NoReturn:
+        """Refuse an item that is not the one that is due."""
         # Section 5.1: "its presence in a client or a server message MUST cause authentication failure when the
         # attribute is parsed by the other end".
-        if self._parts and self._parts[0].startswith("m="):
+        if item.startswith("m="):
             self.fail("demands an extension with m=", ServerError.EXTENSIONS_NOT_SUPPORTED, "RFC5802-5.1-11")
+        self.fail(problem if item else "is cut short")
 
     def nonce(self) -> str:
         value = self.attribute("r")
@@ -87,11 +89,9 @@ class _Reader:
         return value
 
     def base64(self, name: str) -> bytes:
-        return self.decode_base64(name, self.attribute(name))
-
-    def decode_base64(self, name: str, value: str) -> bytes:
+        value = self.attribute(name).encode()
         try:
-            octets = a2b_base64(value.encode(), strict_mode=True)
+            octets = a2b_base64(value, strict_mode=True)
         except Error:
             self.fail(f"has {name}= that is not base64", ServerError.INVALID_ENCODING, "RFC5802-7-01")
         if _base64(octets) != value:
@@ -108,26 +108,20 @@ class _Reader:
         """Return the optional extensions, which end so many attributes before the message does."""
         taken = []
         while len(self._parts) > before:
-            self.check_mandatory_extension()
-            item = self.item()
-            if not _EXTENSION.match(item):
-                self.fail("ends with what is no attribute")
+            item = self._parts.pop(0)
+            if not _EXTENSION.match(item) or item[0] == "m":
+                self.fail_at(item, "ends with what is no attribute")
             if item[0] in _ASSIGNED:
                 self.fail(f"has {item[0]}= out of its place")
             taken.append(item)
         return tuple(taken)
 
 
-def _base64(octets: bytes) -> str:
-    return b2a_base64(octets, newline=False).decode()
+_base64: Final = partial(b2a_base64, newline=False)
 
 
 def _escaped(name: str) -> str:
     return name.replace("=", "=3D").replace(",", "=2C")
-
-
-def _joined(*parts: str, extensions: Extensions = ()) -> bytes:
-    return ",".join((*parts, *extensions)).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +178,7 @@ class ClientFirst:
     @property
     def bare(self) -> bytes:
         """client-first-message-bare, which the proofs cover."""
-        return _joined(f"n={_escaped(self.username)}", f"r={self.nonce}", extensions=self.extensions)
+        return ",".join((f"n={_escaped(self.username)}", f"r={self.nonce}", *self.extensions)).encode()
 
     def to_bytes(self) -> bytes:
         """Encode; the exact inverse of from_bytes."""
@@ -215,7 +209,8 @@ class ServerFirst:
 
     def to_bytes(self) -> bytes:
         """Encode; the exact inverse of from_bytes."""
-        return _joined(f"r={self.nonce}", f"s={_base64(self.salt)}", f"i={self.iterations}", extensions=self.extensions)
+        salt = _base64(self.salt).decode()
+        return ",".join((f"r={self.nonce}", f"s={salt}", f"i={self.iterations}", *self.extensions)).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +237,12 @@ class ClientFinal:
     @property
     def without_proof(self) -> bytes:
         """client-final-message-without-proof, which the proof covers."""
-        return _joined(f"c={_base64(self.binding)}", f"r={self.nonce}", extensions=self.extensions)
+        binding = _base64(self.binding).decode()
+        return ",".join((f"c={binding}", f"r={self.nonce}", *self.extensions)).encode()
 
     def to_bytes(self) -> bytes:
         """Encode; the exact inverse of from_bytes."""
-        return self.without_proof + f",p={_base64(self.proof)}".encode()
+        return self.without_proof + b",p=" + _base64(self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +257,13 @@ class ServerFinal:
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises InvalidToken."""
         reader = _Reader(data, "server-final", answers=False)
-        reader.check_mandatory_extension()
-        name, _, value = reader.item().partition("=")
-        if name not in {"v", "e"} or not value:
+        if data.startswith(b"e="):
+            return cls(error=reader.attribute("e"), extensions=reader.extensions())
+        if not data.startswith((b"v=", b"m=")):
             reader.fail("has neither v= nor e=", requirement="RFC5802-5.1-24")
-        if name == "e":
-            return cls(error=value, extensions=reader.extensions())
-        return cls(signature=reader.decode_base64("v", value), extensions=reader.extensions())
+        return cls(signature=reader.base64("v"), extensions=reader.extensions())
 
     def to_bytes(self) -> bytes:
         """Encode; the exact inverse of from_bytes."""
-        first = f"e={self.error}" if self.error else f"v={_base64(self.signature)}"
-        return _joined(first, extensions=self.extensions)
+        first = f"e={self.error}" if self.error else f"v={_base64(self.signature).decode()}"
+        return ",".join((first, *self.extensions)).encode()

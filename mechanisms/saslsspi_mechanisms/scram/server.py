@@ -36,7 +36,7 @@ __all__ = ["ScramServer"]
 _NONCE_SIZE: Final = 18  # octets of randomness
 
 
-class _Due(enum.Enum):
+class _Due(enum.IntEnum):
     """What is due next."""
 
     CLIENT_FIRST = enum.auto()
@@ -48,8 +48,8 @@ class _Due(enum.Enum):
 class ScramServer(ServerExchange):
     """One server's exchange."""
 
-    __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_due", "_first", "_parameters", "_reply", "_shown",
-                 "_username", "_variant", "outcome")  # fmt: skip
+    __slots__ = ("_account", "_bare", "_bindings", "_challenge", "_decoys", "_due", "_first", "_gs2", "_parameters",
+                 "_reply", "_shown", "_username", "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ServerParameters) -> None:
         self._variant = variant
@@ -71,7 +71,8 @@ class ScramServer(ServerExchange):
         self._first = first = ClientFirst.from_bytes(response)
         # "Whether or not the server prepares the username using "SASLprep", it MUST use it as received in hash
         # calculations", so the octets are kept.
-        self._bare = response[len(first.header.to_bytes()) :]
+        self._gs2 = first.header.to_bytes()
+        self._bare = response[len(self._gs2) :]
         self._check_flag(first.header.flag, first.header.binding_type)
         try:
             self._username = prepare(first.username, self._parameters.environment.policy.username_preparation)
@@ -120,7 +121,8 @@ class ScramServer(ServerExchange):
         environment = self._parameters.environment
         policy = environment.policy
         self._account = account
-        self._shown = environment.decoys().show(
+        self._decoys = environment.decoys()
+        self._shown = self._decoys.show(
             account,
             self._username,
             self._variant.hash_name,
@@ -139,7 +141,7 @@ class ScramServer(ServerExchange):
     def _verify(self, response: bytes | None) -> bytes:
         final = ClientFinal.from_bytes(response or b"")
         header = self._first.header
-        expected = header.to_bytes() + self._bindings.get(header.binding_type, b"")
+        expected = self._gs2 + self._bindings.get(header.binding_type, b"")
         if not compare_digest(final.binding, expected):
             raise BadBindings(
                 "the client's GS2 header or channel bindings are not those of this channel",
@@ -152,7 +154,7 @@ class ScramServer(ServerExchange):
             raise _refusal(ServerError.OTHER, "the nonce is not the one we sent", "RFC5802-5.1-16")
         hash_name = self._variant.hash_name
         auth_message = b",".join((self._bare, self._reply, final.without_proof))
-        keys = self._parameters.environment.decoys().verified(
+        keys = self._decoys.verified(
             self._shown,
             self._account,
             self._username,
