@@ -166,6 +166,17 @@ def test_plugins_import_no_other_plugin_package() -> None:
             assert not [i for i in imports(path) if i.startswith("saslsspi.packages")], name
 
 
+def test_a_group_of_entry_points_has_one_table() -> None:
+    groups = Counter(
+        ast.unparse(node.args[0])
+        for _, path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).partition("[")[0].endswith("PluginTable")
+    )
+    assert {"'saslsspi.mechanisms'", "'saslsspi.packages'"} <= groups.keys()
+    assert {group: count for group, count in groups.items() if count > 1} == {}
+
+
 @pytest.mark.parametrize(("name", "path"), MODULES, ids=[name for name, _ in MODULES])
 def test_sockets_stand_in_adapters_and_testbed_only(name: str, path: Path) -> None:
     if name.startswith(("saslsspi.adapters", "saslsspi.testbed", "saslsspi.cli", "saslsspi_conformance")):

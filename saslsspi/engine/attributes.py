@@ -17,6 +17,7 @@ from saslsspi.engine.flags import (
 )
 
 __all__ = [
+    "FILETIME_EPOCH",
     "NEVER",
     "SecPkgContext",
     "SecPkgContextChannelBindings",
@@ -37,6 +38,7 @@ __all__ = [
     "SecPkgInfo",
 ]
 
+FILETIME_EPOCH: Final = 116444736000000000  # 1970; a FILETIME counts tenths of a microsecond since 1601
 NEVER: Final = 0x7FFFFFFFFFFFFFFF
 """The FILETIME that means a context or credential does not expire."""
 
@@ -171,7 +173,7 @@ class SecPkgContextEstablished(SecPkgContext):
     CredSSP seals with the package that Negotiate chose before Negotiate itself is complete.
 
     Attributes:
-        outcome: Its saslsspi.engine.package.Outcome; left out of repr, since it leads to keys.
+        outcome: Its saslsspi.engine.exchange.Outcome; left out of repr, since it leads to keys.
     """
 
     early: ClassVar[bool] = True

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.attributes import (
+    FILETIME_EPOCH,
     SecPkgContext,
     SecPkgContextLifespan,
     SecPkgContextNames,
@@ -51,7 +52,6 @@ Attribute = TypeVar("Attribute", bound=SecPkgContext)
 _KRB5_OID: Final = bytes.fromhex("06092a864886f712010202")
 _FRAME: Final = 0x60
 _BARE_AP: Final = (0x6E, 0x6F)  # AP-REQ and AP-REP without frame, as DCE style has them
-_FILETIME_EPOCH: Final = 11_644_473_600  # seconds from 1601 to 1970
 _SECONDS: Final = 10_000_000  # FILETIME counts tenths of a microsecond
 
 
@@ -105,7 +105,7 @@ class _KerberosExchange(Exchange):
             value = SecPkgContextNames(self._peer)
         elif kind is SecPkgContextLifespan and self._lifetime is not None:
             end = self._environment.clock() + self._lifetime
-            value = SecPkgContextLifespan(0, int((end + _FILETIME_EPOCH) * _SECONDS))
+            value = SecPkgContextLifespan(0, int(end * _SECONDS) + FILETIME_EPOCH)
         elif kind is SecPkgContextSessionKey and self._session.key is not None:
             value = SecPkgContextSessionKey(self._session.key)
         return value  # type: ignore[return-value]  # each is of the kind that was compared

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Final, cast
 
 from saslsspi.crypto.md5 import HmacMd5, md5
-from saslsspi.engine.attributes import SecPkgContextNames
+from saslsspi.engine.attributes import FILETIME_EPOCH, SecPkgContextNames
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq
@@ -40,7 +40,6 @@ _MIC: Final = int(AvFlag.MIC)
 _UNTRUSTED_SPN: Final = int(AvFlag.UNTRUSTED_SPN)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
 _OWN: Final = (int(AvId.FLAGS), int(AvId.SINGLE_HOST), int(AvId.TARGET_NAME), int(AvId.CHANNEL_BINDINGS))
-_EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
 
 
 class _Position(enum.Enum):
@@ -154,7 +153,7 @@ class NtlmClient(Exchange):
         if timestamp is not None:
             time = int.from_bytes(timestamp, "little")
         else:
-            time = int(self._environment.clock() * 10_000_000) + _EPOCH
+            time = int(self._environment.clock() * 10_000_000) + FILETIME_EPOCH
         # What a client says of itself is never taken from the challenge: whoever sits in between writes there what he
         # wants to be signed. Section 3.1.5.1.2 sets bit 0x4 "if UnverifiedTargetName is TRUE", and by nobody else.
         for kind in _OWN:

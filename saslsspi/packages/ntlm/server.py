@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.crypto.md5 import HmacMd5
-from saslsspi.engine.attributes import SecPkgContextChannelBindings, SecPkgContextNames
+from saslsspi.engine.attributes import FILETIME_EPOCH, SecPkgContextChannelBindings, SecPkgContextNames
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet, ChannelBindingsResult
@@ -48,7 +48,6 @@ _KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
 _VERSION_FLAG: Final = int(NtlmFlag.VERSION)
 _MIC: Final = int(AvFlag.MIC)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
-_EPOCH: Final = 116444736000000000  # 1970 as a FILETIME
 _NULL_SESSION: Final = int(AscReq.ASC_REQ_ALLOW_NULL_SESSION)
 _CLIENT_SUPPORT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT)
 _ABSENT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_ABSENT)
@@ -112,7 +111,7 @@ class NtlmServer(Exchange):
         # security policy, the server MUST return an error to the calling application."
         check_strength(permitted(selected, policy), required, policy)
         self._server_challenge = environment.random(8)
-        self._timestamp = (int(environment.clock() * 10_000_000) + _EPOCH).to_bytes(8, "little")
+        self._timestamp = (int(environment.clock() * 10_000_000) + FILETIME_EPOCH).to_bytes(8, "little")
         target = names.target if selected & _UNICODE else names.target.decode("utf-16-le").encode("cp1252", "replace")
         self._challenge = ChallengeMessage(
             selected,
@@ -242,7 +241,7 @@ class NtlmServer(Exchange):
         if time is None:
             return
         # "more than MaxLifetime difference from the server time"
-        away = abs((time - _EPOCH) / 10_000_000 - self._environment.clock())
+        away = abs((time - FILETIME_EPOCH) / 10_000_000 - self._environment.clock())
         limit = self._environment.policy.ntlm.max_lifetime
         if away > limit:
             raise TimeSkew(f"the client's time is {away:.0f} seconds away, at most {limit:.0f} are taken")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.engine.attributes import NEVER, SecPkgContext, SecPkgContextLifespan
+from saslsspi.engine.attributes import FILETIME_EPOCH, NEVER, SecPkgContext, SecPkgContextLifespan
 from saslsspi.engine.channel_attributes import (
     SCHANNEL_SHUTDOWN,
     SecPkgContextApplicationProtocol,
@@ -47,7 +47,6 @@ from saslsspi.packages.schannel.trust import trust_problem
 __all__ = ["TlsExchange"]
 
 _MOST: Final = 1 << 17  # octets of a handshake
-_EPOCH: Final = 11644473600  # 1970 in seconds of a FILETIME
 _MANUAL: Final = int(IscReq.ISC_REQ_MANUAL_CRED_VALIDATION)
 _DEMANDS_CERTIFICATE: Final = int(AscReq.ASC_REQ_MUTUAL_AUTH)
 _EXTENDED_ERROR: Final = {
@@ -275,7 +274,8 @@ class TlsExchange(Exchange):
         details = self._opened.getpeercert() if self._side is Side.ACCEPT else None
         if not details:
             return SecPkgContextLifespan(expiry=NEVER)
-        return SecPkgContextLifespan(expiry=(int(ssl.cert_time_to_seconds(str(details["notAfter"]))) + _EPOCH) * 10**7)
+        end = int(ssl.cert_time_to_seconds(str(details["notAfter"])))
+        return SecPkgContextLifespan(expiry=end * 10**7 + FILETIME_EPOCH)
 
 
 def _common_name(connection: ssl.SSLObject) -> str:
