@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from saslsspi.adapters.http.challenges import octets_of
 from saslsspi.engine.policy import Tolerances
-from saslsspi.errors import InvalidToken
+from saslsspi.errors import InvalidParameter, InvalidToken
 from saslsspi.host_names import in_a_labels
 from saslsspi.packages.digest.http.messages import HttpChallenge
 
@@ -69,7 +69,7 @@ class ProtectionSpace:
 
 def origin(url: str) -> Origin:
     """Return scheme, host and port of a URL, which are the same for the URLs of one server (RFC 6454 section 4)."""
-    parts = urlsplit(url)
+    parts = _split(url)
     try:
         port = parts.port
     except ValueError:  # no number: equal to nothing
@@ -79,7 +79,14 @@ def origin(url: str) -> Origin:
 
 def host_of(url: str) -> str:
     """Return a URL's host as it goes over the wire: a name beyond ASCII in A-labels."""
-    return in_a_labels(urlsplit(url).hostname or "")
+    return in_a_labels(_split(url).hostname or "")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise InvalidParameter(f"it is no URL: {error}") from None
 
 
 def _joined(base: str, uri: str) -> str:
@@ -90,5 +97,5 @@ def _joined(base: str, uri: str) -> str:
 
 
 def _path(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     return (parts.path or "/") + ("?" + parts.query if parts.query else "")
