@@ -7,6 +7,7 @@ that are returned in the step that finishes go with success.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from saslsspi.accounts.account import Account, AccountLookup, Pending, Question
 from saslsspi.accounts.nonces import NonceStore
@@ -15,7 +16,7 @@ from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.exchange import Outcome, Side
 from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.policy import Policy
-from saslsspi.errors import ContextMisuse, InvalidToken, SaslError, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, SaslError, UnsupportedFunction
 from saslsspi.kinds import check_kind, texts
 from saslsspi.sasl import contextual
 from saslsspi.sasl.acceptance import check_permitted
@@ -23,7 +24,9 @@ from saslsspi.sasl.mechanism import Mechanism, ServerExchange, ServerParameters
 from saslsspi.sasl.registry import find_mechanism
 from saslsspi.sasl.session import SESSION_TRANSITIONS, Session, SessionEvent, SessionState
 
-__all__ = ["Server"]
+__all__ = ["ABANDONED", "Server"]
+
+ABANDONED: Final = "the client gave up before the end"
 
 
 class Server(Session[ServerExchange]):
@@ -182,6 +185,16 @@ class Server(Session[ServerExchange]):
             self._attempt.refused(error, outcome)
             raise
         self._attempt.accepted(outcome)
+
+    def abort(self, error: SaslError | None = None) -> None:
+        """End the exchange; no further message is taken. One that had begun is recorded as refused.
+
+        Args:
+            error: Why; None: the client gave up, or has gone.
+        """
+        if self.state not in (SessionState.NEW, SessionState.ENDED):
+            self._attempt.refused(error or LogonDenied(ABANDONED), self._exchange.outcome)
+        super().abort()
 
     def _end_over(self, error: Exception, received: bytes | None = None) -> None:
         self._attempt.refused(error)

@@ -147,6 +147,9 @@ class Session(Generic[_Ex]):
 
     def abort(self) -> None:
         """End the exchange; no further message is taken."""
+        self._end()
+
+    def _end(self) -> None:
         self.state = SESSION_TRANSITIONS[self.state][SessionEvent.END]
         self._outcome = None
         self.layer = None
@@ -155,7 +158,7 @@ class Session(Generic[_Ex]):
         try:
             check_outcome(self.mechanism.name, outcome, self._policy)
         except SaslError:
-            self.abort()
+            self._end()
             raise
         self._outcome = outcome
         self.state = SESSION_TRANSITIONS[self.state][SessionEvent.SUCCESS]
@@ -182,7 +185,7 @@ class Session(Generic[_Ex]):
 
     def _end_over(self, error: Exception, received: bytes | None = None) -> None:
         """End the exchange over an error; raise one of ours where a mechanism or an authority raised another."""
-        self.abort()
+        self._end()
         if self._trace is not None:
             self._tell(self._trace, received, getattr(error, "token", None), error)
         if not isinstance(error, SaslError):
@@ -192,7 +195,7 @@ class Session(Generic[_Ex]):
         """Say why no message is due."""
         if self.state is SessionState.DONE:
             # RFC 4422 section 3.4: a message after completion is the peer's error, and ends what was reached.
-            self.abort()
+            self._end()
             raise InvalidToken(f"{self.mechanism.name} is complete: no message is due", requirement="RFC4422-3.4-03")
         if self.state is SessionState.ANSWERING:
             raise ContextMisuse("the answer to a question is due, and no message: call resume")

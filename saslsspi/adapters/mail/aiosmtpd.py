@@ -94,7 +94,10 @@ class SaslSmtpProtocol(SMTP):
             try:
                 peer = self.session.peer
                 with audited_from(":".join(map(str, peer[:2])) if isinstance(peer, tuple) else ""):
-                    verdict = await self._converse(dialogue, (arg or "").encode("utf-8", "surrogateescape"))
+                    try:
+                        verdict = await self._converse(dialogue, (arg or "").encode("utf-8", "surrogateescape"))
+                    finally:
+                        dialogue.abandon()
             except InvalidToken:
                 assert self.transport is not None
                 self.transport.close()

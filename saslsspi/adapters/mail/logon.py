@@ -208,7 +208,7 @@ def authenticate(
         ended = carry(dialogue, turn, carrier.ask)
         if isinstance(ended, Established) and ended.layer is not None:
             carrier.install(ended.layer)
-            with layer_is_spoken(protocol, ended.security):
+            with layer_is_spoken(protocol, ended.security, *carrier.foreign):
                 under_layer = carrier.capabilities()
             logon.logon.check_not_hidden(ended.security.mechanism, offered, under_layer.mechanisms or ())
     if isinstance(ended, Refused):
@@ -236,15 +236,16 @@ def closing_on_error(close: Callable[[], object], *foreign: type[Exception]) -> 
 
 
 @contextlib.contextmanager
-def layer_is_spoken(protocol: LineProtocol, security: Security) -> Iterator[None]:
-    """Say what a layer has to do with it when a server goes on in clear.
+def layer_is_spoken(protocol: LineProtocol, security: Security, *foreign: type[Exception]) -> Iterator[None]:
+    """Say what a layer has to do with it when a server goes on in clear; foreign is the client library's own.
 
     Raises:
         InvalidToken: it does, in a protocol that goes on in clear behind this mechanism (LineProtocol.clear_after).
     """
+    lost: tuple[type[Exception], ...] = (SaslError, OSError, EOFError, *foreign)
     try:
         yield
-    except (SaslError, OSError) as error:
+    except lost as error:
         if security.mechanism not in protocol.clear_after:
             raise
         raise InvalidToken(

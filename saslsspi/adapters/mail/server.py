@@ -33,20 +33,29 @@ from saslsspi.adapters.mail.protocols import protocol_of_service
 from saslsspi.adapters.mail.protocols.pop3 import POP3
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property
 from saslsspi.engine.security import Security
-from saslsspi.errors import ContextMisuse, InvalidToken, NoAuthenticatingAuthority, SaslError
+from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import First, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
-from saslsspi.sasl.server import Server
+from saslsspi.sasl.server import ABANDONED, Server
 
 __all__ = ["SaslService", "ServerDialogue", "Step", "server_bindings"]
 
 _LOG: Final = logging.getLogger("saslsspi.mail")
 _LOG.addHandler(logging.NullHandler())
 _MAX_ROUND_TRIPS: Final = 64
+_REASONS: Final = {
+    Verdict.TOO_LONG: "a line is longer than we read, or the exchange is",
+    Verdict.MALFORMED: "the command is not a mechanism and at most one initial response",
+    Verdict.UNINVITED: "an initial response came, and the mechanism has none",
+    Verdict.UNSUITABLE: "the mechanism is not offered here",
+    Verdict.TOO_WEAK: "the policy does not permit the mechanism",
+}
+"""Why a command ends without an error, for the audit record."""
 
 
 def server_bindings(tls: object, end_point: ChannelBindings | None) -> list[ChannelBindings]:
@@ -92,9 +101,10 @@ class SaslService:
     nonce_store: NonceStore | None = None
     max_line: int = MAX_LINE
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.authority, MailAuthority):
-            object.__setattr__(self, "authority", MailAuthority(self.authority))
+    @property
+    def mail_authority(self) -> MailAuthority:
+        """The authority, whose accounts take authorization identities as mail protocols write them."""
+        return self.authority if isinstance(self.authority, MailAuthority) else MailAuthority(self.authority)
 
     @property
     def protocol(self) -> LineProtocol:
@@ -147,7 +157,7 @@ class _Channel:
             external_ssf=self.external_ssf,
             bindings=self.bindings,
             external_identity=self.external_identity,
-            secrets=secrets_of(service.authority),
+            secrets=secrets_of(service.mail_authority),
         ).names
 
     def server(self, service: SaslService, mechanism: Mechanism) -> Server:
@@ -155,7 +165,7 @@ class _Channel:
             mechanism,
             service=service.service,
             host=service.host,
-            authority=service.authority,
+            authority=service.mail_authority,
             realm=service.realm,
             policy=self.policy(service, mechanism.name),
             nonce_store=service.nonce_store,
@@ -182,7 +192,7 @@ class ServerDialogue:
         self._channel = channel
         self._data: bytes | None = None  # what the mechanism says with success
         self._server: Server | None = None
-        self._mechanism = "with an unknown mechanism"
+        self._mechanism = "an unknown mechanism"
         self._after_token: Verdict | None = None
         self._round_trips = 0
         self._ended = False
@@ -264,6 +274,11 @@ class ServerDialogue:
             return self._end(Verdict.UNDECODABLE, error)
         return self._advance(response)
 
+    def abandon(self) -> None:
+        """End an exchange whose client has gone, as a server does at the end of a connection; else nothing."""
+        if not self._ended:
+            self._end(Verdict.CANCELLED)
+
     def _advance(self, response: bytes | None) -> Step:
         server = self._server
         assert server is not None
@@ -293,8 +308,10 @@ class ServerDialogue:
     def _end(self, verdict: Verdict, error: SaslError | None = None) -> Step:
         self._ended = True
         self.error = error or self.error
-        reason = self.error or verdict.name.lower()
-        _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, reason)
+        reason = self.error or LogonDenied(_REASONS.get(verdict, ABANDONED))
+        _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, self.error or verdict.name.lower())
         if self._server is not None:
-            self._server.abort()
+            self._server.abort(reason)
+        else:
+            Attempt(self._mechanism).refused(reason)
         return Step(b"", verdict)

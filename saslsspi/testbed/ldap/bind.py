@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import check_answer
+from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.policy import DEFAULT_POLICY, Property
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
@@ -148,6 +149,9 @@ class Binder:
         token = request.credentials
         if running is None:
             if refusal := self._refusal(request.mechanism, around):
+                known = MECHANISMS.find(request.mechanism.upper())
+                how = "an unknown mechanism" if known is None else known.name
+                Attempt(how).refused(LogonDenied(refusal.result.text))
                 return refusal
             running = self._begin(request.mechanism, around)
             # RFC 4513 section 5.2.3.1: EXTERNAL without credentials derives the identity by itself.

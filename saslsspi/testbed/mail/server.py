@@ -13,7 +13,7 @@ from typing import ClassVar, Final, NamedTuple, Self
 from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.line_protocol import LineProtocol, Verdict
-from saslsspi.adapters.mail.server import SaslService, server_bindings
+from saslsspi.adapters.mail.server import SaslService, ServerDialogue, Step, server_bindings
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.hooks.audit import audited_from
@@ -274,17 +274,10 @@ class MailSession(ABC):
         dialogue = server.service.dialogue(
             external_ssf=self.channel.tls_bits, external_identity=self.channel.tls_identity, bindings=self._bindings()
         )
-        step = await beside_loop(dialogue.begin, arguments)
-        while step.verdict is None:
-            await self.send(dialogue.line(step))
-            try:
-                line = await self.read_response()
-            except InvalidToken:
-                await self.send(server.protocol.reply(Verdict.TOO_LONG, None, tag))
-                raise
-            if line is None:
-                raise InvalidToken("the client has gone in the middle of the exchange")
-            step = await beside_loop(dialogue.receive, line)
+        try:
+            step = await self._converse(dialogue, arguments, tag)
+        finally:
+            dialogue.abandon()
         await self.send(dialogue.line(step, tag))
         if step.verdict is not Verdict.SUCCESS:
             self._failures += 1
@@ -297,6 +290,20 @@ class MailSession(ABC):
         if server.on_security is not None:
             ssf = max(self.channel.tls_bits, self.security.ssf)
             server.on_security(Authenticated(self.channel.peer, ssf, self.security))
+
+    async def _converse(self, dialogue: ServerDialogue, arguments: bytes, tag: bytes) -> Step:
+        step = await beside_loop(dialogue.begin, arguments)
+        while step.verdict is None:
+            await self.send(dialogue.line(step))
+            try:
+                line = await self.read_response()
+            except InvalidToken:
+                await self.send(self.server.protocol.reply(Verdict.TOO_LONG, None, tag))
+                raise
+            if line is None:
+                raise InvalidToken("the client has gone in the middle of the exchange")
+            step = await beside_loop(dialogue.receive, line)
+        return step
 
     async def start_tls(self) -> None:
         """Begin TLS; nothing may have arrived behind the command."""
