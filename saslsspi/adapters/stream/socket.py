@@ -7,11 +7,13 @@ returned, and `hold` keeps the reader from running past the message that may swi
 from __future__ import annotations
 
 import contextlib
+import enum
 import io
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from saslsspi.adapters.stream.boundary import Boundary, Truncated
@@ -22,7 +24,7 @@ from saslsspi.sasl.layer import Layer
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-__all__ = ["LayeredSocket"]
+__all__ = ["STREAM_TRANSITIONS", "LayeredSocket", "StreamEvent", "StreamState"]
 
 _CHUNK: Final = 65536
 
@@ -34,6 +36,58 @@ _PASSED: Final = frozenset(
 )
 _ANSWERED_WITHIN: Final = frozenset({"cipher", "getpeercert", "gettimeout", "settimeout", "version"})
 """Those of them that TlsDuplex answers, where there is one."""
+
+
+class StreamState(enum.Enum):
+    """Where a stream stands."""
+
+    CLEAR = enum.auto()
+    HOLDING = enum.auto()  # nothing gets through behind the next message that may switch a layer on
+    WAITING = enum.auto()  # that message has been delivered, and what follows is not decided yet
+    LAYERED = enum.auto()
+    ENDED = enum.auto()
+
+
+class StreamEvent(enum.Enum):
+    """What moves it."""
+
+    HOLD = enum.auto()
+    DELIVERED = enum.auto()  # the message that may switch a layer on
+    IN_CLEAR = enum.auto()  # released, without a layer
+    UNDER_LAYER = enum.auto()  # installed, or released under an older one
+    END = enum.auto()
+
+
+STREAM_TRANSITIONS: Final[Mapping[StreamState, Mapping[StreamEvent, StreamState]]] = MappingProxyType(
+    {
+        StreamState.CLEAR: {
+            StreamEvent.HOLD: StreamState.HOLDING,
+            StreamEvent.IN_CLEAR: StreamState.CLEAR,
+            StreamEvent.UNDER_LAYER: StreamState.LAYERED,
+            StreamEvent.END: StreamState.ENDED,
+        },
+        StreamState.HOLDING: {
+            StreamEvent.HOLD: StreamState.HOLDING,
+            StreamEvent.DELIVERED: StreamState.WAITING,
+            StreamEvent.IN_CLEAR: StreamState.CLEAR,
+            StreamEvent.UNDER_LAYER: StreamState.LAYERED,
+            StreamEvent.END: StreamState.ENDED,
+        },
+        StreamState.WAITING: {
+            StreamEvent.HOLD: StreamState.HOLDING,
+            StreamEvent.IN_CLEAR: StreamState.CLEAR,
+            StreamEvent.UNDER_LAYER: StreamState.LAYERED,
+            StreamEvent.END: StreamState.ENDED,
+        },
+        StreamState.LAYERED: {
+            StreamEvent.HOLD: StreamState.HOLDING,
+            StreamEvent.UNDER_LAYER: StreamState.LAYERED,
+            StreamEvent.END: StreamState.ENDED,
+        },
+        # The end may come from the other thread at any time, so no event is a fault behind it.
+        StreamState.ENDED: dict.fromkeys(StreamEvent, StreamState.ENDED),
+    }
+)
 
 
 class LayeredSocket:
@@ -71,9 +125,8 @@ class LayeredSocket:
         self._sending = threading.Lock()
         self._plain = bytearray()  # what the caller gets next
         self._held = b""  # raw octets behind a message that may have switched a layer on
-        self._holding = False
-        self._waiting = False  # that message has been delivered, and what follows is not decided yet
-        self._ended = False
+        self._state = StreamState.CLEAR
+        # Who closes the transport: close, or a reader that stands in a read.
         self._reading = False
         self._closing = False
 
@@ -89,13 +142,13 @@ class LayeredSocket:
             raise ContextMisuse("a socket with a layer takes no flags")
         while True:
             with self._changed:
-                while self._waiting and not self._plain and not self._ended:
+                while self._state is StreamState.WAITING and not self._plain:
                     self._changed.wait()
                 if self._plain:
                     text = bytes(self._plain[:size])
                     del self._plain[:size]
                     return text
-                if self._ended:
+                if self._state is StreamState.ENDED:
                     return b""
                 raw, self._held = self._held, b""
                 wanted = size if self.layer is None else _CHUNK
@@ -140,14 +193,12 @@ class LayeredSocket:
         if self._boundary is None:
             raise ContextMisuse("without a boundary nobody knows where to hold the stream")
         with self._changed:
-            self._holding, self._waiting = True, False
-            self._changed.notify_all()
+            self._move(StreamEvent.HOLD)
 
     def release(self) -> None:
         """End what hold began: what follows is as protected as before."""
         with self._changed:
-            self._holding = self._waiting = False
-            self._changed.notify_all()
+            self._move(StreamEvent.IN_CLEAR if self.layer is None else StreamEvent.UNDER_LAYER)
 
     def install(self, layer: Layer) -> None:
         """Put a layer into force for all that follows in both directions, in the place of an older one.
@@ -158,8 +209,7 @@ class LayeredSocket:
         with self._changed:
             self._refuse_unread("the end of the exchange")
             self.layer = layer
-            self._holding = self._waiting = False
-            self._changed.notify_all()
+            self._move(StreamEvent.UNDER_LAYER)
 
     def replace_transport(self, transport: socket.socket) -> None:
         """Go on over another socket, such as TLS on the old one; a layer stays, above it (RFC 4513 5.2.1.6).
@@ -185,8 +235,8 @@ class LayeredSocket:
     def close(self) -> None:
         """Close the transport, and let a waiting reader go."""
         with self._changed:
-            self._ended = self._closing = True
-            self._changed.notify_all()
+            self._closing = True
+            self._move(StreamEvent.END)
             reading = self._reading
         if not reading:
             self.transport.close()
@@ -204,6 +254,11 @@ class LayeredSocket:
     def __repr__(self) -> str:
         return f"<LayeredSocket {'with' if self.layer else 'without'} a layer on {self.transport!r}>"
 
+    def _move(self, event: StreamEvent) -> None:
+        """Change the state, under the lock, and tell whoever waits for it."""
+        self._state = STREAM_TRANSITIONS[self._state][event]
+        self._changed.notify_all()
+
     def _adopt(self, transport: socket.socket) -> None:
         self.transport = transport
         self._io: socket.socket | TlsDuplex = transport
@@ -216,7 +271,7 @@ class LayeredSocket:
             with self._changed:
                 if not raw:
                     self._take_end()
-                elif self._holding:
+                elif self._state is StreamState.HOLDING:
                     self._take_held(raw)
                 else:
                     # The layer may have been switched on while the raw read waited.
@@ -227,14 +282,14 @@ class LayeredSocket:
             self._die(error)
             raise
         finally:
-            if self._ended and self._on_end is not None:
+            if self._state is StreamState.ENDED and self._on_end is not None:
                 on_end, self._on_end = self._on_end, None
                 on_end()
 
     def _take_end(self) -> None:
-        if self.layer is not None and not self.layer.at_boundary and not self._ended:
+        if self.layer is not None and not self.layer.at_boundary and self._state is not StreamState.ENDED:
             raise Truncated("the connection was closed in the middle of a protected buffer")
-        self._ended = True
+        self._move(StreamEvent.END)
 
     def _take_held(self, raw: bytes) -> None:
         """Stop behind the message that may switch a layer on, and keep raw what follows."""
@@ -251,7 +306,7 @@ class LayeredSocket:
                 continue
             if layer is not None and text[end:]:
                 raise InvalidToken(f"{len(text) - end} octets share a protected buffer with the end of the exchange")
-            self._holding, self._waiting = False, True
+            self._move(StreamEvent.DELIVERED)
             self._held = text[end:] + raw
             return
 
@@ -269,10 +324,9 @@ class LayeredSocket:
     def _die(self, error: SaslError | None) -> None:
         with self._changed:
             self.failure = self.failure or error
-            self._ended = True
             self._plain.clear()
             self._held = b""
-            self._changed.notify_all()
+            self._move(StreamEvent.END)
         with contextlib.suppress(OSError):
             self.transport.shutdown(socket.SHUT_RDWR)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pair import authenticate
 from saslsspi import Client, Layer, MemoryAuthority, Password, Policy, Server
 from saslsspi.adapters.stream import LayeredSocket, Truncated
+from saslsspi.adapters.stream.socket import STREAM_TRANSITIONS, StreamEvent, StreamState
 from saslsspi.errors import ContextMisuse, InvalidToken, MessageAltered
 
 TIMEOUT = 5
@@ -314,3 +315,15 @@ def test_a_layer_stays_above_tls_that_comes_later() -> None:
         stream.replace_transport(other)
         assert stream.layer is ours
         assert stream.transport is other
+
+
+def test_the_states_of_a_stream_are_one_table() -> None:
+    assert STREAM_TRANSITIONS.keys() == set(StreamState)
+    reached = {StreamState.CLEAR} | {after for row in STREAM_TRANSITIONS.values() for after in row.values()}
+    assert reached == set(StreamState)
+    for state, row in STREAM_TRANSITIONS.items():
+        assert row[StreamEvent.END] is StreamState.ENDED, state
+        # Only who holds comes to wait, and no layer is ever taken off by a release.
+        assert (StreamEvent.DELIVERED in row) == (state in (StreamState.HOLDING, StreamState.ENDED))
+        assert (StreamEvent.IN_CLEAR in row) == (state is not StreamState.LAYERED)
+    assert set(STREAM_TRANSITIONS[StreamState.ENDED].values()) == {StreamState.ENDED}
