@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.engine.policy import NegotiatePolicy as NegotiatePolicy
     from saslsspi.engine.policy import NtlmPolicy as NtlmPolicy
     from saslsspi.engine.policy import NtlmResponses as NtlmResponses
+    from saslsspi.engine.policy import NtlmTarget as NtlmTarget
     from saslsspi.engine.policy import Policy as Policy
     from saslsspi.engine.policy import Property as Property
     from saslsspi.engine.policy import Tolerances as Tolerances
@@ -106,6 +107,7 @@ _HOMES: Final = {
     "NtHash": "saslsspi.credentials",
     "NtlmPolicy": "saslsspi.engine.policy",
     "NtlmResponses": "saslsspi.engine.policy",
+    "NtlmTarget": "saslsspi.engine.policy",
     "PackageNotFound": "saslsspi.errors",
     "Part": "saslsspi.engine.protection",
     "Password": "saslsspi.credentials",

@@ -19,6 +19,7 @@ __all__ = [
     "NegotiatePolicy",
     "NtlmPolicy",
     "NtlmResponses",
+    "NtlmTarget",
     "Policy",
     "Property",
     "PublicKeyLeg",
@@ -90,6 +91,14 @@ class NtlmResponses(enum.IntFlag):
     LM = 4  # off by default: the LAN Manager hash beside, or instead of, NTLMv1
 
 
+class NtlmTarget(enum.Enum):
+    """What an acceptor of NTLM compares of the service that a client means; a name marked untrusted counts as none."""
+
+    HOST = "host"  # any class for one of its own names
+    STRICT = "strict"  # the class as well
+    REPORT = "report"  # nothing: the program looks at SecPkgContextTarget
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NtlmPolicy:
     """What NTLM may do (MS-NLMP). The names are those that go out; "" takes the system's own.
@@ -104,6 +113,10 @@ class NtlmPolicy:
         max_lifetime: Accepting: how far a client's time may be from ours, in seconds.
         zero_bindings: Initiating: whether the absence of channel bindings is said with 16 zeros, as section
             3.1.5.1.2 has it; acceptors take that for knowing about bindings and refuse it where they check.
+        target: Accepting: what is compared of the service that the client means, where the acceptor has a principal or
+            own names.
+        own_names: Accepting: hosts by which clients know this machine, beside those of its principals and their short
+            names: aliases, short names, addresses.
         computer_name: The NetBIOS name of this machine.
         domain_name: Accepting: the NetBIOS domain of this machine.
     """
@@ -115,6 +128,8 @@ class NtlmPolicy:
     require_timestamp: bool = True
     max_lifetime: float = 36 * 3600.0
     zero_bindings: bool = False
+    target: NtlmTarget = NtlmTarget.HOST
+    own_names: tuple[str, ...] = ()
     computer_name: str = ""
     domain_name: str = ""
 

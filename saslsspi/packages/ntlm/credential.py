@@ -13,11 +13,11 @@ from saslsspi.engine.policy import NtlmPolicy
 from saslsspi.packages.ntlm.av_pairs import AvId, pair
 from saslsspi.packages.ntlm.keys import nt_hash, ntowf_v2
 from saslsspi.packages.ntlm.messages import VERSION, Negotiate
+from saslsspi.packages.ntlm.service import NETBIOS_SIZE, OwnNames, ServiceName
 
-__all__ = ["NtlmCredential", "ServerNames", "service_of", "split_name"]
+__all__ = ["NtlmCredential", "ServerNames", "split_name"]
 
 _ACCOUNTS: Final = 1024
-_NETBIOS: Final = 15  # characters of a NetBIOS name
 
 
 class ServerNames(NamedTuple):
@@ -43,7 +43,8 @@ class NtlmCredential(Credential):
         domain: Outbound: the user's domain; inbound: the NetBIOS domain of this machine.
         password: Outbound: with what; None: not known.
         nt_hash: Outbound: its NT hash, from the start or once it is computed; None: not known yet.
-        principals: Inbound: the target names that are right, in lower case; empty checks nothing.
+        principals: Inbound: the target names that are right, in order; empty and without names in the policy, nothing
+            is checked.
         greetings: Outbound: prepared NEGOTIATE_MESSAGEs by flags.
         accounts: Inbound: NT hashes of accounts by identity of the object.
     """
@@ -52,11 +53,12 @@ class NtlmCredential(Credential):
     domain: str = ""
     password: str | None = None
     nt_hash: bytes | None = None
-    principals: tuple[str, ...] = ()
+    principals: tuple[ServiceName, ...] = ()
     greetings: dict[int, bytes] = field(default_factory=dict)
     accounts: dict[int, tuple[Account, bytes]] = field(default_factory=dict)
     _key: HmacMd5 | None = None
     _names: ServerNames | None = None
+    _own_names: OwnNames | None = None
     _station: str = ""
 
     def greeting(self, flags: int) -> bytes:
@@ -105,6 +107,12 @@ class NtlmCredential(Credential):
         """Return the domain that this machine is said to be in, "" for none."""
         return policy.domain_name or self.domain
 
+    def own_names(self, policy: NtlmPolicy) -> OwnNames:
+        """Return the names by which clients may mean this acceptor."""
+        if self._own_names is None:
+            self._own_names = OwnNames.of(self.principals, policy)
+        return self._own_names
+
     def challenge_names(self, policy: NtlmPolicy) -> ServerNames:
         """Return what an acceptor tells of itself."""
         if self._names is None:
@@ -115,13 +123,11 @@ class NtlmCredential(Credential):
 def _computer_name(policy: NtlmPolicy, host: str = "") -> str:
     """Return the NetBIOS name of this machine."""
     name = policy.computer_name or host or platform.node() or "LOCALHOST"
-    return name.partition(".")[0].upper()[:_NETBIOS]
+    return name.partition(".")[0].upper()[:NETBIOS_SIZE]
 
 
 def _challenge_names(credential: NtlmCredential, policy: NtlmPolicy) -> ServerNames:
-    host = (
-        credential.principals[0].partition("/")[2].partition("/")[0].partition(":")[0] if credential.principals else ""
-    )
+    host = credential.principals[0].host if credential.principals else ""
     computer = _computer_name(policy, host)
     domain = credential.own_domain(policy)
     names = {
@@ -141,10 +147,3 @@ def split_name(username: str, domain: str | None) -> tuple[str, str]:
         prefix, _, user = username.partition("\\")
         return user, prefix
     return username, domain or ""
-
-
-def service_of(target: str) -> str:
-    """Return service/host of a target name in lower case, without port and what may follow."""
-    service, _, rest = target.lower().partition("/")
-    host = rest.partition("/")[0].partition(":")[0]
-    return f"{service}/{host}" if host else service

@@ -14,10 +14,11 @@ from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import NoCredentials, UnknownCredentials
 from saslsspi.packages.ntlm.client import NtlmClient
-from saslsspi.packages.ntlm.credential import NtlmCredential, service_of, split_name
+from saslsspi.packages.ntlm.credential import NtlmCredential, split_name
 from saslsspi.packages.ntlm.export import export_layer, import_layer
 from saslsspi.packages.ntlm.messages import MAX_TOKEN
 from saslsspi.packages.ntlm.server import NtlmServer
+from saslsspi.packages.ntlm.service import ServiceName
 
 __all__ = ["NtlmPackage"]
 
@@ -66,7 +67,7 @@ class NtlmPackage(Package[NtlmCredential], ProtectionTraveller):
             domain=domain,
             password=identity.password if isinstance(identity, WinNTAuthIdentity) else None,
             nt_hash=identity.nt_hash if isinstance(identity, NtHashIdentity) else None,
-            principals=tuple(map(service_of, (principal or "").split())) if Side.ACCEPT in sides else (),
+            principals=tuple(map(ServiceName.of, (principal or "").split())) if Side.ACCEPT in sides else (),
         )
 
     def initiate(self, credential: NtlmCredential, environment: Environment, request: Request) -> Exchange:

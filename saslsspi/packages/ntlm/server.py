@@ -29,7 +29,7 @@ from saslsspi.errors import (
     WrongPrincipal,
 )
 from saslsspi.packages.ntlm.av_pairs import AvFlag, AvId, pair
-from saslsspi.packages.ntlm.credential import NtlmCredential, service_of
+from saslsspi.packages.ntlm.credential import NtlmCredential
 from saslsspi.packages.ntlm.established import Names, established, qualified_name
 from saslsspi.packages.ntlm.keys import nt_hash, rc4_once
 from saslsspi.packages.ntlm.messages import VERSION, Authenticate, ChallengeMessage, Negotiate
@@ -48,6 +48,7 @@ _KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
 _VERSION_FLAG: Final = int(NtlmFlag.VERSION)
 _MIC: Final = int(AvFlag.MIC)
 _TIMESTAMP: Final = int(AvId.TIMESTAMP)
+_SHOWN: Final = 128  # characters of a name that anybody can send
 _NULL_SESSION: Final = int(AscReq.ASC_REQ_ALLOW_NULL_SESSION)
 _CLIENT_SUPPORT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_CLIENT_SUPPORT)
 _ABSENT: Final = int(ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_ABSENT)
@@ -247,9 +248,15 @@ class NtlmServer(Exchange):
             raise TimeSkew(f"the client's time is {away:.0f} seconds away, at most {limit:.0f} are taken")
 
     def _check_target(self) -> None:
-        right, target = self._credential.principals, self._response.target
-        if right and target and service_of(target) not in right:
-            raise WrongPrincipal(f"the client meant another service than {', '.join(right)}")
+        """See that the client means this acceptor, which is what stops a logon that somebody passes on."""
+        policy = self._environment.policy.ntlm
+        names, target = self._credential.own_names(policy), self._response.target
+        if not names.include(target, policy.target):
+            known = ", ".join(map(str, self._credential.principals)) or ", ".join(policy.own_names)
+            raise WrongPrincipal(
+                f"the client meant {target[:_SHOWN]!r}, and this is {known}; an alias or an address by which clients "
+                "know it belongs into NtlmPolicy.own_names"
+            )
 
     def _check_timestamp(self) -> None:
         """See that the client answered the challenge that was sent.
