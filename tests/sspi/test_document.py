@@ -30,7 +30,7 @@ ROWS = [
     Row(
         tuple(re.findall(r"`([A-Za-z_0-9]+)`", cells[0])) or (cells[0].strip(),), cells[1].strip(), cells[2].strip(" `")
     )
-    for line in PAGE.splitlines()
+    for line in PAGE.partition("\n## The table\n")[2].splitlines()
     if line.startswith("| ") and not line.startswith("| function,")
     for cells in [line.strip("|").split("|")]
 ]
