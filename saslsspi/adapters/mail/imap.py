@@ -15,9 +15,11 @@ from typing import Any, Final, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
-from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, strength_of
+from saslsspi.adapters.mail.login import log_in
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols.imap import IMAP, imap_capabilities
+from saslsspi.credentials import Password
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied
 from saslsspi.sasl.layer import Layer
@@ -85,6 +87,23 @@ class _Sasl(imaplib.IMAP4):
                 self._refresh()
         self.security = security
         return security
+
+    def login(self, user: str, password: str) -> tuple[Any, list[Any]]:
+        """Log on as imaplib's login, with the strongest mechanism of the server.
+
+        A server that has none for a password is logged on to with LOGIN, under verified TLS only.
+
+        Raises:
+            ImapLogonDenied: as authenticate_sasl.
+            imaplib.IMAP4.error: everything else, which is also the SaslError of authenticate_sasl.
+        """
+        return log_in(
+            lambda: self.authenticate_sasl(credentials=Password(user, password)),
+            lambda: imaplib.IMAP4.login(self, user, password),
+            ("OK", [b"AUTHENTICATE completed"]),
+            verified=strength_of(self.sock) > 0,
+            base=imaplib.IMAP4.error,
+        )
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
         """Start TLS as imaplib does; octets that came in clear behind the reply are an error, not a response."""

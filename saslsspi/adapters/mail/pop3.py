@@ -12,9 +12,11 @@ from typing import Any, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
-from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read, strength_of
+from saslsspi.adapters.mail.login import log_in
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols.pop3 import POP3
+from saslsspi.credentials import Password
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
@@ -41,6 +43,7 @@ class _Sasl(poplib.POP3):
 
     security: Security | None = None
     _layered = False
+    _user = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
@@ -92,6 +95,34 @@ class _Sasl(poplib.POP3):
         )
         self.security = authenticate(carrier, POP3, logon, listed)
         return self.security
+
+    def user(self, user: str) -> bytes:
+        """Keep the name for pass_; nothing is sent before the server has proved, by TLS, who it is."""
+        self._user = user
+        return b"+OK"
+
+    def pass_(self, pswd: str) -> bytes:
+        """Log on as poplib's user and pass_, with the strongest mechanism of the server.
+
+        A server that has none for a password is logged on to with USER and PASS, under verified TLS only.
+
+        Raises:
+            PopLogonDenied: as authenticate_sasl.
+            poplib.error_proto: everything else, which is also the SaslError of authenticate_sasl.
+        """
+        user = self._user
+
+        def by_words() -> bytes:
+            poplib.POP3.user(self, user)
+            return poplib.POP3.pass_(self, pswd)
+
+        return log_in(
+            lambda: self.authenticate_sasl(credentials=Password(user, pswd)),
+            by_words,
+            b"+OK logged on",
+            verified=strength_of(self.sock) > 0,
+            base=poplib.error_proto,
+        )
 
     def capa(self) -> dict[str, list[str]]:
         """Return the capabilities as poplib does, whatever octets stand in them."""

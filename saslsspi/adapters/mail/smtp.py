@@ -1,5 +1,7 @@
 """SASL for smtplib: SaslSMTP and SaslSMTP_SSL are smtplib's classes with one method more (RFC 4954).
 
+`login` is still smtplib's to its callers, and goes the same way.
+
 Everything else stays what it is: `sendmail` and `send_message` go on working, under a security layer where one was
 negotiated.
 """
@@ -12,9 +14,11 @@ from typing import Any, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
-from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered
+from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, strength_of
+from saslsspi.adapters.mail.login import log_in
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols.smtp import SMTP
+from saslsspi.credentials import Password
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, LogonDenied, SaslError
 from saslsspi.sasl.layer import Layer
@@ -87,6 +91,24 @@ class _Sasl(smtplib.SMTP):
         )
         self.security = authenticate(carrier, SMTP, logon, self._listed())
         return self.security
+
+    def login(self, user: str, password: str, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
+        """Log on as smtplib's login, with the strongest mechanism of the server.
+
+        A server that has none for a password but LOGIN is logged on to by smtplib itself, under verified TLS only.
+
+        Raises:
+            SmtpLogonDenied: as authenticate_sasl.
+            smtplib.SMTPException: everything else, which is also the SaslError of authenticate_sasl.
+        """
+        password_of: Any = {"credentials": Password(user, password), "initial_response": initial_response_ok}
+        return log_in(
+            lambda: self.authenticate_sasl(**password_of),
+            lambda: smtplib.SMTP.login(self, user, password, initial_response_ok=initial_response_ok),
+            (235, b"Authentication successful"),
+            verified=strength_of(self.sock) > 0,
+            base=smtplib.SMTPException,
+        )
 
     def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         """Start TLS as smtplib does; octets that came in clear behind the reply are an error, not a reply."""

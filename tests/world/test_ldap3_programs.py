@@ -1,0 +1,124 @@
+"""Programs for ldap3, unchanged, against a domain controller that takes no bind which neither signs nor stands in TLS.
+
+Each is also shown to be refused without us: same program, same arguments, same controller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from interop.people import ALICE, JOERG, Person
+from interop.require import require_peer
+from interop.samba import Samba
+from world.programs import python_with
+
+pytestmark = pytest.mark.interop
+
+HERE: Final = Path(__file__).parent / "programs_for_ldap3"
+DUMP: Final = ("ldapdomaindump==0.10.0",)
+DJANGO: Final = ("django-python3-ldap==0.16.0", "Django==5.2.8")
+FLASK: Final = ("flask-ldap3-login==1.1.0", "Flask==3.1.2")
+STRATEGIES: Final = (
+    "SYNC", "SAFE_SYNC", "ASYNC", "ASYNC_STREAM", "RESTARTABLE", "SAFE_RESTARTABLE", "REUSABLE",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samba() -> Iterator[Samba]:
+    require_peer("gssapi")
+    with Samba() as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a program has left behind."""
+
+    status: int
+    output: str
+    errors: str
+
+    @property
+    def told(self) -> dict[str, object]:
+        """The one line of JSON that our own scripts print."""
+        line = next((line for line in self.output.splitlines() if line.startswith("{")), "{}")
+        told: dict[str, object] = json.loads(line)
+        return told
+
+
+def run(samba: Samba, python: Path, program: Sequence[str], *, sealed: bool, **environment: str) -> Ended:
+    """Run a program where the controller can be reached; sealed: with ldap3's face in place."""
+    face = ["-m", "saslsspi.compat", "run", "--as", "ldap3"] if sealed else []
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def start() -> Ended:
+        done = subprocess.run(
+            [str(python), *face, *program],
+            capture_output=True, text=True, check=False, timeout=300, env={**known, **environment},
+        )  # fmt: skip
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return samba.within(start)
+
+
+@pytest.mark.parametrize("person", [ALICE, JOERG], ids=lambda person: person.name)
+def test_ldapdomaindump(samba: Samba, tmp_path: Path, person: Person) -> None:
+    python = python_with(*DUMP)
+    command = str(python.parent / "ldapdomaindump")
+    program = [command, "-u", f"{Samba.domain}\\{person.name}", "-p", person.password, "-o", str(tmp_path), "127.0.0.1"]
+    refused = run(samba, python, program, sealed=False)
+    assert not list(tmp_path.glob("domain_users*")), refused.output
+    done = run(samba, python, program, sealed=True)
+    assert done.status == 0, done.output + done.errors
+    users = json.loads((tmp_path / "domain_users.json").read_text(encoding="utf-8"))
+    names = {user["attributes"]["sAMAccountName"][0] for user in users}
+    assert {ALICE.name, JOERG.name, "Administrator"} <= names
+    wrong = [*program[:4], "not the password", *program[5:-2], str(tmp_path / "wrong"), "127.0.0.1"]
+    done = run(samba, python, wrong, sealed=True)
+    assert not list(tmp_path.glob("wrong/*"))
+    assert "invalidCredentials" in done.output + done.errors
+
+
+@pytest.mark.parametrize("script", ["flask_login.py", "django_login.py"])
+def test_logins_of_web_frameworks(samba: Samba, script: str) -> None:
+    python = python_with(*(FLASK if script.startswith("flask") else DJANGO))
+    program = [str(HERE / script), Samba.realm, Samba.base]
+    refused = run(samba, python, program, sealed=False)
+    assert refused.told == {"alice": None, "jörg": None, "wrong": None}, refused.errors
+    done = run(samba, python, program, sealed=True)
+    # django-python3-ldap binds as jörg and then looks for j\f6rg, which is no UTF-8 (its clean_ldap_name).
+    joerg = None if script.startswith("django") else "jörg"
+    assert done.told == {"alice": "alice", "jörg": joerg, "wrong": None}, done.errors
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ldap3_s_own_calls_in_every_strategy(samba: Samba, strategy: str) -> None:
+    python = python_with("ldap3==2.9.1", "gssapi==1.11.1")
+    ticket = f"FILE:{samba.folder}/tickets-of-{strategy}"
+
+    def kinit() -> None:
+        subprocess.run(["kinit", "-c", ticket, f"{ALICE.name}@{Samba.realm}"], input=ALICE.password, text=True,
+                       check=True, capture_output=True)  # fmt: skip
+
+    samba.within(kinit)
+    program = [str(HERE / "own_calls.py"), strategy, Samba.base, str(samba.ca_file)]
+    environment = {"KRB5CCNAME": ticket, "KRB5_CONFIG": str(samba.folder / "krb5.conf")}
+    refused = run(samba, python, program, sealed=False, **environment).told
+    assert refused, "the script itself must run"
+    clear = ("NTLM", "NTLM beyond ASCII", "user@domain", "DOMAIN\\user", "Kerberos")
+    assert [refused[name] for name in clear] == ["refused"] * len(clear)
+    done = run(samba, python, program, sealed=True, **environment)
+    assert set(done.told) == set(refused)
+    wrong = {name: result for name, result in done.told.items() if name.startswith("wrong")}
+    assert set(wrong.values()) == {"refused"}
+    assert {name: found for name, found in done.told.items() if name not in wrong and found != "found"} == {}, (
+        done.errors
+    )
