@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.engine.environment import Environment as Environment
     from saslsspi.engine.exchange import Qop as Qop
     from saslsspi.engine.policy import ChannelBindingPolicy as ChannelBindingPolicy
+    from saslsspi.engine.policy import CredSspCredentials as CredSspCredentials
     from saslsspi.engine.policy import CredSspPolicy as CredSspPolicy
     from saslsspi.engine.policy import NegotiatePolicy as NegotiatePolicy
     from saslsspi.engine.policy import NtlmPolicy as NtlmPolicy
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.engine.policy import NtlmTarget as NtlmTarget
     from saslsspi.engine.policy import Policy as Policy
     from saslsspi.engine.policy import Property as Property
+    from saslsspi.engine.policy import PublicKeyLeg as PublicKeyLeg
     from saslsspi.engine.policy import Tolerances as Tolerances
     from saslsspi.engine.protection import Part as Part
     from saslsspi.engine.security import Security as Security
@@ -86,6 +88,7 @@ _HOMES: Final = {
     "Choice": "saslsspi.sasl.acceptance",
     "Client": "saslsspi.sasl.client",
     "Context": "saslsspi.context",
+    "CredSspCredentials": "saslsspi.engine.policy",
     "CredSspPolicy": "saslsspi.engine.policy",
     "DowngradeDetected": "saslsspi.errors",
     "Environment": "saslsspi.engine.environment",
@@ -116,6 +119,7 @@ _HOMES: Final = {
     "Policy": "saslsspi.engine.policy",
     "Preparation": "saslsspi.prep",
     "Property": "saslsspi.engine.policy",
+    "PublicKeyLeg": "saslsspi.engine.policy",
     "Qop": "saslsspi.engine.exchange",
     "Question": "saslsspi.accounts.account",
     "RemoteError": "saslsspi.errors",

@@ -14,6 +14,7 @@ __all__ = [
     "DEFAULT_POLICY",
     "SSF_UNLIMITED",
     "ChannelBindingPolicy",
+    "CredSspCredentials",
     "CredSspPolicy",
     "HttpDigestPolicy",
     "NegotiatePolicy",
@@ -146,11 +147,14 @@ class NegotiatePolicy:
             are. The package_list of a credential goes before it.
         fallback: Initiating: whether the next package is offered when the one before it cannot begin.
         optimistic: Initiating: whether the first package's token goes with the offer.
+        bare_ntlm: Initiating: whether NTLM alone is used, without SPNEGO around its messages, for servers that know
+            nothing else. An acceptor takes both.
     """
 
     packages: str = ""
     fallback: bool = True
     optimistic: bool = True
+    bare_ntlm: bool = False
 
     def __post_init__(self) -> None:
         check_defaults(self)
@@ -194,6 +198,14 @@ class HttpDigestPolicy:
         check_defaults(self)
 
 
+class CredSspCredentials(enum.IntFlag):
+    """The kinds of credentials that CredSSP hands over (MS-CSSP section 2.2.1.2)."""
+
+    PASSWORD = 1  # and empty ones
+    SMART_CARD = 2
+    REMOTE_GUARD = 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredSspPolicy:
     """What CredSSP may do (MS-CSSP, and the group policy for delegation).
@@ -206,6 +218,10 @@ class CredSspPolicy:
             past the key binding (CVE-2018-0886).
         version: The version to speak, 2 to 6.
         public_key_leg: Initiating: when pubKeyAuth is sent.
+        bare_ntlm: Initiating: whether negoTokens hold NTLM without SPNEGO, as FreeRDP's servers want it; see
+            NegotiatePolicy. An acceptor takes both.
+        takes: Accepting: the kinds of credentials that may be handed over. Others are read and refused: a smart card's
+            are of use to who has the card, those of Remote Credential Guard to who speaks its protocol.
         delegate: Initiating, SASL: whether the credentials are handed over (ISC_REQ_DELEGATE).
         allow_default: Targets for the credentials of the user's own logon.
         allow_fresh: Targets for credentials that were given for this.
@@ -221,6 +237,8 @@ class CredSspPolicy:
     minimum_version: int = 5
     version: int = 6
     public_key_leg: PublicKeyLeg = PublicKeyLeg.WITH_LAST_TOKEN
+    bare_ntlm: bool = False
+    takes: CredSspCredentials = CredSspCredentials.PASSWORD
     delegate: bool = False
     allow_default: tuple[str, ...] = ()
     allow_fresh: tuple[str, ...] = ()

@@ -83,6 +83,7 @@ from saslsspi.engine.identity import (
 )
 from saslsspi.engine.policy import (
     ChannelBindingPolicy,
+    CredSspCredentials,
     CredSspPolicy,
     HttpDigestPolicy,
     NegotiatePolicy,
@@ -167,6 +168,7 @@ __all__ = [
     "ChannelBindingPolicy",
     "ChannelBindingsResult",
     "CredHandle",
+    "CredSspCredentials",
     "CredSspPolicy",
     "CredentialKind",
     "CredentialUse",

@@ -43,6 +43,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "gsasl-tool": Needs(programs=("gsasl",)),
     "dovecot": Needs(programs=("dovecot",)),
     "postfix": Needs(programs=("postfix",)),
+    "freerdp": Needs(programs=("xfreerdp", "freerdp-shadow-cli", "Xvfb")),
     "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
     "postgresql": Needs(programs=("pg_ctlcluster", "psql"), modules=("psycopg", "asyncpg")),

@@ -66,7 +66,7 @@ class _Position(enum.Enum):
 class CredsspClient(CredsspExchange):
     """One client's exchange; it is complete when the credentials, or empty ones, are on their way."""
 
-    __slots__ = ("_delegated", "_key", "_position", "_proved", "_supplied")
+    __slots__ = ("_delegated", "_key", "_position", "_proved", "_supplied", "_taken")
 
     side = Side.INITIATE
 
@@ -75,6 +75,7 @@ class CredsspClient(CredsspExchange):
         self._position = _Position.TOKEN
         self._proved = False
         self._supplied: bytes | None = None
+        self._taken = b""  # the server's last token of Negotiate
         # "If this flag is not set, an empty set of credentials is delegated", wherever they go.
         self._delegated = EMPTY_OCTETS
 
@@ -140,7 +141,7 @@ class CredsspClient(CredsspExchange):
     def _negotiate(self, message: TSRequest) -> TSRequest:
         if message.nego_token is None or message.pub_key_auth is not None:
             raise InvalidToken("negoTokens alone are due from the server")
-        step = self._inner.advance(message.nego_token, self._inner_request())
+        step = self._negotiated(message.nego_token)
         done = step.event is Event.COMPLETE
         if self._established() is None:
             return TSRequest(self._policy.version, nego_token=step.token or b"")
@@ -148,6 +149,10 @@ class CredsspClient(CredsspExchange):
             self._position = _Position.TURN if done else _Position.TOKEN
             return TSRequest(self._policy.version, nego_token=step.token)
         return self._prove(step.token or None)
+
+    def _negotiated(self, token: bytes) -> StepResult:
+        self._taken = token
+        return self._inner.advance(token, self._inner_request())
 
     def _take_turn(self, message: TSRequest) -> TSRequest:
         """Whatever Negotiate still says there is of no use: it was complete before."""
@@ -185,11 +190,13 @@ class CredsspClient(CredsspExchange):
 
     def _check_proof(self, message: TSRequest) -> TSRequest | None:
         """Step 4: the server's proof; then step 5, the credentials."""
-        owed = None
-        if message.nego_token is not None:
+        owed, token = None, message.nego_token
+        if token == self._taken and message.pub_key_auth is not None:
+            token = None  # FreeRDP 3's server repeats its last one beside the proof; mstsc and xfreerdp take no notice
+        if token is not None:
             if self._inner.outcome is not None:
                 raise InvalidToken("negoTokens came after Negotiate was complete")
-            owed = self._inner.advance(message.nego_token, self._inner_request()).token
+            owed = self._negotiated(token).token
         if message.pub_key_auth is None:
             if message.nego_token is None:
                 raise InvalidToken("pubKeyAuth is due from the server")

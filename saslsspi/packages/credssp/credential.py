@@ -80,6 +80,10 @@ def acquire(
             min_ssf=limits.min_ssf,
             max_ssf=limits.max_ssf,
             channel_binding=limits.channel_binding,
+            negotiate=replace(
+                environment.policy.negotiate,
+                bare_ntlm=environment.policy.credssp.bare_ntlm or environment.policy.negotiate.bare_ntlm,
+            ),
         ),
     )
     inner = negotiate.acquire(principal, given.spnego, sides, inside)

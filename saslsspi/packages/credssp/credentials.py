@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Final, Self
+from typing import Annotated, ClassVar, Final, Self
 
 from cryptography.hazmat import asn1
 
 from saslsspi.engine.identity import Delegated
+from saslsspi.engine.policy import CredSspCredentials
 from saslsspi.errors import InvalidToken
 from saslsspi.packages.credssp.messages import decode, encode
 
@@ -72,6 +73,9 @@ class _TSRemoteGuardCreds:
 class PasswordCredentials(Delegated):
     """A password (section 2.2.1.2.1). Its repr omits it; three empty values say that nothing is delegated."""
 
+    kind: ClassVar = CredSspCredentials.PASSWORD
+    words: ClassVar = "a password"
+
     domain: str
     username: str
     password: str = field(repr=False)
@@ -103,6 +107,9 @@ class SmartCardCredentials(Delegated):
     Attributes:
         key_spec: AT_KEYEXCHANGE 1, AT_SIGNATURE 2, or 0 for a CNG key.
     """
+
+    kind: ClassVar = CredSspCredentials.SMART_CARD
+    words: ClassVar = "the PIN of a smart card"
 
     pin: str = field(repr=False)
     key_spec: int
@@ -158,6 +165,9 @@ class PackageCredential:
 @dataclass(frozen=True, slots=True)
 class RemoteGuardCredentials(Delegated):
     """Credentials that stay on the client: Kerberos service tickets, NTLM supplements (section 2.2.1.2.3)."""
+
+    kind: ClassVar = CredSspCredentials.REMOTE_GUARD
+    words: ClassVar = "what Remote Credential Guard needs"
 
     logon: PackageCredential
     supplemental: tuple[PackageCredential, ...] = ()

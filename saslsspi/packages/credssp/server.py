@@ -14,7 +14,7 @@ from saslsspi.accounts.account import Account, Question
 from saslsspi.engine.channel_attributes import SecPkgContextLocalCert
 from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet
-from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, MessageAltered, SaslError
+from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, MessageAltered, PeerUnsupported, SaslError
 from saslsspi.packages.credssp.binding import HASHED_FROM, client_proof, same, server_proof, subject_public_key
 from saslsspi.packages.credssp.credentials import EMPTY, decode_credentials
 from saslsspi.packages.credssp.exchange import CredsspExchange
@@ -142,6 +142,12 @@ class CredsspServer(CredsspExchange):
         if self._inner.outcome is None:
             raise InvalidToken("authInfo came before Negotiate was complete", requirement="MSCSSP-3.1.5-06")
         credentials = decode_credentials(self._unwrap(message.auth_info))
+        if not credentials.kind & self._policy.takes:
+            raise PeerUnsupported(
+                f"the client hands over {credentials.words}, and this server takes none "
+                f"(CredSspPolicy.takes; it wants a user name and a password, or nothing)",
+                requirement="MSCSSP-2.2.1.2-01",
+            )
         flags = _GRANTED | (self._request.requested & _EXTENDED_ERROR)
         if credentials != EMPTY:
             flags |= int(AscRet.ASC_RET_DELEGATE)

@@ -24,6 +24,7 @@ class _Position(enum.Enum):
 
     BEGINNING = enum.auto()
     FIRST_REPLY = enum.auto()
+    BARE = enum.auto()
     LATER_REPLY = enum.auto()
 
     __hash__ = object.__hash__
@@ -50,6 +51,8 @@ class NegotiateClient(Negotiation):
 
     def _begin(self, token: bytes, request: Request) -> StepResult:
         """Make the offer; a server's NegTokenInit2 before it says what there is no use in offering."""
+        if self._environment.policy.negotiate.bare_ntlm:
+            return self._begin_bare(request)
         if token:
             theirs = NegTokenInit.from_bytes(token).mech_types
             for candidate in self._offered:
@@ -62,6 +65,23 @@ class NegotiateClient(Negotiation):
         self._position = _Position.FIRST_REPLY
         self._state = NegotiationState.OPTIMISTIC
         return StepResult(Event.CONTINUE, NegTokenInit(oids, self._mech_list, first).to_bytes())
+
+    def _begin_bare(self, request: Request) -> StepResult:
+        """Begin NTLM without SPNEGO around it."""
+        for candidate in self._offered:
+            if candidate.name == "NTLM":
+                self._position = _Position.BARE
+                self._state = NegotiationState.OPTIMISTIC
+                self._open(candidate)
+                return self._bare(b"", request)
+        raise AlgorithmMismatch(f"NTLM is to be used without SPNEGO, and is not there: {explain(self._refused)}")
+
+    def _bare(self, token: bytes, request: Request) -> StepResult:
+        assert self._context is not None
+        step = self._context.advance(token, request)
+        if step.event is Event.COMPLETE:
+            self._finish()
+        return step
 
     def _first_token(self, request: Request) -> bytes | None:
         """Begin the first package that can begin, and drop those before it."""
@@ -178,5 +198,6 @@ class NegotiateClient(Negotiation):
 _STEPS: Final[Mapping[_Position, Callable[[NegotiateClient, bytes, Request], StepResult]]] = {
     _Position.BEGINNING: NegotiateClient._begin,
     _Position.FIRST_REPLY: NegotiateClient._first_reply,
+    _Position.BARE: NegotiateClient._bare,
     _Position.LATER_REPLY: NegotiateClient._later_reply,
 }

@@ -58,10 +58,10 @@ def server_side(
     return Side(inbound("CREDSSP", identity, environment=environment), flags)
 
 
-def accepting(identity: sspi.AuthIdentity | None = None) -> Context:
+def accepting(identity: sspi.AuthIdentity | None = None, *, authority: Authority = PEOPLE) -> Context:
     """The same server, where no buffer matters."""
     policy = Policy(credssp=FREELY, negotiate=NTLM_ONLY)
-    return Context.accept("CREDSSP", authority=PEOPLE, credentials=identity, policy=policy, flags=TELLS)
+    return Context.accept("CREDSSP", authority=authority, credentials=identity, policy=policy, flags=TELLS)
 
 
 def logged_on(client: Side | None = None, server: Side | None = None) -> tuple[Side, Side]:

@@ -8,13 +8,14 @@ import re
 import socket
 import struct
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
 from interop.http_server import AuthenticatingServer
-from packages.credssp.ours import DOMAIN, PASSWORD, USER, server_side
+from packages.credssp.ours import DOMAIN, PASSWORD, USER, accepting, server_side
 from saslsspi import MemoryAuthority, errors, sspi
 from saslsspi.packages.credssp.credentials import PasswordCredentials
 from saslsspi.sspi import SecBuffer, SecBufferDesc, SecBufferType
@@ -36,15 +37,15 @@ def _connected(server: AuthenticatingServer) -> contextlib.closing[http.client.H
 
 
 def test_the_http_client_logs_on(examples: dict[str, Any]) -> None:
-    with AuthenticatingServer("CredSSP", server_side().credential) as server, _connected(server) as connection:
+    with AuthenticatingServer("CredSSP", accepting) as server, _connected(server) as connection:
         client, status, text = examples["log_on_over_http"](connection, "HTTP/host.example")
     assert (status, text, client.done, server.errors) == (200, USER.encode(), True, [])
 
 
 def test_a_server_that_refuses_ends_the_http_client(examples: dict[str, Any]) -> None:
-    stranger = server_side(authority=MemoryAuthority({USER: "another password"}))
+    stranger = partial(accepting, authority=MemoryAuthority({USER: "another password"}))
     with (
-        AuthenticatingServer("CredSSP", stranger.credential) as server,
+        AuthenticatingServer("CredSSP", stranger) as server,
         _connected(server) as connection,
         pytest.raises(PermissionError, match="401"),
     ):

@@ -24,7 +24,7 @@ from packages.credssp.ours import (
     watch,
 )  # fmt: skip
 from packages.schannel.stream import Side, connect
-from saslsspi import sspi
+from saslsspi import errors, sspi
 from saslsspi.engine.policy import PublicKeyLeg
 from saslsspi.packages.credssp.credentials import (
     PackageCredential,
@@ -41,6 +41,7 @@ from saslsspi.sspi import (
     IscRet,
     SchannelProtocol,
     SchCredentials,
+    SecurityStatus,
     WinNTAuthIdentity,
 )
 from saslsspi.testbed.certificates import make_certificates
@@ -274,7 +275,7 @@ def _records(octets: bytes) -> list[int]:
     [SmartCardCredentials("1", 1), RemoteGuardCredentials(PackageCredential("Kerberos", b"x"))],
     ids=["smart card", "remote guard"],
 )
-def test_other_credentials_than_the_password_can_be_handed_over(
+def test_other_credentials_than_the_password_are_taken_where_the_policy_says_so(
     credentials: SmartCardCredentials | RemoteGuardCredentials,
 ) -> None:
     identity = CredsspCred(
@@ -283,20 +284,12 @@ def test_other_credentials_than_the_password_can_be_handed_over(
         kind=CredentialKind.SAVED,
     )
     policy = CredSspPolicy(allow_saved_ntlm_only=(TARGET,))
-    _, server = logged_on(client_side(TOLD | DELEGATE, policy, identity=identity))
+    takes = CredSspPolicy(takes=credentials.kind)
+    _, server = logged_on(client_side(TOLD | DELEGATE, policy, identity=identity), server_side(policy=takes))
     assert server.query(sspi.SecPkgContextClientCreds).credentials == credentials
-
-
-@pytest.mark.requirement("MSCSSP-2.2.1-06", "MSCSSP-3.1.5-24")
-def test_raw_ntlm_without_spnego_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from saslsspi.packages.credssp import credential as module
-
-    sent, received = watch(monkeypatch)
-    monkeypatch.setattr(module, "_INNER", "NTLM")
-    client = client_side()
-    monkeypatch.undo()
-    sent, received = watch(monkeypatch)
-    _, server = logged_on(client)
-    assert (sent[0].nego_token or b"").startswith(b"NTLMSSP\0")
-    assert [_fields(message) for message in received] == [["nego_token"], ["pub_key_auth"]]
-    assert server.query(sspi.SecPkgContextNames).username == USER
+    client, server = client_side(TOLD | DELEGATE, policy, identity=identity), server_side()
+    with pytest.raises(errors.RemoteError, match=f"hands over {credentials.words}") as caught:
+        logged_on(client, server)
+    assert caught.value.status is SecurityStatus.SEC_E_UNSUPPORTED_FUNCTION
+    assert caught.value.token
+    assert not server.done

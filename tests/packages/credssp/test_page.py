@@ -120,7 +120,7 @@ def test_supplied_credentials_are_taken_from_the_buffer() -> None:
     credentials = SmartCardCredentials("1234", 1, csp_name="csp")
     client = client_side(TOLD | DELEGATE | IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
     client.extra = [SecBuffer(credentials.to_bytes(), SecBufferType.SECBUFFER_PKG_PARAMS)]
-    _, server = logged_on(client)
+    _, server = logged_on(client, server_side(policy=CredSspPolicy(takes=credentials.kind)))
     assert server.query(sspi.SecPkgContextClientCreds).credentials == credentials
     assert client.attributes & IscRet.ISC_RET_USED_SUPPLIED_CREDS
     client = client_side(TOLD | DELEGATE | IscReq.ISC_REQ_USE_SUPPLIED_CREDS)
