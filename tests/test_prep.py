@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import stringprep
+import sys
+from unicodedata import ucd_3_2_0
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saslsspi import prep
 from saslsspi.errors import InvalidParameter
 from saslsspi.prep import MAX_CODE_POINTS, saslprep
 from saslsspi.status import SecurityStatus
@@ -107,3 +112,17 @@ def test_saslprep_errors_never_show_the_text(text: str) -> None:
 @given(st.text(st.characters(codec=None), max_size=20))
 def test_saslprep_raises_nothing_but_invalid_parameter(text: str) -> None:
     refusal(text)
+
+
+def test_what_is_looked_up_at_once_is_what_the_tables_of_stringprep_hold() -> None:
+    """Every code point: mapped, prohibited, right to left and unassigned as the tables of RFC 3454 have it."""
+    for character in map(chr, range(sys.maxunicode + 1)):
+        removed, space = stringprep.in_table_b1(character), stringprep.in_table_c12(character)
+        assert character.translate(prep._MAPPED) == ("" if removed else " " if space else character)
+        prohibited = any(contains(character) for _, contains in prep._PROHIBITED)
+        assert (prep._ANY_PROHIBITED.search(character) is not None) == prohibited, hex(ord(character))
+        direction = ucd_3_2_0.bidirectional(character)
+        assert (direction in prep._RIGHT_TO_LEFT) == stringprep.in_table_d1(character)
+        assert (direction == "L") == stringprep.in_table_d2(character)
+        unassigned = ucd_3_2_0.category(character) == "Cn" and not prohibited
+        assert unassigned == (stringprep.in_table_a1(character) and not prohibited)

@@ -98,9 +98,22 @@ def public_functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunction
 
 
 def outside_world(path: Path) -> set[str]:
-    """Return what a module takes of clock and chance, by name."""
+    """Return what a module takes of clock and chance, by name; one that it imports by a call is taken whole."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    known = {module: module for module in OUTSIDE}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            of = getattr(node, "module", None)
+            known |= {
+                name.asname: of or name.name for name in node.names if name.asname and (of or name.name) in OUTSIDE
+            }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("__import__", "import_module"):
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            names = [value.value for value in given if isinstance(value, ast.Constant)]
+            # A name that is put together is not read here, and is what a place to hide would look like.
+            found |= {f"{name}.*" for name in names if name in OUTSIDE} if names else {ast.unparse(node)}
         if isinstance(node, ast.ImportFrom) and node.module in OUTSIDE:
             found |= {
                 f"{node.module}.{name.name}"
@@ -109,7 +122,7 @@ def outside_world(path: Path) -> set[str]:
             }
         if isinstance(node, ast.Attribute):
             # datetime.datetime.now and time.time alike: the module is what the chain begins with.
-            module = ast.unparse(node).partition(".")[0]
+            module = known.get(ast.unparse(node).partition(".")[0], "")
             if module in OUTSIDE and (node.attr in OUTSIDE[module] or "*" in OUTSIDE[module]):
                 found.add(f"{module}.{node.attr}")
     return found
@@ -153,3 +166,9 @@ def test_the_searches_find_what_they_are_for(tmp_path: Path, monkeypatch: pytest
     assert len(bare_booleans(file)) == 2
     assert [function.name for function in public_functions(file)] == ["f"]
     assert outside_world(file) == {"time.monotonic", "datetime.now", "os.urandom"}
+    file.write_text(
+        "import importlib, time as t\nfrom datetime import datetime as d\nfrom importlib import import_module\n"
+        '__import__("os").urandom(3); importlib.import_module("time").time(); import_module(name="random")\n'
+        "t.monotonic(); d.now()\n"
+    )
+    assert outside_world(file) == {"os.*", "time.*", "random.*", "time.monotonic", "datetime.now"}

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from saslsspi.crypto.md4 import md4
@@ -226,11 +227,11 @@ class AccountLookup(Protocol):
 
 
 _READERS: Final[Mapping[Secret, Callable[[Account], object | None]]] = {
-    Secret.HA1: lambda account: account.ha1,
-    Secret.NT_HASH: lambda account: account.nt_hash,
+    Secret.HA1: attrgetter("ha1"),
+    Secret.NT_HASH: attrgetter("nt_hash"),
     Secret.SCRAM_SHA_1: lambda account: account.scram.get("SHA-1"),
     Secret.SCRAM_SHA_256: lambda account: account.scram.get("SHA-256"),
     Secret.SCRAM_SHA_512: lambda account: account.scram.get("SHA-512"),
-    Secret.PASSWORD: lambda account: account.password,
-    Secret.EXISTENCE: lambda account: account.username,
+    Secret.PASSWORD: attrgetter("password"),
+    Secret.EXISTENCE: attrgetter("username"),
 }

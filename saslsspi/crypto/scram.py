@@ -15,6 +15,8 @@ __all__ = ["HASHES", "SIZES", "ClientKeys", "client_keys", "client_proof", "proo
 HASHES: Final[Mapping[str, str]] = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 """The hash functions by their IANA names, as mechanism names spell them (section 4), and hashlib's names for them."""
 
+_NEW: Final = {name: getattr(hashlib, function) for name, function in HASHES.items()}
+
 SIZES: Final[Mapping[str, int]] = {"SHA-1": 20, "SHA-256": 32, "SHA-512": 64}
 """The size of each hash, and with it of every key and signature, in octets."""
 
@@ -38,7 +40,7 @@ def client_keys(hash_name: str, password: bytes, salt: bytes, iterations: int) -
     name = HASHES[hash_name]
     salted = hashlib.pbkdf2_hmac(name, password, salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", name)
-    return ClientKeys(client_key, hashlib.new(name, client_key).digest(), hmac.digest(salted, b"Server Key", name))
+    return ClientKeys(client_key, _NEW[hash_name](client_key).digest(), hmac.digest(salted, b"Server Key", name))
 
 
 def client_proof(hash_name: str, keys: ClientKeys, auth_message: bytes) -> bytes:
@@ -52,7 +54,7 @@ def proof_holds(hash_name: str, stored_key: bytes, auth_message: bytes, proof: b
     signature = hmac.digest(stored_key, auth_message, name)
     if len(proof) != len(signature):
         return False
-    return hmac.compare_digest(hashlib.new(name, _exclusive_or(proof, signature)).digest(), stored_key)
+    return hmac.compare_digest(_NEW[hash_name](_exclusive_or(proof, signature)).digest(), stored_key)
 
 
 def server_signature(hash_name: str, server_key: bytes, auth_message: bytes) -> bytes:

@@ -34,6 +34,7 @@ from saslsspi_mechanisms.scram.variant import Variant
 __all__ = ["ScramServer"]
 
 _NONCE_SIZE: Final = 18  # octets of randomness
+_MAY_NOT: Final = ServerError.OTHER.message
 
 
 class _Due(enum.IntEnum):
@@ -139,7 +140,8 @@ class ScramServer(ServerExchange):
         return self._reply
 
     def _verify(self, response: bytes | None) -> bytes:
-        final = ClientFinal.from_bytes(response or b"")
+        received = response or b""
+        final = ClientFinal.from_bytes(received)
         header = self._first.header
         expected = self._gs2 + self._bindings.get(header.binding_type, b"")
         if not compare_digest(final.binding, expected):
@@ -153,7 +155,7 @@ class ScramServer(ServerExchange):
         if not compare_digest(final.nonce, self._challenge.nonce):
             raise _refusal(ServerError.OTHER, "the nonce is not the one we sent", "RFC5802-5.1-16")
         hash_name = self._variant.hash_name
-        auth_message = b",".join((self._bare, self._reply, final.without_proof))
+        auth_message = b",".join((self._bare, self._reply, received[: received.rindex(b",p=")]))
         keys = self._decoys.verified(
             self._shown,
             self._account,
@@ -174,7 +176,7 @@ class ScramServer(ServerExchange):
             self._username,
             header.authzid,
             realm=self._parameters.realm or self._account.realm,
-            token=ServerError.OTHER.message,
+            token=_MAY_NOT,
         )
         self._due = _Due.NOTHING_MORE
         self.outcome = Outcome(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
-import uuid
+import itertools
 import weakref
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from saslsspi.errors import NoCredentials
 __all__ = ["ForwardableTicket"]
 
 _CREDS_SIZE: Final = 1024  # a krb5_creds is 120 octets on 64-bit machines; only libkrb5 looks inside
+_NUMBERS: Final = itertools.count(1)  # caches in memory are a process's own
 _HINT: Final = "set `forwardable = true` in the [libdefaults] of krb5.conf"
 
 
@@ -36,7 +37,7 @@ class ForwardableTicket:
     """
 
     def __init__(self, principal: str, password: str) -> None:
-        self.cache = f"MEMORY:saslsspi-{uuid.uuid4().hex}"
+        self.cache = f"MEMORY:saslsspi-{next(_NUMBERS)}"
         session = _Session()
         try:
             session.get(principal, password, self.cache)
