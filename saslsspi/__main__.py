@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "auth": "authenticate to a real server and do one harmless thing there",
     "serve": "run the embedded servers, for trying clients out",
     "accounts": "who may log on: add, change, list, and move accounts between stores",
+    "authd": "the accounts and mechanisms as a service for Postfix, Exim and Dovecot",
     "client": "the client's side of one exchange on standard input and output",
     "server": "the server's side of one exchange on standard input and output",
     "decode": "what a token says, and what is weak about it",

@@ -65,8 +65,8 @@ local_recipient_maps =
 message_size_limit = 20480000
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_sasl_auth_enable = yes
-smtpd_sasl_type = cyrus
-smtpd_sasl_path = smtpd
+smtpd_sasl_type = {sasl_type}
+smtpd_sasl_path = {sasl_path}
 cyrus_sasl_config_path = {folder}/etc/sasl
 smtpd_sasl_local_domain = {realm}
 smtpd_sasl_security_options = noanonymous, noplaintext
@@ -120,8 +120,13 @@ class Postfix:
     host: Final = "localhost"
     realm: Final = REALM
 
-    def __init__(self) -> None:
-        """Describe a server; nothing runs before the `with`."""
+    def __init__(self, authentication: Path | None = None) -> None:
+        """Describe a server; nothing runs before the `with`.
+
+        Args:
+            authentication: A socket of Dovecot's authentication protocol; None takes Cyrus SASL.
+        """
+        self._authentication = authentication
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -168,6 +173,8 @@ class Postfix:
             "realm": REALM,
             "tls": self._certificate,
             "port": self.port,
+            "sasl_type": "dovecot" if self._authentication else "cyrus",
+            "sasl_path": self._authentication or "smtpd",
         }
         self.folder.chmod(0o755)
         (self.folder / "sasldb2").chmod(0o644)

@@ -1,0 +1,1 @@
+"""The engine as a service for programs that are not in Python: Postfix, Exim and Cyrus's programs ask a socket."""

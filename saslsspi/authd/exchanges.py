@@ -1,0 +1,89 @@
+"""What the protocols of this service have in common: exchanges on a listener's accounts, beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from typing import Final
+
+from saslsspi.accounts.account import AccountLookup, Pending
+from saslsspi.accounts.authority import secrets_of
+from saslsspi.adapters.mail.identity import MailAuthority
+from saslsspi.adapters.stream.beside_loop import beside_loop
+from saslsspi.engine.hooks.audit import audited_from
+from saslsspi.engine.policy import SSF_UNLIMITED, Policy
+from saslsspi.errors import SaslError
+from saslsspi.sasl.acceptance import offer
+from saslsspi.sasl.server import Server
+from saslsspi.services.settings import Listener, ServiceLimits
+
+__all__ = ["Door"]
+
+_LOG: Final = logging.getLogger("saslsspi.authd")
+_LOG.addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Door:
+    """A listener with the accounts behind it.
+
+    Attributes:
+        policy: What exchanges must satisfy. None of them gets a layer: the carriers go on in clear, or in TLS.
+    """
+
+    listener: Listener
+    authority: AccountLookup
+    policy: Policy
+    limits: ServiceLimits
+
+    @property
+    def without_layer(self) -> Policy:
+        """The policy of an exchange whose carrier has no use for a layer."""
+        return replace(self.policy, max_ssf=0)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What is offered to a client inside TLS; the carriers pass no channel bindings, so nothing with -PLUS."""
+        return offer(
+            self.without_layer,
+            self.listener.mechanisms,
+            external_ssf=SSF_UNLIMITED,
+            external_identity="somebody with a certificate",
+            secrets=secrets_of(self.authority),
+        ).names
+
+    def server(self, mechanism: str, *, service: str, secured: bool, certificate_user: str = "") -> Server:
+        """Return the server of one exchange.
+
+        Raises:
+            SaslError: the mechanism is not offered, or not on such a connection.
+        """
+        return Server(
+            mechanism,
+            service=service,
+            # curl's digest-uri has the realm in place of the host, and carriers do not say how they are called.
+            host=[*self.listener.names, *([self.listener.realm] if self.listener.realm else [])],
+            authority=MailAuthority(self.authority),
+            realm=self.listener.realm or None,
+            policy=self.without_layer,
+            external_ssf=SSF_UNLIMITED if secured else 0,
+            external_identity=certificate_user or None,
+            success_data=False,
+        )
+
+    async def step(self, server: Server, response: bytes | None, peer: str) -> bytes | None:
+        """Take one message of a client; what may block does it in a thread."""
+
+        def run() -> bytes | Pending | None:
+            with audited_from(peer):
+                return server.step(response)
+
+        reply = await beside_loop(run)
+        assert reply is None or isinstance(reply, bytes), "step asks the authority itself"
+        return reply
+
+    async def hold_back(self, error: SaslError) -> None:
+        """Let a refusal wait: whoever guesses is slow, and nobody else."""
+        _LOG.info("refused: %s", error)
+        await asyncio.sleep(self.limits.failure_delay)

@@ -1,0 +1,115 @@
+"""The service: the protocols by name, and what a worker does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from saslsspi.authd.dovecot import MAX_LINE, serve_dovecot
+from saslsspi.authd.exchanges import Door
+from saslsspi.authd.saslauthd import serve_saslauthd
+from saslsspi.errors import InvalidParameter, SaslError
+from saslsspi.services.settings import ServiceSettings, read_settings
+from saslsspi.services.sockets import listening
+from saslsspi.services.supervisor import Supervisor, Work, become
+
+__all__ = ["PROTOCOLS", "check", "serve"]
+
+_LOG: Final = logging.getLogger("saslsspi.authd")
+Serve = Callable[[Door, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+PROTOCOLS: Final[Mapping[str, Serve]] = {"dovecot": serve_dovecot, "saslauthd": serve_saslauthd}
+
+
+def check(path: Path) -> ServiceSettings:
+    """Read the configuration and open the accounts, and start nothing.
+
+    Raises:
+        SaslError: it cannot be used; the text says why.
+    """
+    settings = read_settings(path, tuple(PROTOCOLS))
+    _doors(settings)
+    return settings
+
+
+def serve(path: Path) -> None:
+    """Serve until SIGTERM; SIGHUP reads the configuration again, but for the listeners and the user.
+
+    Raises:
+        SaslError: the configuration cannot be used, or a socket cannot be had.
+    """
+    first = check(path)
+    sockets = listening(first.listeners)
+    become(first.user)
+
+    def make() -> tuple[int, Work]:
+        settings = read_settings(path, tuple(PROTOCOLS))
+        if settings.listeners != first.listeners or settings.user != first.user:
+            raise InvalidParameter("listeners and user change with a restart, and not with SIGHUP")
+        _doors(settings)  # what cannot be opened is told before a worker ends
+        return settings.workers, lambda ready: asyncio.run(_serve(settings, sockets, ready))
+
+    try:
+        Supervisor(make).run()
+    finally:
+        for number, one in enumerate(sockets):
+            one.close()
+            with contextlib.suppress(OSError):
+                if first.listeners[number].path:
+                    Path(first.listeners[number].path).unlink()
+
+
+def _doors(settings: ServiceSettings) -> list[Door]:
+    authority = settings.authority()
+    doors = [Door(listener, authority, settings.policy, settings.limits) for listener in settings.listeners]
+    for door in doors:
+        if not door.mechanisms:
+            raise InvalidParameter(
+                f"{door.listener.shown} has nothing to offer: the accounts verify no mechanism of it"
+            )
+    return doors
+
+
+async def _serve(settings: ServiceSettings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+    """Be one worker, until SIGTERM; exchanges that run then are ended first."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    connections: set[asyncio.Task[None]] = set()
+    servers = []
+    for door, one in zip(_doors(settings), sockets, strict=True):
+        accept = _accepting(door, connections)
+        servers.append(await asyncio.start_server(accept, sock=one.dup(), limit=MAX_LINE))
+    ready()
+    await over.wait()
+    for server in servers:
+        server.close()
+    for task in list(connections):
+        task.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+
+
+def _accepting(door: Door, connections: set[asyncio.Task[None]]) -> Callable[..., Awaitable[None]]:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            if len(connections) <= door.limits.connections:
+                await PROTOCOLS[door.listener.protocol](door, reader, writer)
+        except (SaslError, OSError) as error:
+            _LOG.info("a client of %s is let go: %s", door.listener.shown, error)
+        except BaseExceptionGroup as errors:
+            _LOG.info("a client of %s is let go: %s", door.listener.shown, errors.exceptions[0])
+        except asyncio.CancelledError:
+            pass
+        finally:
+            connections.discard(task)
+            writer.close()
+
+    return accept
