@@ -16,7 +16,7 @@ from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.acceptance import offer
 from saslsspi.sasl.server import Server
-from saslsspi.services.settings import Listener, ServiceLimits
+from saslsspi.services.settings import ListenerSettings, ServiceLimits
 
 __all__ = ["Door"]
 
@@ -32,7 +32,7 @@ class Door:
         policy: What exchanges must satisfy. None of them gets a layer: the carriers go on in clear, or in TLS.
     """
 
-    listener: Listener
+    listener: ListenerSettings
     authority: AccountLookup
     policy: Policy
     limits: ServiceLimits

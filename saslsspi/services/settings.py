@@ -34,7 +34,7 @@ from saslsspi.accounts.stores.places import authority_at, form_of
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
-__all__ = ["Listener", "ServiceLimits", "ServiceSettings", "check_private", "read_settings"]
+__all__ = ["ListenerSettings", "ServiceLimits", "ServiceSettings", "check_private", "read_settings"]
 
 _Record = TypeVar("_Record")
 _OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
@@ -58,7 +58,7 @@ class ServiceLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class ListenerSettings:
     """Where a service listens, and what it speaks there.
 
     Attributes:
@@ -109,7 +109,7 @@ class ServiceSettings:
         user: Who they run as, by name; "" changes nothing.
     """
 
-    listeners: tuple[Listener, ...]
+    listeners: tuple[ListenerSettings, ...]
     stores: tuple[str, ...]
     policy: Policy = field(default_factory=Policy)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
@@ -147,7 +147,7 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
     if unknown:
         raise InvalidParameter(f"{path}: there is no {', '.join(sorted(unknown))}")
     listeners = tuple(
-        _record(Listener(protocol=""), entry, f"[[listener]] number {number}")
+        _record(ListenerSettings(protocol=""), entry, f"[[listener]] number {number}")
         for number, entry in enumerate(_listed(table.get("listener"), "[[listener]]"), 1)
     )
     for number, listener in enumerate(listeners, 1):
@@ -185,7 +185,7 @@ def check_private(store: str, configuration: Path) -> None:
         raise NoAuthenticatingAuthority(f"{place} holds secrets and others may read it: chmod o= {place}")
 
 
-def _check_listener(listener: Listener, protocols: Sequence[str], where: str) -> None:
+def _check_listener(listener: ListenerSettings, protocols: Sequence[str], where: str) -> None:
     if listener.protocol not in protocols:
         raise InvalidParameter(f"{where}: protocol is one of {', '.join(protocols)}, not {listener.protocol!r}")
     if bool(listener.path) == bool(listener.port):
