@@ -120,7 +120,11 @@ class _KerberosExchange(Exchange):
             self.outcome = Outcome(flags=granted, **more)
             return
         protection = KerberosProtection(
-            self._context, self._session, encrypts=encrypts, dce=bool(self._flags & GSS_DCE)
+            self._context,
+            self._session,
+            encrypts=encrypts,
+            initiates=side is Side.INITIATE,
+            dce=bool(self._flags & GSS_DCE),
         )
         self.outcome = Outcome(
             flags=granted,

@@ -34,4 +34,6 @@ def import_layer(state: ProtectionState) -> KerberosProtection:
     """See ProtectionTraveller.import_protection."""
     with translated("importing a context"):
         context = library().import_sec_context(bytes.fromhex(str(state["token"])))
-    return KerberosProtection(context, session_key(context), encrypts=bool(state["encrypts"]), dce=bool(state["dce"]))
+    encrypts, dce = bool(state["encrypts"]), bool(state["dce"])
+    # Whose context it is matters to the list of mechanisms alone, which was signed before.
+    return KerberosProtection(context, session_key(context), encrypts=encrypts, initiates=False, dce=dce)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes
-from saslsspi.engine.protection import Detached, Octets, Part, SealedParts, Signing
+from saslsspi.engine.protection import Detached, Octets, Part, SealedParts, Signing, SignsMechList
 from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.kerberos.enctypes import SessionKey
 from saslsspi.packages.kerberos.failures import message_failure
 from saslsspi.packages.kerberos.gss import library
+from saslsspi.packages.kerberos.mic import numbered_zero, verify_mic_token
 
 __all__ = ["LARGEST", "MAX_TOKEN", "KerberosLayer", "KerberosProtection"]
 
@@ -69,18 +70,22 @@ class _GssProtection(Signing):
             raise message_failure(error, "verifying a signature") from error
 
 
-class KerberosProtection(_GssProtection, Detached):
+class KerberosProtection(_GssProtection, Detached, SignsMechList):
     """Messages as SSPI's functions handle them.
 
     Args:
         context: The established context of the library.
         session: Its key.
         encrypts: Whether seal hides the message or only signs it.
+        initiates: Whose it is.
         dce: Whether the context is of DCE style, where a message is opened by its parts.
     """
 
-    def __init__(self, context: Any, session: SessionKey, *, encrypts: bool, dce: bool = False) -> None:
+    def __init__(
+        self, context: Any, session: SessionKey, *, encrypts: bool, initiates: bool, dce: bool = False
+    ) -> None:
         super().__init__(context, session, encrypts=encrypts)
+        self._enctype, self._initiates = session.enctype.name, initiates
         header, padding = _added(context, encrypt=encrypts)
         if session.enctype.framed and not dce:
             header += _FRAME_GROWTH
@@ -95,6 +100,17 @@ class KerberosProtection(_GssProtection, Detached):
         )
         self.context, self.by_parts = context, dce and encrypts
         self.seal, self.unseal = self._seal, self._unseal
+
+    def sign_mech_list(self, mech_list: bytes) -> bytes:
+        """See SignsMechList.sign_mech_list; it counts as a message."""
+        return self.sign(mech_list, 0)
+
+    def verify_mech_list(self, mech_list: bytes, signature: bytes) -> None:
+        """See SignsMechList.verify_mech_list; the one of Windows has the number 0 and counts as no message."""
+        if self.session_key is not None and numbered_zero(signature, self._enctype):
+            verify_mic_token(self.session_key, self._enctype, mech_list, signature, by_acceptor=self._initiates)
+        else:
+            self.verify(mech_list, signature, 0)
 
     def seal_parts(self, parts: Sequence[Part], sequence: int, *, encrypt: bool = True) -> SealedParts:
         """See Detached.seal_parts; a GSS_Wrap without encryption is what signs only."""
