@@ -7,9 +7,10 @@ from typing import Any
 
 import ldap3
 
-# Samba ends a connection on which ldap3's own NTLM was tried, and ldap3 would try for a minute.
+# Samba ends a connection on which ldap3's own NTLM was tried; ldap3 would try again for a minute, or wait as long.
 ldap3.set_config_parameter("RESTARTABLE_TRIES", 2)
 ldap3.set_config_parameter("RESTARTABLE_SLEEPTIME", 0.1)
+ldap3.set_config_parameter("RESPONSE_WAITING_TIMEOUT", 3)
 
 strategy, base, ca_file = sys.argv[1:]
 TLS = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=ca_file)
