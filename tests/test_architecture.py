@@ -38,6 +38,7 @@ FLOORS: list[set[str]] = [
     {"saslsspi.compat"},
     {"saslsspi.testbed"},
     {"saslsspi_conformance"},
+    {"saslsspi_conformance.cases"},
     {"saslsspi.cli"},
     {"saslsspi.__main__"},
 ]

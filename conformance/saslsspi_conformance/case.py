@@ -64,7 +64,8 @@ class Case:
         title: What is right, in a sentence.
         destructive: Whether the target counts it as a failed logon.
         carrier: The protocol that it is about, "ldap" for one; "" is any.
-        lenient: Whether its failure is a warning: the target takes more than it has to, or its configuration decides.
+        lenient: Whether its failure is a warning: the target takes more than it has to.
+        configured: Whether the target's configuration decides, so that somebody else's fails with a warning.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Case:
     destructive: bool
     carrier: str
     lenient: bool
+    configured: bool = False
 
     @property
     def rules(self) -> tuple[Requirement, ...]:
@@ -112,6 +114,7 @@ def _register(
     destructive: bool | None,
     carrier: str,
     lenient: bool = False,
+    configured: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     def add(function: CaseFunction) -> CaseFunction:
         name = f"{function.__module__.partition('.cases.')[2]}.{function.__name__}"
@@ -122,7 +125,7 @@ def _register(
         title = " ".join((function.__doc__ or "").split())
         assert title, f"{name} says nothing about itself"
         costs = target is Plays.SERVER and accept == REFUSAL if destructive is None else destructive
-        _CASES[name] = Case(name, requirements, target, accept, function, title, costs, carrier, lenient)
+        _CASES[name] = Case(name, requirements, target, accept, function, title, costs, carrier, lenient, configured)
         return function
 
     return add
@@ -134,6 +137,7 @@ def against_server(
     destructive: bool | None = None,
     carrier: str = "",
     lenient: bool = False,
+    configured: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the client.
 
@@ -143,21 +147,25 @@ def against_server(
         destructive: Whether it costs a failed logon; None: where only a refusal is right.
         carrier: The protocol that it is about; "" is any.
         lenient: Whether its failure is a warning.
+        configured: Whether it is one where the target is somebody else's, whose configuration decides.
     """
-    return _register(Plays.SERVER, requirements, accept, destructive, carrier, lenient)
+    return _register(Plays.SERVER, requirements, accept, destructive, carrier, lenient, configured)
 
 
 def against_client(
-    *requirements: str, accept: frozenset[Reaction] = HOLDS, carrier: str = "", lenient: bool = False
+    *requirements: str,
+    accept: frozenset[Reaction] = HOLDS,
+    carrier: str = "",
+    lenient: bool = False,
+    configured: bool = False,
 ) -> Callable[[CaseFunction], CaseFunction]:
     """Register a case that plays the server; the arguments are those of against_server."""
-    return _register(Plays.CLIENT, requirements, accept, False, carrier, lenient)
+    return _register(Plays.CLIENT, requirements, accept, False, carrier, lenient, configured)
 
 
 def all_cases() -> Mapping[str, Case]:
     """Return every case by its name, in the order of the modules and of their text."""
-    from saslsspi_conformance import cases
-
+    cases = importlib.import_module("saslsspi_conformance.cases")  # above this room: not known before it is asked for
     for module in sorted(pkgutil.walk_packages(cases.__path__, f"{cases.__name__}."), key=lambda module: module.name):
         importlib.import_module(module.name)
     return dict(sorted(_CASES.items(), key=lambda item: item[0].rpartition(".")[0]))

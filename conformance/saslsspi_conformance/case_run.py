@@ -7,10 +7,13 @@ target that cannot be told (somebody's server) refuses every Setting but the def
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+from saslsspi_conformance.logons import FailedLogons
 from saslsspi_conformance.outcome import NotApplicable, Observation, Plays, Reaction
+from saslsspi_conformance.transcript import Transcript, WireStep
 
 __all__ = [
     "DEFAULT",
@@ -18,6 +21,7 @@ __all__ = [
     "CaseRun",
     "ClientConversation",
     "ClientTarget",
+    "Pace",
     "ServerConversation",
     "ServerTarget",
     "Setting",
@@ -170,6 +174,10 @@ class _Target(Protocol):
     """Whether the carrier has room for data in its report of success."""
     local: bool
     """Whether it is our own, so that nobody's account suffers."""
+    repeats: bool
+    """Whether a case may be tried again: a client that a person starts comes once."""
+    patience: float
+    """How many times its usual time an answer may take: more than 1 where the target has been slow."""
 
     @property
     def initial_response(self) -> bool:
@@ -192,62 +200,46 @@ class ClientTarget(_Target, Protocol):
         """Wait for a connection that wants a mechanism."""
 
 
-class WireStep(NamedTuple):
-    """One message of a transcript; sender is "tester" or "target"."""
+class Pace:
+    """The least time between two connections, for servers that count them.
 
-    sender: str
-    text: str
+    Args:
+        seconds: That time.
+    """
 
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self._next = 0.0
 
-@dataclass(slots=True)
-class Transcript:
-    """What crossed the wire in one case, secrets masked."""
-
-    secrets: tuple[str, ...] = ()
-    steps: list[WireStep] = field(default_factory=list)
-
-    def sent(self, what: str, octets: bytes | None = None) -> None:
-        """Note what we sent."""
-        self._note("tester", what, octets)
-
-    def received(self, what: str, octets: bytes | None = None) -> None:
-        """Note what the target sent."""
-        self._note("target", what, octets)
-
-    def _note(self, sender: str, what: str, octets: bytes | None) -> None:
-        if len(self.steps) >= 200:
-            return
-        text = what if octets is None else f"{what} {self._shown(octets)}".strip()
-        self.steps.append(WireStep(sender, text))
-
-    def _shown(self, octets: bytes) -> str:
-        if not octets:
-            return "(empty)"
-        masked = octets
-        for secret in self.secrets:
-            for charset in ("utf-8", "latin-1"):
-                coded = secret.encode(charset, "ignore")
-                if len(coded) > 1:
-                    masked = masked.replace(coded, b"*****")
-        cut = masked[:600]
-        printable = sum(32 <= octet < 127 for octet in cut)
-        if printable < 0.7 * len(cut):
-            shown = cut[:160].hex(" ") + (" ..." if len(masked) > 160 else "")
-        else:
-            shown = "".join(chr(octet) if 32 <= octet < 127 else f"\\x{octet:02x}" for octet in cut)
-            shown += " ..." if len(masked) > 600 else ""
-        return f"[{len(octets)}] {shown}"
+    def wait(self) -> None:
+        """Wait until the next one may be opened."""
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + self._seconds
 
 
 class CaseRun:
     """What a case works with.
+
+    Args:
+        server: The server under test.
+        client: The client under test; one of the two is None.
+        mechanisms: What the target offers.
+        logons: What the account suffers.
+        pace: When the next connection may be opened.
 
     Attributes:
         target: What is tested.
         transcript: What crossed the wire so far.
     """
 
-    def __init__(self, server: ServerTarget | None, client: ClientTarget | None, mechanisms: frozenset[str]) -> None:
+    def __init__(
+        self,
+        server: ServerTarget | None,
+        client: ClientTarget | None,
+        mechanisms: frozenset[str],
+        logons: FailedLogons | None = None,
+        pace: Pace | None = None,
+    ) -> None:
         target: _Target | None = server if server is not None else client
         assert target is not None
         self._server = server
@@ -255,7 +247,8 @@ class CaseRun:
         self._mechanisms = mechanisms
         self._opened: list[ServerConversation | ClientConversation] = []
         self.target = target
-        self.transcript = Transcript((target.account.password,))
+        self._pace = pace or Pace()
+        self.transcript = Transcript((target.account.password,), server is None, logons or FailedLogons())
 
     @property
     def plays(self) -> Plays:
@@ -270,6 +263,7 @@ class CaseRun:
     def connect(self, setting: Setting = DEFAULT) -> ServerConversation:
         """Open a connection to the server under test."""
         assert self._server is not None, "this case is for servers"
+        self._pace.wait()
         conversation = self._server.connect(setting, self.transcript)
         self._opened.append(conversation)
         return conversation

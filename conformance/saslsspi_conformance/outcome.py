@@ -15,6 +15,7 @@ __all__ = [
     "Observation",
     "Plays",
     "Reaction",
+    "Spared",
     "holds",
 ]
 
@@ -61,6 +62,10 @@ class NotApplicable(Exception):  # no error: the target has nothing to test here
 
 class CaseError(Exception):
     """The case could not be carried through: the target cannot be reached, or does not get as far as the test."""
+
+
+class Spared(Exception):  # no error: the account is not to suffer more
+    """The message is not sent: the account would suffer more failed logons than it may; the text says how many."""
 
 
 class Plays(enum.StrEnum):

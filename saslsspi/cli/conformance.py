@@ -6,19 +6,20 @@ import argparse
 import contextlib
 import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
+from saslsspi.cli.conformance_reports import Progress, ReportFiles
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
 from saslsspi.cli.options import password_from
-from saslsspi.cli.output import print_json, print_table, say, show_progress
+from saslsspi.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from saslsspi_conformance.case_run import TargetAccount
-    from saslsspi_conformance.runner.results import CaseResult, RunReport
+    from saslsspi_conformance.runner.performer import RunOptions
+    from saslsspi_conformance.runner.results import CaseResult
     from saslsspi_conformance.runner.selection import Selection, Targets
 
 __all__ = ["configure", "run"]
@@ -62,8 +63,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="known failures, a case's name and # reason a line; one that passes is reported; repeatable")  # fmt: skip
     how.add_argument("--timeout", type=float, default=20.0, metavar="SECONDS", help="for each case (20)")
     how.add_argument("--failed-logons", type=int, default=3, metavar="N",
-        help="how many failed logons the account may suffer (3)")  # fmt: skip
-    how.add_argument("--pause", type=float, default=1.0, metavar="SECONDS", help="before each failed logon (1)")
+        help="how many failed logons the account may suffer (3); not one more is risked")  # fmt: skip
+    how.add_argument("--pause", type=float, default=1.0, metavar="SECONDS", help="after each failed logon (1)")
+    how.add_argument(
+        "--pace", type=float, default=0.0, metavar="SECONDS", help="least time between two connections (0)"
+    )
+    how.add_argument("--answer-timeout", type=float, default=5.0, metavar="SECONDS",
+        help="for each answer (5); where none comes, the case is tried again with six times as much")  # fmt: skip
+    how.add_argument("--resume", type=Path, metavar="FILE",
+        help="go on with the run whose --json FILE is: what it has found is not asked again")  # fmt: skip
     how.add_argument("--destructive", action="store_true", help="any number of failed logons will do")
     where = parser.add_argument_group("the target")
     where.add_argument("--user", metavar="NAME", help="who may log on there")
@@ -160,7 +168,7 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
             name=arguments.host,
             starttls=arguments.starttls,
             ca=arguments.ca,
-            timeout=min(5.0, arguments.timeout / 2),
+            timeout=min(arguments.answer_timeout, arguments.timeout / 2),
         )
     except ValueError as error:
         raise WrongUsage(str(error)) from error
@@ -176,36 +184,26 @@ def _listening(arguments: argparse.Namespace, account: TargetAccount) -> context
         host=arguments.host or "localhost",
         timeout=arguments.timeout,
         mechanisms=tuple(name.upper() for name in arguments.mechanism) or ("DIGEST-MD5",),
+        answer_timeout=min(arguments.answer_timeout, arguments.timeout / 4),
     )
     return listening(arguments.protocol, meeting, port=arguments.port, command=arguments.client)
 
 
 def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targets) -> int:
-    from saslsspi_conformance.runner.plugin import RunOptions
     from saslsspi_conformance.runner.results import exit_status
     from saslsspi_conformance.runner.run import run as run_cases
-    from saslsspi_conformance.runner.selection import read_expectations
+    from saslsspi_conformance.runner.selection import selected
 
-    try:
-        known = read_expectations(*arguments.expect)
-    except (OSError, ValueError) as error:
-        raise WrongUsage(str(error)) from error
-    options = RunOptions(
-        strict=arguments.strict,
-        timeout=arguments.timeout,
-        failed_logons=arguments.failed_logons,
-        pause=arguments.pause,
-        destructive=arguments.destructive,
-        known=known,
-    )
-    alone = str(arguments.json) == "-"
+    options = _options(arguments, targets)
+    files = ReportFiles(arguments.json, arguments.html, arguments.junit)
     if problem := _unreachable(targets):
-        if alone:
+        if files.alone:
             print_json({"target": targets.name, "error": problem})
         else:
             say(f"saslsspi conformance: {problem}", error=True)
         return ExitStatus.PROTOCOL
-    progress = _Progress(quiet=arguments.quiet or alone, silent=alone)
+    running = files.begin(targets.name, len(selected(selection, targets)))
+    progress = Progress(running, quiet=arguments.quiet or files.alone, silent=files.alone)
     report = run_cases(
         targets,
         selection,
@@ -218,11 +216,41 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
     )
     progress.end()
     if not report.planned:
+        files.discard()
         raise WrongUsage("nothing matches")
-    _write(arguments, report)
-    if not alone:
+    files.write(report)
+    if not files.alone:
+        if arguments.html is not None:
+            say(f"the report is in {arguments.html}")
         say(report.summary())
     return exit_status(report)
+
+
+def _options(arguments: argparse.Namespace, targets: Targets) -> RunOptions:
+    from saslsspi_conformance.runner.performer import RunOptions
+    from saslsspi_conformance.runner.report_json import read_results
+    from saslsspi_conformance.runner.selection import read_expectations
+
+    try:
+        known = read_expectations(*arguments.expect)
+        earlier: dict[str, CaseResult] = {}
+        spent = 0
+        if arguments.resume is not None:
+            document = json.loads(arguments.resume.read_text(encoding="utf-8"))
+            earlier, spent = read_results(document, targets.name)
+    except (OSError, ValueError) as error:
+        raise WrongUsage(str(error)) from error
+    return RunOptions(
+        strict=arguments.strict,
+        timeout=arguments.timeout,
+        failed_logons=arguments.failed_logons,
+        pause=arguments.pause,
+        pace=arguments.pace,
+        destructive=arguments.destructive,
+        known=known,
+        earlier=earlier,
+        spent=spent,
+    )
 
 
 def _unreachable(targets: Targets) -> str:
@@ -235,56 +263,3 @@ def _unreachable(targets: Targets) -> str:
         except (OSError, CaseError, NotApplicable) as error:
             return f"{targets.name} cannot be tested: {error}"
     return ""
-
-
-class _Progress:
-    """Tells every result: on a terminal a running line, in a pipe a line each."""
-
-    def __init__(self, *, quiet: bool, silent: bool) -> None:
-        self._quiet = quiet
-        self._silent = silent
-        self._terminal = sys.stdout.isatty() and not quiet
-        self._count = 0
-
-    def tell(self, result: CaseResult) -> None:
-        self._count += 1
-        bad = result.verdict in {"fail", "warning", "unexpected pass", "could not test"}
-        if bad and not self._silent:
-            self._clear()
-            say(result.explain())
-        elif not self._quiet and self._terminal:
-            self._clear()
-            show_progress(f"{self._count} {result.case.name}", sys.stdout)
-        elif not self._quiet:
-            say(f"{result.verdict:<16} {result.case.name}" + (f"  ({result.detail})" if _reasoned(result) else ""))
-
-    def _clear(self) -> None:
-        if self._terminal:
-            show_progress("", sys.stdout)
-
-    def end(self) -> None:
-        if not self._quiet:
-            self._clear()
-
-
-def _reasoned(result: CaseResult) -> bool:
-    return bool(result.detail) and result.verdict not in {"pass"}
-
-
-def _write(arguments: argparse.Namespace, report: RunReport) -> None:
-    from saslsspi_conformance.runner.report_html import as_page
-    from saslsspi_conformance.runner.report_json import as_document
-
-    try:
-        if arguments.json is not None:
-            text = json.dumps(as_document(report), indent=1)
-            if str(arguments.json) == "-":
-                say(text)
-            else:
-                arguments.json.write_text(text + "\n", encoding="utf-8")
-        if arguments.html is not None:
-            arguments.html.write_text(as_page(report), encoding="utf-8")
-            if str(arguments.json) != "-":
-                say(f"the report is in {arguments.html}")
-    except OSError as error:
-        raise WrongUsage(f"cannot write the report: {error}") from error

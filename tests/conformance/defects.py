@@ -87,7 +87,7 @@ def finders(defect: Defect) -> list[str]:
 
 
 def failing(requirement: str) -> list[str]:
-    from saslsspi_conformance.runner.plugin import RunOptions
+    from saslsspi_conformance.runner.performer import RunOptions
     from saslsspi_conformance.runner.run import run
     from saslsspi_conformance.runner.selection import Selection, selected
     from saslsspi_conformance.targets.embedded import itself

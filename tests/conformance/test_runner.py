@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from saslsspi_conformance.case import Case, all_cases
-from saslsspi_conformance.case_run import Transcript, WireStep
 from saslsspi_conformance.catalogue import Basis, RequirementLevel
 from saslsspi_conformance.outcome import Observation, Plays, Reaction
-from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
+from saslsspi_conformance.runner.performer import RunOptions
+from saslsspi_conformance.runner.plugin import ConformancePlugin
 from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status, judge
 from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.targets.embedded import itself
+from saslsspi_conformance.transcript import Transcript, WireStep
 
 
 def case(name: str) -> Case:

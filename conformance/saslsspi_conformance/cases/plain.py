@@ -24,6 +24,11 @@ def _plain(run: CaseRun, authzid: bytes = b"", user: bytes | None = None, passwo
     return _begin(run, "PLAIN", b"\0".join((authzid, name, secret)))
 
 
+def _own(run: CaseRun) -> bytes:
+    account = run.target.account
+    return f"\0{account.user}\0{account.password}".encode()
+
+
 def _begin(run: CaseRun, mechanism: str, message: bytes, setting: Setting | None = None) -> Answer:
     connection = run.connect(setting or Setting())
     if run.target.initial_response:
@@ -53,26 +58,36 @@ def plain_without_initial_response(run: CaseRun) -> Observation:
     run.need("PLAIN")
     connection = run.connect()
     connection.begin("PLAIN")
-    account = run.target.account
-    return connection.respond(f"\0{account.user}\0{account.password}".encode()).seen
+    return connection.respond(_own(run)).seen
 
 
-def _refused(name: str, title: str, *requirements: str, **given: bytes) -> CaseFunction:
+@against_server("RFC4616-2-06", accept=SUCCESS, lenient=True)  # whom a user may act as is the server's to say
+def plain_own_authzid(run: CaseRun) -> Observation:
+    """One's own name is granted as the authorization identity."""
+    return _plain(run, authzid=run.target.account.user.encode()).seen
+
+
+def _refused(
+    name: str, title: str, *requirements: str, behind: bytes = b"", configured: bool = False, **given: bytes
+) -> CaseFunction:
+    """Register a refusal; behind is what stands behind the right password."""
+
     def case(run: CaseRun) -> Observation:
-        return _plain(run, **given).seen
+        password = {"password": run.target.account.password.encode() + behind} if behind else {}
+        return _plain(run, **password, **given).seen
 
     case.__name__ = name
     case.__doc__ = title
-    return against_server(*requirements, accept=REFUSAL)(case)
+    return against_server(*requirements, accept=REFUSAL, configured=configured)(case)
 
 
 _refused("plain_wrong_password", "A wrong password does not authenticate.", "RFC4616-2-06", password=b"wrong one")
-_refused("plain_four_parts", "A NUL within a field does not authenticate.", "RFC4616-2-02", password=b"a\0b")
+_refused("plain_four_parts", "A NUL within a field does not authenticate.", "RFC4616-2-02", behind=b"\0b")
 _refused("plain_no_name", "An empty name does not authenticate.", "RFC4616-2-05", user=b"")
 _refused("plain_no_password", "An empty password does not authenticate.", "RFC4616-2-05", password=b"")
-_refused("plain_not_utf8", "A message that is not UTF-8 does not authenticate.", "RFC4616-2-11", password=b"\xff\xfe")
+_refused("plain_not_utf8", "A message that is not UTF-8 does not authenticate.", "RFC4616-2-11", behind=b"\xff\xfe")
 _refused("plain_forbidden_authzid", "An identity that the user may not assume does not authenticate.", "RFC4616-2-06",
-         "RFC4422-2-02", authzid=b"nobody-at-all")  # fmt: skip
+         "RFC4422-2-02", authzid=b"nobody-at-all", configured=True)  # fmt: skip
 _refused("plain_prepared_to_nothing", "A password of which SASLprep leaves nothing does not authenticate.",
          "RFC4616-2-09", password="\u00ad".encode())  # fmt: skip
 
@@ -81,7 +96,7 @@ _refused("plain_prepared_to_nothing", "A password of which SASLprep leaves nothi
 def plain_one_part(run: CaseRun) -> Observation:
     """A message without a NUL does not authenticate."""
     run.need("PLAIN")
-    return _begin(run, "PLAIN", b"nobody-at-all").seen
+    return _begin(run, "PLAIN", run.target.account.user.encode()).seen
 
 
 @against_server("RFC4616-2-03", accept=frozenset({Reaction.FAILURE}))
@@ -103,7 +118,7 @@ def plain_in_clear(run: CaseRun) -> Observation:
     run.need("PLAIN")
     if not run.target.local:
         raise NotApplicable("what the server's configuration permits is not known")
-    return run.connect(Setting(external_ssf=1)).begin("PLAIN", b"\0chris\0secret").seen
+    return run.connect(Setting(external_ssf=1)).begin("PLAIN", _own(run)).seen
 
 
 @against_client("RFC4616-2-01")

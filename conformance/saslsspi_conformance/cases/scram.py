@@ -39,6 +39,8 @@ def scram_sha_1(run: CaseRun) -> Observation:
     offered = [name for name in run.target.mechanisms() if name.startswith("SCRAM")]
     if not offered:
         raise NotApplicable("the target does not offer SCRAM")
+    if "SCRAM-SHA-1" not in offered and not run.target.local:
+        raise NotApplicable(f"of {', '.join(offered)} it is not one; whether it is implemented, not seen")
     return holds("SCRAM-SHA-1" in offered, ", ".join(offered))
 
 
@@ -99,27 +101,38 @@ def _refused(
     mechanism: str = "SCRAM-SHA-256",
     setting: Setting | None = None,
     final: dict[str, bytes] | None = None,
+    bare: bytes | None = None,
+    configured: bool = False,
     **first: object,
 ) -> CaseFunction:
+    """Register a refusal; %s in bare is the account's name."""
+
     def case(run: CaseRun) -> Observation:
-        client = ScriptedScramClient(run, mechanism, setting or Setting(), **first)  # type: ignore[arg-type]
+        user = run.target.account.user.encode()
+        said = bare.replace(b"%s", user).replace(b"%e", _escaped_wrongly(user)) if bare else None
+        client = ScriptedScramClient(run, mechanism, setting or Setting(), bare=said, **first)  # type: ignore[arg-type]
         return client.log_on(**(final or {}))
 
     case.__name__ = name
     case.__doc__ = title
-    return against_server(*requirements, accept=REFUSAL)(case)
+    return against_server(*requirements, accept=REFUSAL, configured=configured)(case)
+
+
+def _escaped_wrongly(user: bytes) -> bytes:
+    """The name with its last octet in an escape that RFC 5802 does not have; who decodes it all the same logs on."""
+    return user[:-1] + b"=%02X" % user[-1]
 
 
 _refused("wrong_password", "A wrong proof does not authenticate.", "RFC5802-5.1-23", wrong_password=True)
 _refused("no_name", "A first message without n= does not authenticate.", "RFC5802-5.1-04", bare=b"r=testernonce")
 _refused("swapped", "n= and r= the wrong way round do not authenticate.", "RFC5802-5.1-01",
-         bare=b"r=testernonce,n=chris")  # fmt: skip
+         bare=b"r=testernonce,n=%s")  # fmt: skip
 _refused("bad_escape", "An = that begins neither =2C nor =3D does not authenticate.", "RFC5802-5.1-10",
-         bare=b"n=chr=2Dis,r=testernonce")  # fmt: skip
+         bare=b"n=%e,r=testernonce")  # fmt: skip
 _refused("mandatory_extension", "m= does not authenticate.", "RFC5802-5.1-11", "RFC5802-5.1-28",
-         bare=b"m=x,n=chris,r=testernonce")  # fmt: skip
+         bare=b"m=x,n=%s,r=testernonce")  # fmt: skip
 _refused("nonce_with_del", "A nonce with an octet 0x7F does not authenticate.", "RFC5802-5.1-12",
-         bare=b"n=chris,r=tester\x7fnonce")  # fmt: skip
+         bare=b"n=%s,r=tester\x7fnonce")  # fmt: skip
 _refused("other_nonce", "A final nonce that is not the one of the exchange does not authenticate.", "RFC5802-5.1-16",
          final={"nonce": b"testernonceXYZ"})  # fmt: skip
 _refused("wrong_c", "A c= of another header does not authenticate.", "RFC5802-5.1-17", "RFC5802-6-10", "RFC5801-4-04",
@@ -137,7 +150,13 @@ _refused("unknown_binding", "An unknown type of binding does not authenticate.",
 _refused("wrong_binding", "Other binding data do not authenticate.", "RFC5802-6-10", setting=_BOUND,
          mechanism="SCRAM-SHA-256-PLUS", header=_PLUS, binding=b"x" * 32)  # fmt: skip
 _refused("forbidden_authzid", "An identity that the user may not assume does not authenticate.", "RFC5802-5.1-03",
-         "RFC4422-3.6-06", header=b"n,a=nobody-at-all,")  # fmt: skip
+         "RFC4422-3.6-06", header=b"n,a=nobody-at-all,", configured=True)  # fmt: skip
+
+
+@against_server("RFC5802-5.1-02", accept=SUCCESS, lenient=True)  # whom a user may act as is the server's to say
+def own_authzid(run: CaseRun) -> Observation:
+    """One's own name is granted as the authorization identity."""
+    return ScriptedScramClient(run, header=b"n,a=" + run.target.account.user.encode() + b",").log_on()
 
 
 @against_server("RFC5802-6.1-04", "RFC5802-6-07", accept=SUCCESS)
@@ -177,7 +196,8 @@ def name_to_be_prepared(run: CaseRun) -> Observation:
 @against_server("RFC5802-5.1-07", accept=REFUSAL)
 def prohibited_name(run: CaseRun) -> Observation:
     """A name that SASLprep prohibits does not authenticate."""
-    return ScriptedScramClient(run, bare=b"n=a\xc2\x85b,r=testernonce").log_on()
+    user = run.target.account.user.encode()
+    return ScriptedScramClient(run, bare=b"n=" + user[:1] + b"\xc2\x85" + user[1:] + b",r=testernonce").log_on()
 
 
 @against_server("RFC5802-5.1-27", "RFC5802-7-02", "RFC5802-5.1-26", destructive=True)

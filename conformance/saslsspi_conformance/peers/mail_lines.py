@@ -10,7 +10,7 @@ from saslsspi_conformance.case_run import CaseRun
 from saslsspi_conformance.outcome import NotApplicable, Observation, holds
 from saslsspi_conformance.targets.mail import MailConversation, MailReply
 
-__all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "served", "undecodable"]
+__all__ = ["begin", "code", "connect", "mail", "message", "need_initial_response", "offered", "served", "undecodable"]
 
 _REFUSALS: Final = frozenset({"NO", "BAD", "-ERR"})
 
@@ -61,6 +61,14 @@ def message(run: CaseRun) -> bytes:
     run.need("PLAIN")
     account = run.target.account
     return f"\0{account.user}\0{account.password}".encode()
+
+
+def offered(run: CaseRun) -> bytes:
+    """A mechanism that the server offers, for cases about the command: DIGEST-MD5 where it is one of them."""
+    names = run.target.mechanisms()
+    if not names:
+        raise NotApplicable("the server offers no mechanism")
+    return ("DIGEST-MD5" if "DIGEST-MD5" in names else names[0]).encode()
 
 
 def need_initial_response(run: CaseRun) -> None:

@@ -45,6 +45,7 @@ def as_page(report: RunReport) -> str:
         f"<h1>SASL conformance of {escape(report.target)}</h1>\n"
         f'<p class="lead"><span class="verdict {look}">{word}</span> · {total} cases in {report.seconds:.1f} s</p>\n'
         + (f'<p class="fail">{escape(report.partial)}</p>\n' if report.broken_off else "")
+        + "".join(f"<p>{escape(note)}</p>\n" for note in (report.suffered, *report.notes) if note)
         + f'<div class="bar">{bar}</div><ul class="counts">{counts}</ul>\n{_table(specs)}'
         + "".join(_specification(name, results) for name, results in specs)
         + "</body></html>\n"

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from saslsspi_conformance.runner.results import CaseResult, RunReport, exit_status
+from collections.abc import Mapping
+from typing import Any, Final
 
-__all__ = ["as_document"]
+from saslsspi_conformance.case import all_cases
+from saslsspi_conformance.outcome import Observation, Reaction
+from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status
+from saslsspi_conformance.transcript import WireStep
+
+__all__ = ["as_document", "read_results"]
+
+_FINAL: Final = frozenset(CaseVerdict) - {CaseVerdict.ERROR, CaseVerdict.NOT_RUN}
 
 
 def as_document(report: RunReport) -> dict[str, object]:
@@ -13,6 +21,8 @@ def as_document(report: RunReport) -> dict[str, object]:
         "target": report.target,
         "seconds": round(report.seconds, 3),
         "partial": report.partial,
+        "failed_logons": {"spent": report.failed_logons.spent, "bound": report.failed_logons.bound},
+        "notes": [note for note in (report.suffered, *report.notes) if note],
         "exit_status": exit_status(report),
         "counts": {str(verdict): count for verdict, count in report.counts.items()},
         "results": [_result(result) for result in report.results],
@@ -34,3 +44,35 @@ def _result(result: CaseResult) -> dict[str, object]:
         "seconds": round(result.seconds, 4),
         "exchange": [{"from": step.sender, "what": step.text} for step in result.steps],
     }
+
+
+def read_results(document: Mapping[str, Any], target: str) -> tuple[dict[str, CaseResult], int]:
+    """Read what an earlier run found: its results by case, those that need no second look, and its failed logons.
+
+    Args:
+        document: What as_document has made.
+        target: The name of the target that is tested now.
+
+    Raises:
+        ValueError: it is no such document, or one of another target.
+    """
+    if document.get("target") != target:
+        raise ValueError(f"the report is about {document.get('target')}, and not about {target}")
+    try:
+        results = [_read(entry) for entry in document["results"] if entry["case"] in all_cases()]
+        spent = int(document["failed_logons"]["spent"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the report cannot be gone on with: {error}") from error
+    return {result.case.name: result for result in results if result.verdict in _FINAL}, spent
+
+
+def _read(entry: Mapping[str, Any]) -> CaseResult:
+    detail = str(entry["detail"])
+    return CaseResult(
+        all_cases()[entry["case"]],
+        CaseVerdict(entry["verdict"]),
+        detail,
+        None if entry["seen"] is None else Observation(Reaction(entry["seen"]), detail),
+        tuple(WireStep(step["from"], step["what"]) for step in entry["exchange"]),
+        float(entry["seconds"]),
+    )

@@ -14,12 +14,13 @@ from typing import Final
 
 import pytest
 
-from saslsspi_conformance.runner.plugin import CASES, ConformancePlugin, RunOptions
+from saslsspi_conformance.runner.performer import RunOptions
+from saslsspi_conformance.runner.plugin import CASES, ConformancePlugin
 from saslsspi_conformance.runner.results import CaseResult, RunReport
 from saslsspi_conformance.runner.selection import Selection, Targets
 from saslsspi_conformance.runner.trial import refusal
 
-__all__ = ["run"]
+__all__ = ["run", "tell_junit"]
 
 
 def run(
@@ -56,6 +57,8 @@ def run(
     began = time.monotonic()
     report = plugin.report
     report.broken_off = "" if options.destructive else _trial(targets, plugin)
+    if junit and report.broken_off:
+        junit.unlink(missing_ok=True)
     if not report.broken_off:
         with _terminable():
             ended = pytest.main([*words, *pytest_options], plugins=[plugin])
@@ -64,7 +67,7 @@ def run(
         report.broken_off = "ended at the first failure"
     report.seconds = time.monotonic() - began
     if junit and report.broken_off:
-        _tell_junit(junit, report)
+        tell_junit(junit, report)
     return report
 
 
@@ -74,7 +77,7 @@ _ENDINGS: Final = {int(pytest.ExitCode.INTERRUPTED): "interrupted", int(pytest.E
 def _trial(targets: Targets, plugin: ConformancePlugin) -> str:
     """Return why no case is to run: a server that is not ours refuses the account."""
     server = next((server for server in targets.servers.values() if not server.local), None)
-    refused = refusal(server, plugin.planned) if server is not None else ""
+    refused = refusal(server, plugin.planned, plugin.logons) if server is not None else ""
     return f"the server refuses the trial logon as {server.account.user} by {refused}" if server and refused else ""
 
 
@@ -91,7 +94,7 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_junit(file: Path, report: RunReport) -> None:
+def tell_junit(file: Path, report: RunReport) -> None:
     """Add an error to the XML of a partial run: who reads that alone must not take it for a whole one."""
     if file.exists():
         suites = ElementTree.parse(file).getroot()  # noqa: S314  # written by pytest a moment ago

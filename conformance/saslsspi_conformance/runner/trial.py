@@ -11,7 +11,8 @@ from saslsspi.errors import SaslError
 from saslsspi.sasl.client import Client
 from saslsspi_conformance.case import Case, Plays
 from saslsspi_conformance.case_run import DEFAULT, Answer, ServerConversation, ServerTarget, Transcript
-from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
+from saslsspi_conformance.logons import FailedLogons
+from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction, Spared
 
 __all__ = ["refusal"]
 
@@ -22,7 +23,7 @@ _PASSED_ON: Final = 256  # the tester decides whether passwords travel in clear,
 _MOST_STEPS: Final = 16
 
 
-def refusal(server: ServerTarget, cases: Iterable[Case]) -> str:
+def refusal(server: ServerTarget, cases: Iterable[Case], logons: FailedLogons) -> str:
     """Log on once, by a mechanism that the cases are about; return the server's refusal in words.
 
     "" is no refusal: the logon succeeded, the server has no mechanism to try, or it broke the exchange off by an
@@ -40,10 +41,10 @@ def refusal(server: ServerTarget, cases: Iterable[Case]) -> str:
         policy=Policy(max_ssf=0),
         external_ssf=_PASSED_ON,
     )
-    conversation = server.connect(DEFAULT, Transcript((account.password,)))
+    conversation = server.connect(DEFAULT, Transcript((account.password,), logons=logons))
     try:
         answer = _log_on(client, mechanism, conversation, server)
-    except (SaslError, CaseError, NotApplicable, OSError):
+    except (SaslError, CaseError, NotApplicable, Spared, OSError):
         return ""
     finally:
         conversation.close()

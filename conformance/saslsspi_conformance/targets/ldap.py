@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from saslsspi.errors import SaslError
 from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
+from saslsspi_conformance.logons import LogonWatch
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.peers import ldap_messages as ldap
 from saslsspi_conformance.peers.ldap_messages import LdapAnswer
@@ -13,6 +14,7 @@ __all__ = ["LdapConversation", "LdapServerTarget"]
 
 _SUCCESS, _IN_PROGRESS = 0, 14
 _LARGEST = 1 << 20
+_BIND = b"\x60"
 
 
 class LdapServerTarget:
@@ -29,6 +31,8 @@ class LdapServerTarget:
         self.host = address.name or address.host
         self.account: TargetAccount = address.account
         self.local = address.local
+        self.repeats = True
+        self.patience = 1.0
 
     def mechanisms(self) -> tuple[str, ...]:
         """Read supportedSASLMechanisms."""
@@ -40,7 +44,8 @@ class LdapServerTarget:
 
     def connect(self, setting: Setting, transcript: Transcript) -> LdapConversation:
         """Open a connection."""
-        return LdapConversation(address_for(setting, self.address, self._guarded), transcript)
+        address = address_for(setting, self.address, self._guarded)
+        return LdapConversation(address.with_patience(self.patience), transcript)
 
 
 class LdapConversation:
@@ -49,6 +54,7 @@ class LdapConversation:
     def __init__(self, address: Address, transcript: Transcript) -> None:
         self.transcript = transcript
         self.wire = Wire(address)
+        self._watch = LogonWatch(transcript.logons)
         self._number = 0
         self._mechanism = ""
         self.probe = ldap.message(7000, ldap.extended(ldap.WHO_AM_I))
@@ -81,10 +87,18 @@ class LdapConversation:
 
     def ask(self, operation: bytes, what: str, octets: bytes | None = None) -> LdapAnswer | None:
         """Send a request and return the next message; None when the server has closed or says no LDAP."""
+        if operation[:1] == _BIND:
+            self._watch.sending(operation)
         self.transcript.sent(what, octets)
         self._number += 1
         self.wire.send(ldap.message(self._number, operation))
-        return self.next()
+        try:
+            found = self.next()
+        except TimeoutError:
+            self._watch.came(Reaction.SILENCE)
+            raise
+        self._watch.came(self.answer(found).outcome)
+        return found
 
     def next(self) -> LdapAnswer | None:
         """Return the next message in clear; None when the server has closed or what comes is no LDAP."""

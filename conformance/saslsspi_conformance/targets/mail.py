@@ -13,8 +13,10 @@ from saslsspi.adapters.mail.lines import read
 from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.errors import SaslError
 from saslsspi_conformance.case_run import Answer, Setting, TargetAccount, Transcript
+from saslsspi_conformance.logons import LogonWatch
 from saslsspi_conformance.outcome import CaseError, NotApplicable, Reaction
 from saslsspi_conformance.targets.wire import Address, Wire, address_for
+from saslsspi_conformance.transcript import decoded_words
 
 __all__ = ["MailConversation", "MailReply", "MailServerTarget"]
 
@@ -65,6 +67,8 @@ class MailServerTarget:
         self.host = address.name or address.host
         self.account: TargetAccount = address.account
         self.local = address.local
+        self.repeats = True
+        self.patience = 1.0
 
     @cached_property
     def initial_response(self) -> bool:
@@ -85,7 +89,8 @@ class MailServerTarget:
 
     def connect(self, setting: Setting, transcript: Transcript) -> MailConversation:
         """Open a connection."""
-        return MailConversation(address_for(setting, self.address, self._guarded), transcript)
+        address = address_for(setting, self.address, self._guarded)
+        return MailConversation(address.with_patience(self.patience), transcript)
 
 
 class MailConversation:
@@ -99,6 +104,7 @@ class MailConversation:
         self.protocol = LINE_PROTOCOLS[address.protocol]
         self.transcript = transcript
         self.wire = Wire(address)
+        self._watch = LogonWatch(transcript.logons)
         self.listed = _NOTHING
         self._announced = False
         self.probe = self.large_probe = self.protocol.command(self.protocol.noop, _PROBE_TAG)
@@ -149,13 +155,24 @@ class MailConversation:
 
     def reply(self, tag: bytes = _TAG) -> MailReply:
         """Read one reply, as far as the line that decides."""
-        said, lines = self._read(self.protocol.read(tag))
-        return MailReply(lines, said)
+        try:
+            said, lines = self._read(self.protocol.read(tag))
+        except TimeoutError:
+            self._watch.came(Reaction.SILENCE)
+            raise
+        reply = MailReply(lines, said)
+        self._watch.came(_outcome(reply))
+        return reply
+
+    def _say(self, line: bytes) -> None:
+        """Send what may name the account, in base64."""
+        self._watch.sending(line + b" ".join(plain for _, plain in decoded_words(line)))
+        self.wire.send(line)
 
     def command(self, line: bytes) -> MailReply:
         """Send a line as it is and read the reply."""
         self.transcript.sent("", line)
-        self.wire.send(line + b"\r\n")
+        self._say(line + b"\r\n")
         return self.reply()
 
     def ask(self, text: bytes) -> MailReply:
@@ -180,13 +197,13 @@ class MailConversation:
         """Ask for a mechanism."""
         coded = None if initial is None else base64.b64encode(initial)
         self.transcript.sent(f"{mechanism}, initial response" if initial is not None else mechanism, initial)
-        self.wire.send(self.protocol.begin(mechanism, coded, _TAG))
+        self._say(self.protocol.begin(mechanism, coded, _TAG))
         return self.answer(self.reply())
 
     def respond(self, response: bytes) -> Answer:
         """Answer a challenge."""
         self.transcript.sent("response", response)
-        self.wire.send(self.protocol.response(base64.b64encode(response)))
+        self._say(self.protocol.response(base64.b64encode(response)))
         return self.answer(self.reply())
 
     def respond_with(self, text: bytes) -> MailReply:
@@ -200,11 +217,12 @@ class MailConversation:
     def answer(self, reply: MailReply) -> Answer:
         """A reply in the terms of cases."""
         said, text = reply.said, reply.last.decode(errors="replace")
-        if not reply.lines:
-            return Answer(Reaction.CLOSED)
-        if said is None or said.kind not in (ReplyKind.SUCCESS, ReplyKind.CHALLENGE):
+        outcome = _outcome(reply)
+        if outcome is Reaction.CLOSED:
+            return Answer(outcome)
+        if said is None or outcome is Reaction.FAILURE:
             return Answer(Reaction.FAILURE, None, text)
-        is_challenge = said.kind is ReplyKind.CHALLENGE
+        is_challenge = outcome is Reaction.CHALLENGE
         coded = said.text if is_challenge else said.data
         try:
             data = None if coded is None else base64.b64decode(coded, validate=True)
@@ -214,7 +232,7 @@ class MailConversation:
             text = "" if is_challenge else text
         if data:
             self.transcript.received("challenge" if is_challenge else "data with success", data)
-        return Answer(Reaction.CHALLENGE if is_challenge else Reaction.SUCCESS, data, text)
+        return Answer(outcome, data, text)
 
     def send(self, octets: bytes) -> None:
         """Send octets."""
@@ -242,6 +260,13 @@ class MailConversation:
     def close(self) -> None:
         """Close."""
         self.wire.close()
+
+
+def _outcome(reply: MailReply) -> Reaction:
+    if not reply.lines:
+        return Reaction.CLOSED
+    kinds = {ReplyKind.SUCCESS: Reaction.SUCCESS, ReplyKind.CHALLENGE: Reaction.CHALLENGE}
+    return Reaction.FAILURE if reply.said is None else kinds.get(reply.said.kind, Reaction.FAILURE)
 
 
 class _Noted:

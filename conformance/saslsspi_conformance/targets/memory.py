@@ -76,6 +76,8 @@ class _Memory:
     success_data = True
     initial_response = True
     local = True
+    repeats = True
+    patience = 1.0
 
     def mechanisms(self) -> tuple[str, ...]:
         """Return what is installed of what we have cases for."""

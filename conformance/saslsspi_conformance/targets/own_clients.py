@@ -39,6 +39,7 @@ def own_clients(stack: contextlib.ExitStack, protocols: Collection[str]) -> Mapp
             mechanisms=("DIGEST-MD5", "SCRAM-SHA-256", "EXTERNAL"),
             begin=_starter(connect, listener.getsockname()[1]),
             local=True,
+            answer_timeout=_TIMEOUT / 4,
         )
         if protocol == "ldap":
             targets[protocol] = LdapClientTarget(listener, meeting)

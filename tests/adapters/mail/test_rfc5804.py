@@ -19,7 +19,8 @@ from saslsspi.testbed import loopback
 from saslsspi.testbed.mail.server import MailLimits
 from saslsspi.testbed.mail.sieve import SieveServer
 from saslsspi_conformance.case import Case, all_cases
-from saslsspi_conformance.runner.plugin import ConformancePlugin, RunOptions
+from saslsspi_conformance.runner.performer import RunOptions
+from saslsspi_conformance.runner.plugin import ConformancePlugin
 from saslsspi_conformance.runner.results import CaseVerdict
 from saslsspi_conformance.runner.selection import Selection
 from saslsspi_conformance.targets.embedded import itself

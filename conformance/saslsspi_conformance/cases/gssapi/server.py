@@ -86,7 +86,8 @@ def no_integrity_without_its_flag(run: CaseRun) -> Observation:
 def _choice(name: str, title: str, accept: frozenset[Reaction], *requirements: str, mask: int = NONE, size: int = 0,
             authzid: bytes = b"", setting: Setting | None = None) -> CaseFunction:  # fmt: skip
     def case(run: CaseRun) -> Observation:
-        return GssClient(run, setting or Setting()).choose(mask, size, authzid).seen
+        identity = authzid.replace(b"%s", run.target.account.user.encode())
+        return GssClient(run, setting or Setting()).choose(mask, size, identity).seen
 
     case.__name__ = name
     case.__doc__ = title
@@ -110,7 +111,7 @@ _choice("authzid_forbidden", "An identity that the user may not assume does not 
 _choice("authzid_not_utf8", "An identity that is not UTF-8 does not authenticate.", REFUSAL, "RFC4752-3.1-12",
         authzid=b"\xff")  # fmt: skip
 _choice("authzid_with_nul", "An identity with a NUL does not authenticate.", REFUSAL, "RFC4752-3.1-12",
-        authzid=b"chris\0")  # fmt: skip
+        authzid=b"%s\0")  # fmt: skip
 
 
 @against_server("RFC4752-3.2-09", "RFC4752-3.1-07", accept=REFUSAL)

@@ -213,13 +213,20 @@ def search_before_bind(run: CaseRun) -> Observation:
     return holds(found is not None and not after_bind)
 
 
-def _authzid(name: str, title: str, authzid: str, accept: frozenset[Reaction], *requirements: str) -> CaseFunction:
+def _authzid(
+    name: str,
+    title: str,
+    authzid: str,
+    accept: frozenset[Reaction],
+    *requirements: str,
+    configured: bool = False,
+) -> CaseFunction:
     def case(run: CaseRun) -> Observation:
         return ScriptedDigestClient(run, authzid=authzid.format(user=run.target.account.user).encode()).log_on()
 
     case.__name__ = name
     case.__doc__ = title
-    return against_server(*requirements, accept=accept, carrier="ldap")(case)
+    return against_server(*requirements, accept=accept, carrier="ldap", configured=configured)(case)
 
 
 _authzid("own_authzid", "u: and one's own name are granted.", "u:{user}", SUCCESS, "LDAP4513-5.2.1.8-01",
@@ -227,7 +234,7 @@ _authzid("own_authzid", "u: and one's own name are granted.", "u:{user}", SUCCES
 _authzid("unknown_prefix", "An authzid with an unknown prefix fails.", "x:{user}", REFUSAL, "LDAP4513-5.2.1.8-05",
          "RFC4422-3.6-05", "RFC4422-EXT-A.1-10")  # fmt: skip
 _authzid("forbidden_authzid", "An identity that the user may not assume fails.", "dn:cn=nobody-at-all", REFUSAL,
-         "RFC4422-2-02", "RFC4422-3.6-06")  # fmt: skip
+         "RFC4422-2-02", "RFC4422-3.6-06", configured=True)  # fmt: skip
 _authzid("prepared_authzid", "u: values are prepared with SASLprep.", "u:{user}\u00ad", SUCCESS, "LDAP4513-5.2.1.8-04")
 
 

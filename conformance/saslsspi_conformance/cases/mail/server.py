@@ -260,7 +260,7 @@ def authzid_prepared_to_nothing(run: CaseRun, connection: MailConversation) -> O
     return ScriptedDigestClient(run, on=connection, authzid="\u00ad".encode()).log_on()
 
 
-@_everywhere(imap="IMAP3501-6.2.2-13 IMAP9051-6.2.2-10", smtp="SMTP4954-3-01", pop3="POP5034-4-31")
+@_everywhere(imap="IMAP3501-6.2.2-13 IMAP9051-6.2.2-10", pop3="POP5034-4-31")
 def no_passwords_only(run: CaseRun, connection: MailConversation) -> Observation:
     """Among the mechanisms is one that sends no password."""
     names = set(connection.supported())

@@ -111,7 +111,7 @@ _goes_on("white_space", "White space, folded lines even, stands around separator
          ("RFC2831-7.1-04", "RFC2831-7.2-01", "RFC2831-7.2-02"), b'x \t=\r\n "1" , y\t=2')  # fmt: skip
 
 
-@against_client("RFC2831-2.1.1-41", accept=frozenset({Reaction.RESPONSE}))
+@against_client("RFC2831-2.1.1-41", accept=frozenset({Reaction.RESPONSE}), configured=True)
 def triple_des(run: CaseRun) -> Observation:
     """A client with auth-conf answers a server that offers 3des alone."""
     server = ScriptedDigestServer(run)

@@ -107,7 +107,7 @@ def response_twice_the_second_right(run: CaseRun) -> Observation:
 @against_server("RFC2831-2.1.2-65", accept=REFUSAL)
 def authzid_twice(run: CaseRun) -> Observation:
     """Two authzid directives do not authenticate."""
-    me = run.target.account.user.encode()
+    me = _identity(run, run.target.account.user)
     return ScriptedDigestClient(run, authzid=me).log_on(extra=[b"authzid=" + quoted(me)])
 
 
@@ -256,18 +256,26 @@ def authzid_permitted(run: CaseRun) -> Observation:
     return ScriptedDigestClient(run, authzid=b"dana").log_on()
 
 
-@against_server("RFC2831-2.1.2-63", "RFC4422-2-02", "RFC4422-3.6-06", accept=REFUSAL)
+def _identity(run: CaseRun, name: str) -> bytes:
+    return (f"u:{name}" if run.target.service == "ldap" else name).encode()
+
+
+@against_server("RFC2831-2.1.2-62", accept=SUCCESS, lenient=True)  # whom a user may act as is the server's to say
+def own_authzid(run: CaseRun) -> Observation:
+    """One's own name is granted as the authorization identity."""
+    return ScriptedDigestClient(run, authzid=_identity(run, run.target.account.user)).log_on()
+
+
+@against_server("RFC2831-2.1.2-63", "RFC4422-2-02", "RFC4422-3.6-06", accept=REFUSAL, configured=True)
 def authzid_forbidden(run: CaseRun) -> Observation:
     """An authzid that the user may not assume does not authenticate."""
-    prefix = b"u:" if run.target.service == "ldap" else b""
-    return ScriptedDigestClient(run, authzid=prefix + b"nobody-at-all").log_on()
+    return ScriptedDigestClient(run, authzid=_identity(run, "nobody-at-all")).log_on()
 
 
 @against_server("RFC2831-2.1.2-64", "RFC4422-5-08", accept=REFUSAL)
 def authzid_beside_the_hash(run: CaseRun) -> Observation:
     """An authzid that is not in the hash does not authenticate."""
-    prefix = b"u:" if run.target.service == "ldap" else b""
-    return ScriptedDigestClient(run).log_on(extra=[b"authzid=" + quoted(prefix + run.target.account.user.encode())])
+    return ScriptedDigestClient(run).log_on(extra=[b"authzid=" + quoted(_identity(run, run.target.account.user))])
 
 
 @against_server("RFC2831-2.1.2-68", "RFC4422-6.1.5-01", accept=REFUSAL | SUCCESS, destructive=True)

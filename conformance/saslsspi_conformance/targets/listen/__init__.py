@@ -77,7 +77,7 @@ def listening(protocol: str, meeting: Listener, *, port: int = 0, command: str =
         if command:
             starter = _Starter(command, found, protocol)
             stack.callback(starter.end)
-            meeting = replace(meeting, begin=starter)
+            meeting = replace(meeting, begin=starter, repeats=True)
         else:
             where = f"{protocol}://{meeting.host}:{found}"
             print(f"listening on {where}: connect as {meeting.account.user}, once for each case", file=sys.stderr)

@@ -25,6 +25,8 @@ class Listener:
         mechanisms: The mechanisms that cases may be about; a connection is offered the one of its case.
         begin: Makes a client connect, as often as it is called; where people do that themselves it does nothing.
         local: Whether it is our own client, so that what is under it is known.
+        answer_timeout: How long to wait for each answer of a client, in seconds.
+        repeats: Whether a client can be made to come again, so that a case may be tried twice.
     """
 
     account: TargetAccount
@@ -33,6 +35,8 @@ class Listener:
     mechanisms: tuple[str, ...]
     begin: Callable[[str, Setting], None] = lambda mechanism, setting: None
     local: bool = False
+    answer_timeout: float = 5.0
+    repeats: bool = False
 
 
 class ListeningTarget(ABC):
@@ -49,6 +53,8 @@ class ListeningTarget(ABC):
         self.account = meeting.account
         self.host = meeting.host
         self.local = meeting.local
+        self.patience = 1.0
+        self.repeats = meeting.repeats
 
     def mechanisms(self) -> tuple[str, ...]:
         """What cases may be about."""
@@ -63,7 +69,7 @@ class ListeningTarget(ABC):
             connection, _ = self._listener.accept()
         except TimeoutError:
             raise CaseError("no client has connected") from None
-        connection.settimeout(self._meeting.timeout / 4)
+        connection.settimeout(self._meeting.answer_timeout * self.patience)
         return self._conversation(ClientStream(connection), mechanism, setting, transcript)
 
     @abstractmethod
