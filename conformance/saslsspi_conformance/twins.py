@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi_conformance.case import DELIVERED, HOLDS, SUCCESS, Case, Reaction
 
 __all__ = ["is_refusal", "twin_of"]
@@ -45,10 +46,10 @@ _OF_CASES: Final = {
     "gssapi.client.corrupt_buffer": "gssapi.client.answer",
     "gssapi.client.replayed_buffer": "gssapi.client.answer",
     **{f"mail.server.{name}_authzid_prepared_to_nothing": f"mail.server.{name}_own_authzid"
-       for name in ("imap", "smtp", "pop3", "sieve")},
+       for name in LINE_PROTOCOLS},
     **{f"around_tls.{name}_bound_to_another_certificate": f"around_tls.{name}_bound_to_the_certificate"
-       for name in ("ldap", "imap", "smtp", "pop3")},
-    **{f"mail.client.{name}_": f"mail.client.{name}_log_on" for name in ("imap", "smtp", "pop3", "sieve")},
+       for name in ("ldap", *LINE_PROTOCOLS)},
+    **{f"mail.client.{name}_": f"mail.client.{name}_log_on" for name in LINE_PROTOCOLS},
 }  # fmt: skip
 """By a case's name or its beginning; the longest counts."""
 

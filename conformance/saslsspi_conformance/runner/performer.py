@@ -155,7 +155,8 @@ class CasePerformer:
     def _judged(self, case: Case, tried: _Try) -> CaseResult:
         """Take silence for what it is: where only an end of the connection is right it is an answer, else none."""
         result = tried.result
-        if tried.silent and result.verdict not in _SETTLED and case.accept != {Reaction.CLOSED}:
+        due = case.accept != {Reaction.CLOSED} and not self._target(case).local  # our own is not slow: it says nothing
+        if tried.silent and due and result.verdict not in _SETTLED:
             return replace(result, verdict=CaseVerdict.ERROR)
         return result
 
