@@ -228,7 +228,7 @@ class Context:
             if not isinstance(protection, Records):
                 return protection.unseal(message)
             self._untaken += message
-            text, _, closed = protection.open_whole(self._untaken)
+            text, _, closed, _ = protection.open_whole(self._untaken)
         except MessageAltered:
             self._lose(protection)
             raise

@@ -43,9 +43,10 @@ class State(enum.Enum):
     NEGOTIATING = enum.auto()
     ANSWERING = enum.auto()  # a question about an account is open
     ASKING_CREDENTIALS = enum.auto()  # the peer wants a credential: the next call may bring another one
+    INTERRUPTED = enum.auto()  # as CONTROLLED, before there is a context
     COMPLETING = enum.auto()
     ESTABLISHED = enum.auto()
-    CONTROLLED = enum.auto()  # established, and the next call's token tells the peer what we were told
+    CONTROLLED = enum.auto()  # established, and the next call's token tells the peer what we were told, or refuse
     REAUTHENTICATING = enum.auto()
     REANSWERING = enum.auto()  # as ANSWERING, while the old keys are in force
     FAILED = enum.auto()
@@ -54,6 +55,7 @@ class State(enum.Enum):
     __hash__ = object.__hash__  # as for package.Side
 
 
+_TOLD: Final = frozenset({State.CONTROLLED, State.INTERRUPTED})
 _END: Final = {Event.REJECT: State.FAILED, Event.DELETE: State.DELETED}
 _OPEN: Final = {
     Event.QUESTION: State.ANSWERING,
@@ -67,9 +69,10 @@ _OPEN: Final = {
 
 TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
     State.NEW: {Event.TOKEN: State.NEGOTIATING, **_END},
-    State.NEGOTIATING: {Event.TOKEN: State.NEGOTIATING, **_OPEN},
+    State.NEGOTIATING: {Event.TOKEN: State.NEGOTIATING, Event.CONTROL: State.INTERRUPTED, **_OPEN},
     State.ANSWERING: {Event.ANSWER: State.NEGOTIATING, **_END},
-    State.ASKING_CREDENTIALS: {Event.TOKEN: State.ASKING_CREDENTIALS, **_OPEN},
+    State.ASKING_CREDENTIALS: {Event.TOKEN: State.ASKING_CREDENTIALS, Event.CONTROL: State.INTERRUPTED, **_OPEN},
+    State.INTERRUPTED: {Event.TOKEN: State.NEGOTIATING, Event.CONTROL: State.INTERRUPTED, **_END},
     State.COMPLETING: {Event.TOKEN: State.COMPLETING, **_OPEN},
     State.ESTABLISHED: {Event.TOKEN: State.REAUTHENTICATING, Event.CONTROL: State.CONTROLLED, **_END},
     State.CONTROLLED: {Event.TOKEN: State.ESTABLISHED, Event.CONTROL: State.CONTROLLED, **_END},
@@ -95,10 +98,9 @@ _STYLES: Final[Mapping[Side, tuple[tuple[int, int], ...]]] = {
 
 def next_state(state: State, event: Event) -> State:
     """Return where event leads from state; raise ContextMisuse where it leads nowhere."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise ContextMisuse(f"{event.name} in state {state.name}") from None
+    if (after := TRANSITIONS[state].get(event)) is None:
+        raise ContextMisuse(f"{event.name} in state {state.name}")
+    return after
 
 
 class SecurityContext:
@@ -178,6 +180,11 @@ class SecurityContext:
         after = TRANSITIONS[before].get(Event.TOKEN)
         if after is None:
             raise ContextMisuse(f"a context in state {before.name} takes no token now")
+        if before in _TOLD and self._exchange is not None:
+            self.state, told = after, self._exchange.controlled()
+            if told is not None:
+                return StepResult(Event.COMPLETE, told)
+            before, after = after, TRANSITIONS[after][Event.TOKEN]
         if before is State.ESTABLISHED:
             self.package.reauthenticate(self.side)
             self._exchange = self._made(request)
@@ -188,9 +195,6 @@ class SecurityContext:
             request = self._request = request if self._request is None else self._request.joined(request)
         self.state = after
         exchange = self._exchange
-        if before is State.CONTROLLED:
-            assert exchange is not None, "an established context has its exchange"
-            return StepResult(Event.COMPLETE, exchange.controlled())
         try:
             if exchange is None:
                 exchange = self._exchange = self._made(request)
@@ -319,12 +323,16 @@ class SecurityContext:
             self._exchange.renew_credential(credential)
 
     def control(self, token: bytes) -> None:
-        """ApplyControlToken: tell an established context something; the next step's token tells the peer."""
+        """ApplyControlToken: tell a context something; the next step's token tells the peer."""
         state = TRANSITIONS[self.state].get(Event.CONTROL)
         if state is None or self._exchange is None:
             raise ContextMisuse(f"a context in state {self.state.name} takes no control token")
         self._exchange.control(token)
         self.state = state
+
+    def owes_answer(self) -> None:
+        """The peer of a stream has asked for something that the next step's token refuses."""
+        self.state = next_state(self.state, Event.CONTROL)
 
     def protection(self) -> Protection:
         """Return what protects messages.

@@ -198,11 +198,11 @@ class Exchange(ABC):
         raise UnsupportedFunction("this exchange keeps its credential")
 
     def control(self, token: bytes) -> None:
-        """ApplyControlToken: take what the caller wants of an established context; the next call's token carries it."""
+        """ApplyControlToken: take what the caller wants the peer told; the next call's token carries it."""
         raise UnsupportedFunction("this package has no control tokens")
 
-    def controlled(self) -> bytes:
-        """Return the token that a control token has called for."""
+    def controlled(self) -> bytes | None:
+        """Return the token that a control token, or a request of the peer, has called for; None if it is gone out."""
         raise UnsupportedFunction("this package has no control tokens")
 
     def layer(self, *, encrypt: bool, max_send: int, max_receive: int) -> Protection:

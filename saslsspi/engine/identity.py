@@ -153,7 +153,7 @@ class CredsspCred(AuthIdentity):
     """What CredSSP authenticates with (CREDSSP_CRED).
 
     Attributes:
-        schannel: For TLS; a client's certificate is not used, its authorities are.
+        schannel: For TLS: whom to trust, and the certificate of an acceptor, or of a client whose server asks for one.
         spnego: For Negotiate; None uses the tickets of the user.
         delegated: What is handed over, as CredSSP's TSCredentials in DER; None hands over what spnego holds.
         kind: Where that comes from; it chooses among the lists of the delegation policy.

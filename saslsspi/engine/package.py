@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -30,6 +31,7 @@ class Package(ABC, Generic[C]):
 
     Attributes:
         aliases: Other names of the package, compared without regard to case.
+        lists_aliases: Whether EnumerateSecurityPackages lists the package under each of its names.
         takes_records: Whether its tokens are cut anywhere out of a byte stream: the buffers EMPTY, EXTRA, MISSING and
             ALERT are for it.
         refused: Flags of each side (ISC_REQ or ASC_REQ bits) that the package can never take.
@@ -37,8 +39,13 @@ class Package(ABC, Generic[C]):
 
     info: SecPkgInfo
     aliases: ClassVar[tuple[str, ...]] = ()
+    lists_aliases: ClassVar[bool] = False
     takes_records: ClassVar[bool] = False
     refused: ClassVar[Mapping[Side, int]] = MappingProxyType({})
+
+    def infos(self) -> tuple[SecPkgInfo, ...]:
+        """What the package says of itself, under each name that it is listed by."""
+        return (self.info, *(replace(self.info, name=name) for name in self.aliases if self.lists_aliases))
 
     def problem(self) -> str | None:
         """Why the package is listed and cannot be used on this machine, and what to install; None when it can."""

@@ -185,11 +185,13 @@ class Opened(NamedTuple):
         text: The plain text; empty for a record that is about the stream itself.
         used: How many octets the record had.
         closed: Whether the peer has closed its direction (close_notify).
+        renegotiates: Whether the peer asks for a new handshake; the refusal is owed.
     """
 
     text: bytes
     used: int
     closed: bool = False
+    renegotiates: bool = False
 
 
 class Records(Protection):
@@ -218,7 +220,7 @@ class Records(Protection):
                 while used < len(view) and not closed:
                     # Released at once: an error's frames would hold it, and the stream could not be cut below.
                     with view[used:] as rest:
-                        text, size, closed = self.open_record(rest)
+                        text, size, closed, _ = self.open_record(rest)
                     texts.append(text)
                     used += 0 if closed else size
         except IncompleteMessage:
@@ -230,6 +232,13 @@ class Records(Protection):
     @abstractmethod
     def stream_sizes(self) -> SecPkgContextStreamSizes:
         """Return what EncryptMessage needs of the stream."""
+
+    def owed(self) -> bytes:
+        """Return records about the stream itself that the peer is still to get, and that else precede the next seal's.
+
+        Their sequence numbers are used: they go to the peer before anything that is sealed later.
+        """
+        return b""
 
 
 class SignsMechList(Protection):

@@ -30,7 +30,6 @@ from saslsspi.errors.local import (
     StrongCryptoNotSupported,
 )
 from saslsspi.errors.remote import (
-    AlgorithmMismatch,
     ApplicationProtocolMismatch,
     BadBindings,
     CertificateExpired,
@@ -50,6 +49,7 @@ from saslsspi.errors.remote import (
     WrongPrincipal,
 )
 from saslsspi.errors.shared import (
+    AlgorithmMismatch,
     BufferMissing,
     ContextExpired,
     ContextUsedUp,
@@ -58,8 +58,10 @@ from saslsspi.errors.shared import (
     InvalidToken,
     LogonFailure,
     NoAuthenticatingAuthority,
+    NoBuffers,
     NoImpersonation,
     NoOutputBuffer,
+    NothingEnabled,
     NotImpersonating,
     NotProtected,
     PackageNotFound,
@@ -105,12 +107,14 @@ __all__ = [
     "MessageAltered",
     "MutualAuthFailed",
     "NoAuthenticatingAuthority",
+    "NoBuffers",
     "NoContext",
     "NoCredentials",
     "NoImpersonation",
     "NoOutputBuffer",
     "NotImpersonating",
     "NotProtected",
+    "NothingEnabled",
     "OutOfSequence",
     "PackageNotFound",
     "PeerUnsupported",

@@ -10,7 +10,6 @@ from saslsspi.errors.base import RemoteError
 from saslsspi.status import SecurityStatus
 
 __all__ = [
-    "AlgorithmMismatch",
     "ApplicationProtocolMismatch",
     "BadBindings",
     "CertificateExpired",
@@ -97,12 +96,6 @@ class DowngradeDetected(RemoteError):
     """Less was negotiated than the policy demands or than the peer first offered."""
 
     status = SecurityStatus.SEC_E_DOWNGRADE_DETECTED
-
-
-class AlgorithmMismatch(RemoteError):
-    """The two sides have no permitted algorithm in common."""
-
-    status = SecurityStatus.SEC_E_ALGORITHM_MISMATCH
 
 
 class ApplicationProtocolMismatch(RemoteError):

@@ -13,6 +13,7 @@ from saslsspi.errors.base import CallerError, LocalError, RemoteError, SaslError
 from saslsspi.status import NTSTATUS, SecurityStatus
 
 __all__ = [
+    "AlgorithmMismatch",
     "BufferMissing",
     "ContextExpired",
     "ContextUsedUp",
@@ -21,10 +22,12 @@ __all__ = [
     "InvalidToken",
     "LogonFailure",
     "NoAuthenticatingAuthority",
+    "NoBuffers",
     "NoImpersonation",
     "NoOutputBuffer",
     "NotImpersonating",
     "NotProtected",
+    "NothingEnabled",
     "PackageNotFound",
     "PeerUnsupported",
     "QopNotSupported",
@@ -75,6 +78,12 @@ def told_by_peer(kind: type[SaslError]) -> type[SaslError]:
     if issubclass(kind, _Shared):
         kind = kind._told
     return kind if issubclass(kind, RemoteError) else RemoteError
+
+
+class AlgorithmMismatch(_Shared, usual=RemoteError):
+    """The two sides have no permitted algorithm in common."""
+
+    status = SecurityStatus.SEC_E_ALGORITHM_MISMATCH
 
 
 class ContextExpired(_Shared, usual=RemoteError):
@@ -169,12 +178,20 @@ class NotProtected(QopNotSupported, CallerError):
     """Our caller wants a message protected in a way that this context does not have."""
 
 
+class NothingEnabled(AlgorithmMismatch, CallerError):
+    """Our caller's credential permits no version or cipher that there is."""
+
+
 class NotImpersonating(NoImpersonation, CallerError):
     """Our caller uses or ends an impersonation that there is not."""
 
 
 class ContextUsedUp(ContextExpired, CallerError):
     """Our caller goes on with a context that this side has closed, or that was used as often as it can be."""
+
+
+class NoBuffers(InternalError, CallerError):
+    """Our caller passed no buffers to a call that is about them."""
 
 
 class NoOutputBuffer(InsufficientMemory, CallerError):

@@ -37,6 +37,8 @@ from saslsspi.errors import (
     BufferTooSmall,
     ContextMisuse,
     InvalidParameter,
+    NoBuffers,
+    NoCredentials,
     NoOutputBuffer,
     UnsupportedFunction,
 )
@@ -79,12 +81,13 @@ _SIDES = {Side.ACCEPT: CredentialUse.SECPKG_CRED_INBOUND, Side.INITIATE: Credent
 
 def enumerate_security_packages() -> list[SecPkgInfo]:
     """Return what each installed security package says of itself."""
-    return [plugin.value.info for plugin in PACKAGES.plugins() if plugin.value is not None]
+    return [info for plugin in PACKAGES.plugins() if plugin.value is not None for info in plugin.value.infos()]
 
 
 def query_security_package_info(package: str) -> SecPkgInfo:
     """Return what one package says of itself; raise PackageNotFound without it."""
-    return find_package(package).info
+    found = find_package(package)
+    return next((info for info in found.infos() if info.name.upper() == package.upper()), found.info)
 
 
 def acquire_credentials_handle(
@@ -114,7 +117,8 @@ def acquire_credentials_handle(
     found = find_package(package)
     sides = frozenset(side for side, use in _SIDES.items() if int(credential_use) & use)
     if not sides:
-        raise InvalidParameter(f"credential_use {int(credential_use):#x} names neither INBOUND nor OUTBOUND")
+        kind = NoCredentials if found.takes_records else InvalidParameter
+        raise kind(f"credential_use {int(credential_use):#x} names neither INBOUND nor OUTBOUND")
     surroundings = environment or DEFAULT_ENVIRONMENT
     if Side.ACCEPT in sides and surroundings.authority is None and isinstance(auth_data, WinNTAuthIdentity):
         account = Account(username=auth_data.username or "", domain=auth_data.domain or "", password=auth_data.password)
@@ -206,15 +210,20 @@ def _advance(
     context.package.check_flags(side, flags)
     output = outputs.first(SecBufferType.SECBUFFER_TOKEN) if outputs is not None else None
     step = handle._undelivered
+    again = step is not None
     if step is None:
         request = request_of(side, target or "", flags, inputs, credential if first else None)
         if context.package.takes_records:
             if not first and credential is not None and credential._credential is not None:
                 context.renew(credential._credential)
-            step = stream_buffers.advance(context, request, inputs, outputs, first=first)
+            allocate = bool(flags & _ALLOCATE)
+            step = stream_buffers.advance(context, request, inputs, outputs, first=first, allocate=allocate)
         else:
             step = context.advance(_token(inputs), request)
     handle._context = context
+    if step.extra:
+        handle._undelivered = step
+        stream_buffers.return_extra(inputs, step.extra, again=again)
     if flags & _ALLOCATE and output is not None:
         output.release()
     if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
@@ -319,16 +328,24 @@ def complete_auth_token(context: CtxtHandle, token: SecBufferDesc) -> None:
     buffer.fill(_opened(context).complete(buffer.data))
 
 
-def apply_control_token(context: CtxtHandle, input_buffers: SecBufferDesc) -> None:
-    """Tell an established context something (ApplyControlToken): SCHANNEL_SHUTDOWN closes this side's direction.
+def apply_control_token(context: CtxtHandle | None, input_buffers: SecBufferDesc | None) -> None:
+    """Tell a context something (ApplyControlToken): SCHANNEL_SHUTDOWN closes this side's direction of a stream.
 
-    The next call of initialize_security_context or accept_security_context, without input, returns the token that
-    tells the peer.
+    The next call of initialize_security_context or accept_security_context returns the token that tells the peer, and
+    looks at no input. Before the handshake is done SCHANNEL_ALERT gives the peer a reason.
+
+    Raises:
+        ContextMisuse: there is no context.
+        NoBuffers: there are no buffers.
+        BufferMissing: they are not one SECBUFFER_TOKEN.
+        UnsupportedFunction: the package takes no control token, or not this one.
     """
-    buffer = input_buffers.first(SecBufferType.SECBUFFER_TOKEN)
-    if buffer is None:
-        raise BufferMissing("there is no SECBUFFER_TOKEN with the control token")
-    _opened(context).control(buffer.data)
+    opened = _opened(CtxtHandle() if context is None else context)
+    if input_buffers is None:
+        raise NoBuffers("there are no buffers with the control token")
+    if len(input_buffers) != 1 or input_buffers[0].buffer_type is not SecBufferType.SECBUFFER_TOKEN:
+        raise BufferMissing("the input is one SECBUFFER_TOKEN, with the control token")
+    opened.control(input_buffers[0].data)
 
 
 def delete_security_context(context: CtxtHandle) -> None:
@@ -361,6 +378,8 @@ def query_credentials_attributes(credential: CredHandle, attribute: type[Credent
     """Return an attribute of a credential, asked for by its class (QueryCredentialsAttributes)."""
     package, held = credential._held()
     if attribute is SecPkgCredNames:
+        if not held.username:
+            raise NoCredentials("the credential names no user")
         return attribute(held.username)  # type: ignore[call-arg]  # the class was just compared
     raise UnsupportedFunction(f"{package.info.name} credentials have no {attribute.__name__}")
 

@@ -77,9 +77,9 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     beside it; or the buffers that encrypt_message made, and leaves the plain message in DATA.
 
     Returns:
-        0 when the message was encrypted; SEC_I_CONTEXT_EXPIRED when the peer of a stream has closed its direction;
-        when it was only signed, QopFlags.SIGN_ONLY, and with packages that can send either
-        QopFlags.SECQOP_WRAP_NO_ENCRYPT.
+        0 when the message was encrypted; SEC_I_CONTEXT_EXPIRED when the peer of a stream has closed its direction,
+        SEC_I_RENEGOTIATE when it asks for a new handshake; when it was only signed, QopFlags.SIGN_ONLY, and with
+        packages that can send either QopFlags.SECQOP_WRAP_NO_ENCRYPT.
 
     Raises:
         OutOfSequence: not the next message; it is discarded and the context lives.
@@ -91,7 +91,7 @@ def decrypt_message(context: CtxtHandle, message: SecBufferDesc, seq_no: int) ->
     _check_call(protection, 0, seq_no)
     try:
         if isinstance(protection, Records):
-            return stream_buffers.decrypt(protection, message)
+            return stream_buffers.decrypt(opened, protection, message)
         stream = message.first(_STREAM)
         if isinstance(protection, Detached):
             if stream is None:
@@ -337,5 +337,5 @@ def _show(plain: bytes, stream: SecBuffer, target: SecBuffer, offset: int) -> No
 
 def _lose(context: SecurityContext, protection: Protection) -> None:
     """End a context that cannot go on after a message that did not verify."""
-    if not protection.recovers:
+    if not (protection.recovers or isinstance(protection, Records)):
         context.fail()

@@ -6,6 +6,7 @@ even one record was whole, it becomes MISSING and says how much more to read.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 from saslsspi.engine.context import SecurityContext
@@ -14,17 +15,18 @@ from saslsspi.engine.flags import SecBufferType
 from saslsspi.engine.protection import Records
 from saslsspi.errors import (
     BufferMissing,
-    BufferTooSmall,
     IncompleteMessage,
     InvalidParameter,
+    NoOutputBuffer,
     SaslError,
     UnsupportedFunction,
 )
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 from saslsspi.status import SecurityStatus
 
-__all__ = ["advance", "decrypt", "encrypt"]
+__all__ = ["advance", "decrypt", "encrypt", "return_extra"]
 
+_EMPTIES: Final = 3
 _ALERT: Final = SecBufferType.SECBUFFER_ALERT
 _DATA: Final = SecBufferType.SECBUFFER_DATA
 _EMPTY: Final = SecBufferType.SECBUFFER_EMPTY
@@ -44,48 +46,94 @@ def advance(
     outputs: SecBufferDesc | None,
     *,
     first: bool,
+    allocate: bool,
 ) -> StepResult:
-    """Take a context through one step, and say in the buffers what was not taken, is missing, or went wrong.
+    """Take a context through one step, and say in the buffers what is missing or went wrong.
 
     Raises:
         BufferMissing: the buffers are not those that the pages ask for.
+        NoOutputBuffer: a buffer of the caller's has no room at all; nothing was taken.
     """
-    token, empty = _inputs(context.side, inputs, first=first)
-    octets = b"" if token is None else token.data
+    token = _token(context.side, inputs, first=first)
+    if outputs is None and first and context.side is Side.INITIATE:
+        raise BufferMissing("the first call makes a token: output_buffers needs a SECBUFFER_TOKEN for it")
+    if not allocate:
+        _check_room(outputs)
     try:
-        step = context.advance(octets, request)
+        step = context.advance(b"" if token is None else token.data, request)
     except IncompleteMessage as error:
+        empty = inputs.first(_EMPTY) if inputs is not None else None
         if empty is not None:
             empty.announce(_MISSING, error.missing)
         raise
     except SaslError as error:
-        alert = outputs.first(_ALERT) if outputs is not None else None
-        if alert is not None and error.alert is not None:
-            alert.fill(error.alert)
+        _put(outputs, _TOKEN, error.token, allocate=allocate)
+        _put(outputs, _ALERT, error.alert, allocate=allocate)
         raise
-    if step.extra:
-        if empty is None or token is None:
-            raise BufferMissing("a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it")
-        view = token.dangerous_get_view()
-        empty.point_at(view[len(view) - step.extra :])
-        empty.retype(_EXTRA)
+    _put(outputs, _ALERT, None, allocate=allocate)
     return step
 
 
-def _inputs(side: Side, inputs: SecBufferDesc | None, *, first: bool) -> tuple[SecBuffer | None, SecBuffer | None]:
-    """Return the TOKEN and the EMPTY buffer of a call."""
-    if inputs is None:
-        return None, None
-    token, empty = inputs.first(_TOKEN), inputs.first(_EMPTY)
-    if side is Side.INITIATE and not first and len(inputs):
-        # "On calls to this function after the initial call, there must be two buffers. The first has type
-        # SECBUFFER_TOKEN [...] The second buffer has type SECBUFFER_EMPTY; set both the pvBuffer and cbBuffer members
-        # to zero."
-        if len(inputs) < 2 or inputs[0] is not token or inputs[1] is not empty or empty.count:
+def _put(outputs: SecBufferDesc | None, kind: SecBufferType, octets: bytes | None, *, allocate: bool) -> None:
+    """Leave octets that go with the answer of a call in its buffer, none where there are none."""
+    buffer = outputs.first(kind) if outputs is not None else None
+    if buffer is None:
+        return
+    if allocate:
+        buffer.release()
+    with contextlib.suppress(SaslError):  # an error has them too, and is the answer whatever fits
+        buffer.fill(octets or b"")
+
+
+def return_extra(inputs: SecBufferDesc | None, extra: int, *, again: bool) -> None:
+    """Show what was not taken of the token in an EMPTY buffer that becomes EXTRA.
+
+    Args:
+        inputs: Of this call.
+        extra: How many octets at the end of the token were not taken.
+        again: Whether this call repeats one whose output did not fit.
+
+    Raises:
+        BufferMissing: there is no buffer to say it with, and the octets would be lost; the step is not.
+    """
+    if not extra or (again and inputs is None):
+        return
+    token = inputs.first(_TOKEN) if inputs is not None else None
+    empty = inputs.first(_EMPTY, _EXTRA) if inputs is not None else None
+    if empty is None or token is None:
+        raise BufferMissing(
+            "a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it; call again with both"
+        )
+    view = token.dangerous_get_view()
+    empty.point_at(view[len(view) - extra :])
+    empty.retype(_EXTRA)
+
+
+def _token(side: Side, inputs: SecBufferDesc | None, *, first: bool) -> SecBuffer | None:
+    """Return the TOKEN buffer of a call.
+
+    "On calls to this function after the initial call, there must be two buffers. The first has type SECBUFFER_TOKEN
+    [...] The second buffer has type SECBUFFER_EMPTY; set both the pvBuffer and cbBuffer members to zero." Windows takes
+    the first alone as well.
+    """
+    if inputs is None or not len(inputs):
+        return None
+    token = inputs.first(_TOKEN)
+    if side is Side.INITIATE and not first:
+        second = inputs[1] if len(inputs) > 1 else None
+        if inputs[0] is not token or (second is not None and (second.buffer_type is not _EMPTY or second.count)):
             raise BufferMissing("after the first call the input is a SECBUFFER_TOKEN and then an empty SECBUFFER_EMPTY")
-    elif side is Side.ACCEPT and len(inputs) and inputs[0] is not token:
+    elif side is Side.ACCEPT and inputs[0] is not token:
         raise BufferMissing("the first input buffer is the SECBUFFER_TOKEN with the client's token")
-    return token, empty
+    return token
+
+
+def _check_room(outputs: SecBufferDesc | None) -> None:
+    for buffer in outputs or ():
+        if buffer.buffer_type in (_TOKEN, _ALERT) and not (buffer.allocates or buffer.count):
+            raise NoOutputBuffer(
+                f"{buffer.buffer_type.name} of no octets; give it memory, None to have it allocated, or ALLOCATE_MEMORY"
+            )
 
 
 def encrypt(protection: Records, message: SecBufferDesc) -> None:
@@ -120,41 +168,42 @@ def encrypt(protection: Records, message: SecBufferDesc) -> None:
     message.empty_unused(header, trailer)
 
 
-def decrypt(protection: Records, message: SecBufferDesc) -> int:
+def decrypt(context: SecurityContext, protection: Records, message: SecBufferDesc) -> int:
     """DecryptMessage on a stream: open the first record in place.
 
     A DATA buffer with the octets and three EMPTY ones become STREAM_HEADER, DATA, STREAM_TRAILER and, where octets
-    are left, EXTRA. A STREAM buffer serves too, with a DATA buffer that shows the plain text. A record that is about
-    the stream itself (a session ticket) opens to no text.
+    are left, EXTRA. A STREAM buffer serves too, with a DATA buffer that shows the plain text and an EMPTY one for what
+    is left. A record that is about the stream itself (a session ticket) opens to no text.
 
     Returns:
-        0, or SEC_I_CONTEXT_EXPIRED when the peer has closed its direction.
+        0; SEC_I_CONTEXT_EXPIRED when the peer has closed its direction; SEC_I_RENEGOTIATE when it asks for a new
+        handshake: the next token of the context refuses, or goes before the next message by itself.
 
     Raises:
-        IncompleteMessage: the record is not whole; an EMPTY buffer has become MISSING.
-        BufferTooSmall: a buffer is missing for what comes out; nothing was consumed.
-        UnsupportedFunction: there are several DATA buffers, or one that is to be verified and left.
+        IncompleteMessage: the record is not whole; the first buffer has become MISSING.
+        BufferMissing: the buffers are not those above; nothing was consumed.
+        UnsupportedFunction: a DATA buffer is to be verified and left.
     """
     data, stream = message.plain(), message.first(_STREAM)
     source = stream or (data[0] if data else None)
-    if source is None:
-        raise BufferMissing("DecryptMessage needs a SECBUFFER_DATA with the octets")
-    if len(data) > 1 or any(buffer.signed_only for buffer in data):
-        raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
-    if not data:
-        raise BufferTooSmall("DecryptMessage needs an empty SECBUFFER_DATA beside SECBUFFER_STREAM")
     empties = message.all(_EMPTY)
+    if source is None or len(data) != 1 or (stream is None and len(empties) < _EMPTIES):
+        raise BufferMissing("DecryptMessage takes a SECBUFFER_DATA with the octets and three SECBUFFER_EMPTY")
+    if data[0].signed_only:
+        raise UnsupportedFunction("a record has one SECBUFFER_DATA, which is sealed")
     octets = source.data
     try:
         left = protection.record_size(octets) < len(octets)
     except IncompleteMessage as error:
-        if empties:
-            empties[0].announce(_MISSING, error.missing)
+        message[0].announce(_MISSING, error.missing)
         raise
-    needed = left if stream is not None else 1 + 2 * left  # DATA; STREAM_TRAILER and EXTRA
-    if len(empties) < needed:
-        raise BufferTooSmall(f"DecryptMessage needs {needed} SECBUFFER_EMPTY for what comes out of these octets")
-    text, used, closed = protection.open_record(octets)
+    if left and not empties:
+        raise BufferMissing("DecryptMessage needs a SECBUFFER_EMPTY for what comes behind the first record")
+    try:
+        text, used, closed, renegotiates = protection.open_record(octets)
+    except SaslError:
+        context.fail()  # a stream does not go on behind a record that cannot be opened
+        raise
     header = protection.stream_sizes().header
     view = source.dangerous_get_view()
     start, size = min(header, used - len(text)), len(text)
@@ -172,11 +221,13 @@ def decrypt(protection: Records, message: SecBufferDesc) -> int:
         _become(empties, _TRAILER, view[start + size : used])
     if left:
         _become(empties, _EXTRA, view[used:])
+    if renegotiates:
+        context.owes_answer()
+        return int(SecurityStatus.SEC_I_RENEGOTIATE)
     return int(SecurityStatus.SEC_I_CONTEXT_EXPIRED) if closed else 0
 
 
 def _become(empties: list[SecBuffer], kind: SecBufferType, view: memoryview) -> None:
-    if empties:
-        buffer = empties.pop(0)
-        buffer.point_at(view)
-        buffer.retype(kind)
+    buffer = empties.pop(0)
+    buffer.point_at(view)
+    buffer.retype(kind)

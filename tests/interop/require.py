@@ -60,6 +60,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "pyspnego": Needs(modules=("spnego",)),
     "requests": Needs(modules=("requests",)),
     "httpx": Needs(modules=("httpx",)),
+    "openssl": Needs(programs=("openssl",)),
     "pypsrp": Needs(modules=("pypsrp",)),
     "requests-credssp": Needs(modules=("requests", "requests_credssp")),
     "sspilib": Needs(modules=("sspilib",)),

@@ -113,8 +113,9 @@ def _tls_identity(
     )
     if identity.private_key and not identity.certificate:
         raise NoCredentials("there is a private key without its certificate")
-    if Side.ACCEPT not in sides:
-        # "the CredSSP server does not request the client's X.509 certificate (thus far, the client is anonymous)"
+    if Side.ACCEPT not in sides and given is None:
+        # "the CredSSP server does not request the client's X.509 certificate (thus far, the client is anonymous)": the
+        # policy's is a server's. A server that asks all the same gets the certificate of CredsspCred.schannel.
         identity = replace(identity, certificate="", private_key="")
     host = identity.host or (principal or "").partition(" ")[0].partition("/")[2].partition("/")[0]
     # MS-CSSP section 3.1.5: "TLS session resumption is not supported."

@@ -22,6 +22,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextClientCreds,
     SecPkgContextConnectionInfo,
     SecPkgContextEndpointBindings,
+    SecPkgContextIssuerListInfoEx,
     SecPkgContextLocalCert,
     SecPkgContextNegotiationPackage,
     SecPkgContextRemoteCert,
@@ -30,7 +31,7 @@ from saslsspi.engine.channel_attributes import (
 )
 from saslsspi.engine.context import SecurityContext, State
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.exchange import Attribute, Event, Exchange, Outcome, Qop, Request, Side, StepResult
+from saslsspi.engine.exchange import Attribute, Credential, Event, Exchange, Outcome, Qop, Request, Side, StepResult
 from saslsspi.engine.protection import Protection, Records, Signing
 from saslsspi.errors import (
     ContextExpired,
@@ -256,16 +257,25 @@ class CredsspExchange(Exchange):
         """See Exchange.control; SCHANNEL_SHUTDOWN closes our direction of TLS."""
         self._tls.control(token)
 
-    def controlled(self) -> bytes:
-        """See Exchange.controlled."""
+    def controlled(self) -> bytes | None:
+        """See Exchange.controlled; a refusal that has gone out with a message is owed no more."""
+        if self._tls.state is State.ESTABLISHED:
+            return self._channel.owed() or None
         return self._tls.advance(b"", self._request).token or b""
+
+    def renew_credential(self, credential: Credential) -> None:
+        """See Exchange.renew_credential: the server wants a certificate."""
+        assert isinstance(credential, CredsspCredential)
+        self._tls.renew(credential.tls)
+        self._credential = credential
+        self._inner = SecurityContext(credential.negotiate, credential.inner, self.side, credential.inside)
 
     def _close(self) -> bytes:
         """Return close_notify, b"" where TLS does not stand."""
         if self._tls.state is not State.ESTABLISHED:
             return b""
         self._tls.control(SCHANNEL_SHUTDOWN)
-        return self.controlled()
+        return self.controlled() or b""
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """See Exchange.attribute: CredSSP's own, those of TLS, and how Negotiate went."""
@@ -275,6 +285,8 @@ class CredsspExchange(Exchange):
         if kind is SecPkgContextNegotiationPackage:
             info = self._inner.query(SecPkgContextNegotiationInfo).package_info
             return cast("Attribute", SecPkgContextNegotiationPackage(info))
+        if kind is SecPkgContextIssuerListInfoEx and initiating:
+            return self._tls.query(kind)
         if kind in _OF_TLS or (kind is SecPkgContextCertTrustStatus and initiating):
             return self._tls.query(kind) if self._tls.outcome is not None else None  # not yet: a client begins anew
         if self.outcome is None:

@@ -72,6 +72,10 @@ class CredsspProtection(_InsideTls, Records):
         """See Records.stream_sizes."""
         return self.tls.stream_sizes()
 
+    def owed(self) -> bytes:
+        """See Records.owed."""
+        return self.tls.owed()
+
 
 class ConfidentialLayer(_InsideTls):
     """The confidentiality layer of SASL: each buffer is whole records of TLS that can be opened alone.
@@ -82,8 +86,9 @@ class ConfidentialLayer(_InsideTls):
 
     def __init__(self, tls: Records, inner: Signing, *, max_send: int, max_receive: int) -> None:
         super().__init__(tls, inner, 0)
-        added = tls.overhead(1)
-        full, rest = divmod(max_send, _RECORD + added)
+        one = tls.overhead(1)
+        added = tls.overhead(_RECORD + 1) - one
+        full, rest = divmod(max(0, max_send - (one - added)), _RECORD + added)  # a record about the stream may precede
         self.max_payload = full * _RECORD + max(0, rest - added)
         self.max_receive = max_receive
         if self.max_payload < 1:

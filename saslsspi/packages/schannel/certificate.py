@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from saslsspi.errors import NoCredentials
+from saslsspi.errors import NoCredentials, UnknownCredentials
 
-__all__ = ["SelfSigned", "first_certificate", "self_signed", "temporary_file"]
+__all__ = ["SelfSigned", "first_certificate", "key_kind", "self_signed", "temporary_file"]
 
 _YEARS: Final = 10
 
@@ -64,14 +64,29 @@ def first_certificate(file: str) -> bytes:
 
     Raises:
         NoCredentials: the file cannot be read, or has none.
+        UnknownCredentials: it is none of X.509.
     """
     try:
         text = Path(file).read_text(encoding="ascii", errors="replace")
         start = text.index("-----BEGIN CERTIFICATE-----")
         end = text.index("-----END CERTIFICATE-----", start) + len("-----END CERTIFICATE-----")
-        return ssl.PEM_cert_to_DER_cert(text[start:end] + "\n")
+        certificate = ssl.PEM_cert_to_DER_cert(text[start:end] + "\n")
     except (OSError, ValueError) as error:
         raise NoCredentials(f"{file} holds no certificate that can be read: {error}") from error
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificate)
+    except ssl.SSLError as error:
+        raise UnknownCredentials(f"what {file} says is a certificate is none: {error.reason or error}") from error
+    return certificate
+
+
+def key_kind(certificate: bytes) -> str:
+    """Return what Schannel calls the kind of a certificate's key: "RSA", "ECDSA", or "" for another."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+    key = x509.load_der_x509_certificate(certificate).public_key() if certificate else None
+    return "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA" if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
 @contextlib.contextmanager

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from saslsspi.engine.exchange import Credential, Side
-from saslsspi.engine.flags import SchannelProtocol
 from saslsspi.engine.identity import SchCredentials
-from saslsspi.errors import NoCredentials
+from saslsspi.errors import NoCredentials, NothingEnabled
 from saslsspi.packages.schannel.certificate import first_certificate, self_signed, temporary_file
 
 __all__ = ["SchannelCredential", "WatchedObject"]
@@ -19,6 +18,11 @@ _SESSIONS: Final = 256
 _CONTEXTS: Final = 32
 _CERTIFICATE_REQUEST: Final = 13
 _HANDSHAKE: Final = 22
+_VERSIONS: Final = {  # SP_PROT_*_CLIENT and SP_PROT_*_SERVER of schannel.h
+    Side.INITIATE: {ssl.TLSVersion.TLSv1_2: 0x800, ssl.TLSVersion.TLSv1_3: 0x2000},
+    Side.ACCEPT: {ssl.TLSVersion.TLSv1_2: 0x400, ssl.TLSVersion.TLSv1_3: 0x1000},
+}
+_DTLS: Final = 0xF0000
 
 
 class WatchedObject(ssl.SSLObject):
@@ -37,18 +41,23 @@ class _Session(NamedTuple):
 class SchannelCredential(Credential):
     """An acquired Schannel credential. Its repr shows nothing."""
 
-    __slots__ = ("_certificate", "_clock", "_contexts", "_pem", "_sessions", "identity", "username")
+    __slots__ = ("_certificate", "_clock", "_contexts", "_pem", "_sessions", "_versions", "identity", "username")
 
     def __init__(self, identity: SchCredentials, sides: frozenset[Side], clock: Callable[[], float]) -> None:
         self.username = ""
         self.identity = identity
         self._clock = clock
         self._contexts: dict[tuple[Side, bool, tuple[str, ...]], ssl.SSLContext] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[tuple[str, ssl.SSLContext], _Session] = {}
         self._pem: bytes | None = None
         self._certificate: bytes | None = first_certificate(identity.certificate) if identity.certificate else None
+        # Now, and not at the first handshake: whoever has set up something that cannot work shall learn it here.
         if identity.authorities:
-            first_certificate(identity.authorities)  # now, and not where trust in a server depends on it
+            first_certificate(identity.authorities)
+        self._versions = {side: _versions(identity.protocols, side) for side in sides}
+        if identity.certificate or identity.ciphers:
+            for side in sides:
+                self.context(side, (), verify=False)
 
     def certificate(self) -> bytes:
         """Return our own certificate in DER, b"" on a client without one."""
@@ -78,13 +87,13 @@ class SchannelCredential(Credential):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if client else ssl.PROTOCOL_TLS_SERVER)
         context.check_hostname = client and verify
         context.verify_mode = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
-        old = bool(identity.protocols & SchannelProtocol.SP_PROT_TLS1_2)
-        new = bool(identity.protocols & SchannelProtocol.SP_PROT_TLS1_3)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2 if old else ssl.TLSVersion.TLSv1_3
-        context.maximum_version = ssl.TLSVersion.TLSv1_3 if new else ssl.TLSVersion.TLSv1_2
+        context.minimum_version, context.maximum_version = self._versions[side]
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
         if identity.ciphers:
-            context.set_ciphers(identity.ciphers)
+            try:
+                context.set_ciphers(identity.ciphers)
+            except ssl.SSLError as error:
+                raise NothingEnabled(f"{identity.ciphers!r} names no cipher that there is") from error
         if verify:
             self._trust(context, side)
         if not identity.resumption:
@@ -101,7 +110,7 @@ class SchannelCredential(Credential):
         elif not client:
             with temporary_file(self._own_pem()) as file:
                 context.load_cert_chain(file)
-        elif identity.resumption:
+        else:
             _watch(context)
         return context
 
@@ -121,30 +130,47 @@ class SchannelCredential(Credential):
             self._pem, self._certificate = made.pem, made.der
         return self._pem
 
-    def remember(self, target: str, session: ssl.SSLSession | None, now: float) -> None:
-        """Keep a client's session for the next connection to the same target."""
+    def remember(self, target: str, context: ssl.SSLContext, session: ssl.SSLSession | None, now: float) -> None:
+        """Keep a client's session for the next connection to the same target of the same kind.
+
+        A session is OpenSSL's for one context: whoever asks for other flags or application protocols begins anew.
+        """
         if session is None or not self.identity.resumption:
             return
-        self._sessions.pop(target, None)
+        self._sessions.pop((target, context), None)
         while len(self._sessions) >= _SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         lifetime = min(self.identity.session_lifetime, session.timeout)
-        self._sessions[target] = _Session(session, now + lifetime, os.getpid(), _logon_session())
+        self._sessions[target, context] = _Session(session, now + lifetime, os.getpid(), _logon_session())
 
-    def recall(self, target: str, now: float) -> ssl.SSLSession | None:
+    def recall(self, target: str, context: ssl.SSLContext, now: float) -> ssl.SSLSession | None:
         """Return the session to take up again, if there is one that may be.
 
         "The cached session is used only if all of the following conditions are met: The target name is the same. The
         cache entry has not expired. The application process that calls the function is the same. The logon session is
         the same. The credential handle is the same."
         """
-        kept = self._sessions.get(target)
+        kept = self._sessions.get((target, context))
         if kept is None:
             return None
         if now >= kept.expires or kept.process != os.getpid() or kept.logon != _logon_session():
-            del self._sessions[target]
+            del self._sessions[target, context]
             return None
         return kept.session
+
+
+def _versions(protocols: int, side: Side) -> tuple[ssl.TLSVersion, ssl.TLSVersion]:
+    """Return the oldest and the newest version of TLS that a side may speak; no bits are the system's choice.
+
+    Raises:
+        NothingEnabled: the bits leave nothing for this side, or mean DTLS.
+    """
+    if not protocols:
+        return ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    mine = [version for version, bits in _VERSIONS[side].items() if protocols & bits]
+    if protocols & _DTLS or not mine:
+        raise NothingEnabled(f"protocols {int(protocols):#x} permit no version of TLS that this side speaks")
+    return min(mine), max(mine)
 
 
 def _logon_session() -> int:

@@ -11,9 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.engine.attributes import FILETIME_EPOCH, NEVER, SecPkgContext, SecPkgContextLifespan
+from saslsspi.engine.attributes import (
+    FILETIME_EPOCH,
+    NEVER,
+    SecPkgContext,
+    SecPkgContextKeyInfo,
+    SecPkgContextLifespan,
+)
 from saslsspi.engine.channel_attributes import (
-    SCHANNEL_SHUTDOWN,
     SecPkgContextApplicationProtocol,
     SecPkgContextCertTrustStatus,
     SecPkgContextConnectionInfo,
@@ -32,16 +37,18 @@ from saslsspi.errors import (
     IllegalMessage,
     IncompleteCredentials,
     IncompleteMessage,
-    InvalidParameter,
     InvalidToken,
     SaslError,
     TargetUnknown,
+    UnsupportedFunction,
 )
+from saslsspi.packages.schannel.certificate import key_kind
+from saslsspi.packages.schannel.control import CLOSE_NOTIFY, Alert, read_control
 from saslsspi.packages.schannel.credential import SchannelCredential, WatchedObject
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.packages.schannel.handshake import application_protocols, host_of, issuers
 from saslsspi.packages.schannel.protection import TlsProtection
-from saslsspi.packages.schannel.records import whole_records
+from saslsspi.packages.schannel.records import HEADER_SIZE, ClearMessages, are_sealed, record_size, whole_records
 from saslsspi.packages.schannel.trust import trust_problem
 
 __all__ = ["TlsExchange"]
@@ -53,13 +60,12 @@ _EXTENDED_ERROR: Final = {
     Side.INITIATE: int(IscReq.ISC_REQ_EXTENDED_ERROR),
     Side.ACCEPT: int(AscReq.ASC_REQ_EXTENDED_ERROR),
 }
+_AS_ASKED: Final = {  # the bits of what is asked are those of what was done
+    Side.INITIATE: int(IscRet.ISC_RET_EXTENDED_ERROR | IscRet.ISC_RET_INTEGRITY | IscRet.ISC_RET_USED_SUPPLIED_CREDS),
+    Side.ACCEPT: int(AscRet.ASC_RET_EXTENDED_ERROR),
+}
 _GRANTED: Final = {
-    Side.INITIATE: int(
-        IscRet.ISC_RET_CONFIDENTIALITY
-        | IscRet.ISC_RET_INTEGRITY
-        | IscRet.ISC_RET_REPLAY_DETECT
-        | IscRet.ISC_RET_SEQUENCE_DETECT
-    ),
+    Side.INITIATE: int(IscRet.ISC_RET_CONFIDENTIALITY | IscRet.ISC_RET_REPLAY_DETECT | IscRet.ISC_RET_SEQUENCE_DETECT),
     Side.ACCEPT: int(AscRet.ASC_RET_CONFIDENTIALITY | AscRet.ASC_RET_REPLAY_DETECT | AscRet.ASC_RET_SEQUENCE_DETECT),
 }
 _PROTOCOLS: Final = {"TLSv1.2": SchannelProtocol.SP_PROT_TLS1_2, "TLSv1.3": SchannelProtocol.SP_PROT_TLS1_3}
@@ -69,8 +75,8 @@ class TlsExchange(Exchange):
     """One side of a handshake, and of the connection afterwards."""
 
     __slots__ = (
-        "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing", "_protection", "_side",
-        "_size", "_target", "_told", "outcome",
+        "_alert", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing",
+        "_protection", "_seals", "_side", "_size", "_target", "_told", "outcome",
     )  # fmt: skip
 
     def __init__(self, side: Side, credential: SchannelCredential, environment: Environment) -> None:
@@ -83,6 +89,9 @@ class TlsExchange(Exchange):
         self._outgoing = ssl.MemoryBIO()
         self._protection: TlsProtection | None = None
         self._flight: StepResult | None = None
+        self._alert: Alert | None = None  # that the next call's token is to tell
+        self._clear = ClearMessages()
+        self._seals = False  # what we send, before the handshake is done
         self._target = ""
         self._size = 0
         self._told = False
@@ -110,25 +119,32 @@ class TlsExchange(Exchange):
             if not token and self._side is Side.ACCEPT:
                 return StepResult(Event.CONTINUE, b"")
             self._connection = self._open(request)
+        elif not token:
+            raise IncompleteMessage("nothing came, where a record of TLS is due", missing=HEADER_SIZE)
+        connection = self._connection
+        watched = isinstance(connection, WatchedObject) and not self._told
+        if watched and (asked := self._clear.find(13, token[:whole])) is not None:
+            # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it: nothing of
+            # this token is taken, and all of it comes again.
+            cast("WatchedObject", connection).certificate_request = asked
+            self._told = True
+            return StepResult(Event.ASK_CREDENTIALS, None, len(token))
         self._size += whole
         if self._size > _MOST:
             raise InvalidToken(f"a handshake of more than {_MOST} octets")
-        connection = self._connection
-        if isinstance(connection, WatchedObject) and not self._told:
-            return self._watch(connection, token, whole, request)
+        if watched:
+            return self._watch(cast("WatchedObject", connection), token, whole, request)
         self._incoming.write(token[:whole] if whole < len(token) else token)
         return self._shake(connection, len(token) - whole, request)
 
     def _watch(self, connection: WatchedObject, token: bytes, whole: int, request: Request) -> StepResult:
-        """Feed one record at a time, to stop where the server has asked for a certificate and nothing is answered."""
+        """Feed one record at a time, to stop where the server has asked for a certificate and nothing is answered.
+
+        With TLS 1.3 the request is hidden, and OpenSSL tells of it when it has taken it.
+        """
         at = 0
         while True:
-            size = 0 if at >= whole else 5 + (token[at + 3] << 8 | token[at + 4])
-            if size > 5 and token[at] == 22 and token[at + 5] == 13:
-                # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it.
-                connection.certificate_request = token[at + 5 : at + size]
-                self._told = True
-                return StepResult(Event.ASK_CREDENTIALS, None, len(token) - at)
+            size = 0 if at >= whole else record_size(token, at)
             self._incoming.write(token[at : at + size])
             at += size
             step = self._shake(connection, len(token) - at, request)
@@ -156,7 +172,7 @@ class TlsExchange(Exchange):
                 self._incoming,
                 self._outgoing,
                 server_hostname=host or None,
-                session=self._credential.recall(request.target, self._environment.clock()),
+                session=self._credential.recall(request.target, context, self._environment.clock()),
             )
         except ValueError as error:  # an empty label, say, or a character that IDNA does not know
             raise TargetUnknown(f"{host!r} is no host name: {error}") from error
@@ -165,7 +181,9 @@ class TlsExchange(Exchange):
         try:
             connection.do_handshake()
         except ssl.SSLWantReadError:
-            return StepResult(Event.CONTINUE, self._outgoing.read(), extra)
+            flight = self._outgoing.read()
+            self._seals = self._seals or are_sealed(flight)
+            return StepResult(Event.CONTINUE, flight, extra)
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
         flight = self._outgoing.read()
@@ -179,7 +197,7 @@ class TlsExchange(Exchange):
         self._protection = TlsProtection(connection, self._incoming, self._outgoing, self._keeper())
         self._keep_session()
         bits = self._protection.key_bits
-        flags = _GRANTED[self._side] | (request.requested & _EXTENDED_ERROR[self._side])
+        flags = _GRANTED[self._side] | (request.requested & _AS_ASKED[self._side])
         if self._side is Side.INITIATE:
             # What was done, not what a call after the first one would have liked.
             flags |= _MANUAL if connection.context.verify_mode is ssl.CERT_NONE else 0
@@ -205,7 +223,7 @@ class TlsExchange(Exchange):
         if self._side is Side.INITIATE and self._credential.identity.resumption and connection is not None:
             session = connection.session
             if session is not None and (connection.version() == "TLSv1.2" or session.has_ticket):
-                self._credential.remember(self._target, session, self._environment.clock())
+                self._credential.remember(self._target, connection.context, session, self._environment.clock())
 
     def renew_credential(self, credential: Credential) -> None:
         """See Exchange.renew_credential: go on with a client's certificate."""
@@ -218,14 +236,19 @@ class TlsExchange(Exchange):
         self._connection.context = credential.context(self._side, (), verify=verify)
 
     def control(self, token: bytes) -> None:
-        """See Exchange.control; SCHANNEL_SHUTDOWN is what there is."""
-        if token != SCHANNEL_SHUTDOWN:
-            raise InvalidParameter("the control token of Schannel is SCHANNEL_SHUTDOWN, a 32-bit 1")
+        """See Exchange.control: SCHANNEL_SHUTDOWN, and SCHANNEL_ALERT before there are keys."""
+        alert = read_control(token)
+        if alert != CLOSE_NOTIFY and self._protection is not None:
+            raise UnsupportedFunction("OpenSSL's Python face seals no alert but that of SCHANNEL_SHUTDOWN")
+        self._alert = alert
 
     def controlled(self) -> bytes:
-        """See Exchange.controlled: close_notify."""
-        assert self._protection is not None
-        return self._protection.close()
+        """See Exchange.controlled: an alert, or the refusal of a renegotiation."""
+        alert, self._alert = self._alert, None
+        if self._protection is not None:
+            return self._protection.owed() if alert is None else self._protection.close()
+        # A server of TLS 1.3 would have to seal it, and OpenSSL's Python face does that after the handshake only.
+        return b"" if alert is None or self._seals else alert.to_record()
 
     def attribute(self, kind: type[Attribute]) -> Attribute | None:
         """See Exchange.attribute."""
@@ -249,6 +272,15 @@ class TlsExchange(Exchange):
         request = connection.certificate_request if isinstance(connection, WatchedObject) else None
         new = connection is not None and connection.version() == "TLSv1.3"
         return SecPkgContextIssuerListInfoEx(() if request is None else issuers(request, new=new))
+
+    def _key_info(self) -> SecPkgContextKeyInfo | None:
+        if self._protection is None:
+            return None
+        client = self._side is Side.INITIATE
+        certificate = self._remote_certificate() if client else self._credential.certificate()
+        return SecPkgContextKeyInfo(
+            key_kind(certificate), self._protection.encryption_algorithm, self._protection.key_bits
+        )
 
     def _remote_certificate(self) -> bytes:
         return self._opened.getpeercert(binary_form=True) or b""
@@ -297,6 +329,7 @@ _ATTRIBUTES: Final[Mapping[type[SecPkgContext], Callable[[TlsExchange], SecPkgCo
     SecPkgContextConnectionInfo: TlsExchange._connection_info,
     SecPkgContextEndpointBindings: TlsExchange._endpoint,
     SecPkgContextIssuerListInfoEx: TlsExchange._issuers,
+    SecPkgContextKeyInfo: TlsExchange._key_info,
     SecPkgContextLifespan: TlsExchange._lifespan,
     SecPkgContextLocalCert: lambda x: SecPkgContextLocalCert(x._credential.certificate()),
     SecPkgContextRemoteCert: lambda x: SecPkgContextRemoteCert(x._remote_certificate()),

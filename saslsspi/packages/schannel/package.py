@@ -10,7 +10,7 @@ from saslsspi.engine.exchange import Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, SchCredentials
 from saslsspi.engine.package import Package
-from saslsspi.errors import NoCredentials, UnknownCredentials
+from saslsspi.errors import UnknownCredentials
 
 if TYPE_CHECKING:
     from saslsspi.packages.schannel.credential import SchannelCredential
@@ -47,6 +47,7 @@ class SchannelPackage(Package["SchannelCredential"]):
     info = _INFO
     refused = _REFUSED
     aliases = ("Microsoft Unified Security Protocol Provider",)
+    lists_aliases = True
     takes_records = True
 
     def acquire(
@@ -56,8 +57,6 @@ class SchannelPackage(Package["SchannelCredential"]):
         if auth_data is not None and not isinstance(auth_data, SchCredentials):
             raise UnknownCredentials(f"Schannel takes SchCredentials, not {type(auth_data).__name__}")
         identity = auth_data or SchCredentials()
-        if not identity.protocols:
-            raise NoCredentials("the credential permits no version of TLS")
         from saslsspi.packages.schannel.credential import SchannelCredential
 
         return SchannelCredential(identity, sides, environment.clock)

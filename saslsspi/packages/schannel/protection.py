@@ -10,7 +10,7 @@ from typing import Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes, SecPkgContextStreamSizes
 from saslsspi.engine.protection import Octets, Opened, Records
-from saslsspi.errors import ContextExpired, ContextUsedUp, IncompleteMessage, InvalidToken
+from saslsspi.errors import ContextExpired, ContextUsedUp, IllegalMessage, IncompleteMessage, InvalidToken
 from saslsspi.packages.schannel.failures import translated
 from saslsspi.packages.schannel.records import HEADER_SIZE, MAX_TEXT, record_size, whole_records
 
@@ -18,7 +18,9 @@ __all__ = ["TlsProtection"]
 
 _LARGEST: Final = 0xFFFFFF
 _MAX_TOKEN: Final = 1 << 17
-_KEY_UPDATE: Final = HEADER_SIZE + 5 + 17  # RFC 8446 section 4.6.3: a record that may have to precede the next of ours
+_HANDSHAKE: Final = 22
+_ALERT: Final = 2  # octets of an alert
+_KEY_UPDATE: Final = 5  # octets of the message (RFC 8446 section 4.6.3)
 
 
 class TlsProtection(Records):
@@ -54,7 +56,8 @@ class TlsProtection(Records):
         cipher, version, bits = connection.cipher() or ("", "", 0)
         self.encryption_algorithm = cipher
         self.key_bits = bits
-        self._added, self._stream, self.sizes = _sizes(cipher, version)
+        self._added, self._room, self._stream, self.sizes = _sizes(cipher, version)
+        self._old = version == "TLSv1.2"
         self._shut = False
         # One thread may seal while another unseals, and OpenSSL's connections are for one at a time.
         self._lock = threading.Lock()
@@ -62,7 +65,7 @@ class TlsProtection(Records):
 
     def overhead(self, size: int) -> int:
         """Return how many octets the records add to a message, at most."""
-        return max(1, -(-size // MAX_TEXT)) * self._added
+        return max(1, -(-size // MAX_TEXT)) * self._added + self._room
 
     def stream_sizes(self) -> SecPkgContextStreamSizes:
         """See Records.stream_sizes."""
@@ -85,12 +88,29 @@ class TlsProtection(Records):
             try:
                 text = self._connection.read(size)
                 return Opened(text, size, closed=not text)  # Python reads nothing at close_notify
+            except ssl.SSLZeroReturnError:  # where this side has closed its direction before
+                return Opened(b"", size, closed=True)
             except ssl.SSLWantReadError:
                 if self._on_silence is not None:
                     self._on_silence()
-                return Opened(b"", size)
+                self._check_owed()
+                # With TLS 1.2 every handshake message behind the handshake asks for another one (RFC 5246 section
+                # 7.4.1.1). OpenSSL has refused: its warning is sealed, and precedes whatever we seal next.
+                return Opened(b"", size, renegotiates=self._old and octets[0] == _HANDSHAKE)
             except ssl.SSLError as error:
                 raise translated(error, self._outgoing.read()) from error
+
+    def owed(self) -> bytes:
+        """See Records.owed: the refusal of a renegotiation."""
+        with self._lock:
+            return self._outgoing.read()
+
+    def _check_owed(self) -> None:
+        """See that what is owed stays within the room that EncryptMessage's caller was told of."""
+        if self._outgoing.pending > self._room:
+            raise IllegalMessage(
+                "the peer asks to renegotiate again before the refusal of its last request has gone out"
+            )
 
     def close(self) -> bytes:
         """Return close_notify; nothing can be sealed afterwards."""
@@ -146,6 +166,9 @@ class TlsProtection(Records):
         except ssl.SSLWantReadError:
             if self._on_silence is not None:
                 self._on_silence()
+            self._check_owed()
+        except ssl.SSLZeroReturnError:
+            raise ContextExpired("the peer has closed its direction, and we ours") from None
         except ssl.SSLError as error:
             raise translated(error, self._outgoing.read()) from error
         else:
@@ -156,12 +179,13 @@ class TlsProtection(Records):
 
 
 @functools.lru_cache(maxsize=32)
-def _sizes(cipher: str, version: str) -> tuple[int, SecPkgContextStreamSizes, SecPkgContextSizes]:
-    """Return what a record adds to its text, at most, and the same for EncryptMessage."""
+def _sizes(cipher: str, version: str) -> tuple[int, int, SecPkgContextStreamSizes, SecPkgContextSizes]:
+    """Return what a record adds to its text, at most, the record that may precede one, and both for EncryptMessage."""
     header, trailer = _added(cipher, version)
-    room = trailer + (_KEY_UPDATE if version == "TLSv1.3" else 0)
-    stream = SecPkgContextStreamSizes(header, room, MAX_TEXT, buffers=4, block_size=1)
-    return header + trailer, stream, SecPkgContextSizes(_MAX_TOKEN, 0, 0, header + trailer)
+    # An answer to KeyUpdate, or the refusal of a renegotiation. It goes out in front of the next record of ours.
+    room = header + trailer + (_KEY_UPDATE if version == "TLSv1.3" else _ALERT)
+    stream = SecPkgContextStreamSizes(header, trailer + room, MAX_TEXT, buffers=4, block_size=1)
+    return header + trailer, room, stream, SecPkgContextSizes(_MAX_TOKEN, 0, 0, header + trailer)
 
 
 def _added(cipher: str, version: str) -> tuple[int, int]:

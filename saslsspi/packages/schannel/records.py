@@ -8,7 +8,7 @@ from typing import Final
 from saslsspi.engine.protection import Octets
 from saslsspi.errors import InvalidToken
 
-__all__ = ["HEADER_SIZE", "MAX_TEXT", "record_size", "whole_records"]
+__all__ = ["HEADER_SIZE", "MAX_TEXT", "ClearMessages", "are_sealed", "record_size", "whole_records"]
 
 HEADER_SIZE: Final = 5
 MAX_TEXT: Final = 16384
@@ -16,6 +16,9 @@ MAX_TEXT: Final = 16384
 _HEADER: Final = Struct(">BBxH").unpack_from
 _MAX_BODY: Final = MAX_TEXT + 2048  # RFC 5246 section 6.2.3; TLS 1.3 permits less
 _TYPES: Final = frozenset((20, 21, 22, 23))  # change_cipher_spec, alert, handshake, application_data
+_HANDSHAKE: Final = 22
+_APPLICATION_DATA: Final = 23
+_MESSAGE: Final = 4  # octets of a handshake message's header: its type, and its size in three octets
 
 
 def record_size(octets: Octets, at: int = 0) -> int:
@@ -52,3 +55,47 @@ def whole_records(octets: Octets) -> tuple[int, int]:
             raise InvalidToken(f"octet {octets[at]:#04x} where a record of TLS is due")
         return at, HEADER_SIZE - (end - at)
     return at, 0
+
+
+def are_sealed(records: Octets) -> bool:
+    """Return whether the last of whole records is sealed, as TLS 1.3 does from its second message on."""
+    at, kind = 0, 0
+    while at < len(records):
+        kind = records[at]
+        at += record_size(records, at)
+    return kind == _APPLICATION_DATA
+
+
+class ClearMessages:
+    """The handshake messages that a peer has sent in clear, however its records cut them (RFC 5246 section 6.2.1)."""
+
+    __slots__ = ("_hidden", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = bytearray()  # of a message, what has come of it
+        self._hidden = False
+
+    def find(self, kind: int, records: Octets) -> bytes | None:
+        """Take whole records; return the first message of a type that is complete with them, its header included."""
+        at = 0
+        while at < len(records) and not self._hidden:
+            size = record_size(records, at)
+            if records[at] == _HANDSHAKE:
+                self._rest += records[at + HEADER_SIZE : at + size]
+                if (found := self._cut(kind)) is not None:
+                    return found
+            else:
+                self._hidden = True  # change_cipher_spec, or what is sealed already
+            at += size
+        return None
+
+    def _cut(self, kind: int) -> bytes | None:
+        """Take the messages that are whole off the front."""
+        at, found = 0, None
+        while found is None and len(self._rest) - at >= _MESSAGE:
+            end = at + _MESSAGE + int.from_bytes(self._rest[at + 1 : at + _MESSAGE])
+            if end > len(self._rest):
+                break
+            found, at = bytes(self._rest[at:end]) if self._rest[at] == kind else None, end
+        del self._rest[:at]
+        return found

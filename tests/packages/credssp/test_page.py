@@ -68,7 +68,7 @@ def test_flags_that_it_cannot_take_are_an_unsupported_function(flag: str) -> Non
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-47", "SSPI-ISC-CREDSSP-48", "SSPI-ISC-CREDSSP-49", "SSPI-ISC-CREDSSP-50",
     "SSPI-ISC-CREDSSP-51", "SSPI-ISC-CREDSSP-46", "SSPI-ISC-CREDSSP-56")  # fmt: skip
 def test_after_the_first_call_there_are_a_token_and_an_empty_buffer() -> None:
-    for kinds in ([TOKEN], [EMPTY, TOKEN], [TOKEN, TOKEN], [TOKEN, "filled"]):
+    for kinds in ([EMPTY, TOKEN], [TOKEN, TOKEN], [TOKEN, "filled"]):
         client, server = client_side(), server_side()
         reply = server.step(client.step())
         buffers = [
@@ -81,6 +81,14 @@ def test_after_the_first_call_there_are_a_token_and_an_empty_buffer() -> None:
                 client.credential, client.handle, TARGET, 0, 16, SecBufferDesc(buffers), None
             )
         client.step(reply)
+    client, server = client_side(), server_side()
+    alone = SecBufferDesc(
+        [SecBuffer(bytearray(server.step(client.step())), TOKEN)]
+    )  # Windows takes the TOKEN alone too
+    result = sspi.initialize_security_context(
+        client.credential, client.handle, TARGET, 0, 16, alone, SecBufferDesc([SecBuffer(None, TOKEN)])
+    )
+    assert result.status is SecurityStatus.SEC_I_CONTINUE_NEEDED
     with pytest.raises(errors.InvalidToken):
         sspi.initialize_security_context(
             client_side().credential, None, TARGET, 0, 16, SecBufferDesc([SecBuffer(b"x", TOKEN)]), None

@@ -380,8 +380,10 @@ def test_files_that_cannot_be_used_are_no_credentials(tmp_path: Path) -> None:
 
 
 def test_the_package_has_two_names_and_says_what_it_can() -> None:
-    info = sspi.query_security_package_info("Microsoft Unified Security Protocol Provider")
-    assert info == sspi.query_security_package_info("SCHANNEL")
+    unified = "Microsoft Unified Security Protocol Provider"
+    info = sspi.query_security_package_info(unified)
+    assert replace(info, name="Schannel") == sspi.query_security_package_info("SCHANNEL")
+    assert {unified, "Schannel"} <= {info.name for info in sspi.enumerate_security_packages()}
     assert info.capabilities & sspi.SecurityPackageCapability.SECPKG_FLAG_STREAM
 
 
