@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
 import logging
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from ldap3.core.exceptions import (
 
 from saslsspi import ChannelBindingPolicy, ChannelBindings, Policy, SaslError
 from saslsspi.compat.ldap3 import BindSettings, Connection
+from saslsspi.compat.ldap3.connection import REPLACED
 from saslsspi.errors import BadBindings, LogonDenied, QopNotSupported
 from saslsspi.packages.ntlm.keys import nt_hash
 from saslsspi.testbed.ldap.server import Bound, LdapServer
@@ -262,6 +264,16 @@ def test_a_server_that_does_not_seal_what_was_demanded(sealing: LdapServer) -> N
         assert isinstance(caught.value, QopNotSupported)
 
 
+@pytest.mark.parametrize("call", ["NTLM", "simple, user@domain", "simple, a bare name"])
+def test_a_server_that_agrees_on_no_layer_is_left(call: str) -> None:
+    with ldap_server(policy=Policy(max_ssf=0)) as server:
+        client = connect(server, **ORDINARY[call])
+        with contextlib.suppress(LDAPBindError):
+            assert not client.bind()
+        assert not client.bound
+        assert client.closed
+
+
 @pytest.mark.parametrize("raising", [False, True])
 def test_names_of_the_development_line_are_checked_as_there(sealing: LdapServer, raising: bool) -> None:
     for options in (
@@ -300,10 +312,13 @@ def test_ntlm_is_bound_to_the_tls_around_it(tls: Tls, strategy: str, bound_by_na
         assert (client.security.ssf, client.security.channel_binding) == (0, "tls-server-end-point")
         assert ask(client) > 100
         client.unbind()
-        client = trusting(tls, server.port, ssl=False, auto_bind=ldap3.AUTO_BIND_TLS_BEFORE_BIND, **options)
-        assert client.bound
-        assert ask(client) > 100
-        client.unbind()
+        for when in (ldap3.AUTO_BIND_TLS_BEFORE_BIND, ldap3.AUTO_BIND_TLS_AFTER_BIND):
+            client = trusting(tls, server.port, ssl=False, auto_bind=when, **options)
+            assert client.bound
+            assert client.security is not None
+            assert client.security.channel_binding == "tls-server-end-point"
+            assert ask(client) > 100
+            client.unbind()
 
 
 def test_bindings_that_do_not_match_are_refused(tls: Tls) -> None:
@@ -362,9 +377,16 @@ def test_strategies_without_a_connection_are_as_before() -> None:
         assert "dn: cn=new" in writer.stream.getvalue()
 
 
+def by_position(**wanted: Any) -> list[Any]:
+    """What follows the password, up to the last that is wanted, in the order of the ldap3 that is installed."""
+    parameters = list(inspect.signature(REPLACED.__init__).parameters.values())[4:]
+    values = [wanted.get(each.name, each.default) for each in parameters]
+    return values[: 1 + max(number for number, each in enumerate(parameters) if each.name in wanted)]
+
+
 def test_arguments_by_position_and_by_attribute(sealing: LdapServer) -> None:
     at = ldap3.Server("localhost", sealing.port, get_info=ldap3.NONE)
-    client = Connection(at, "EXAMPLE\\alice", "wonderland", True, 3, ldap3.NTLM, ldap3.SYNC)
+    client = Connection(at, "EXAMPLE\\alice", "wonderland", *by_position(auto_bind=True, authentication=ldap3.NTLM))
     assert (client.user, client.password, client.authentication) == ("EXAMPLE\\alice", "wonderland", ldap3.NTLM)
     assert client.bound
     assert isinstance(client, ldap3.core.connection.Connection)

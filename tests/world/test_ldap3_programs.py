@@ -99,9 +99,11 @@ def test_logins_of_web_frameworks(samba: Samba, script: str) -> None:
     assert done.told == {"alice": "alice", "jörg": joerg, "wrong": None}, done.errors
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_ldap3_s_own_calls_in_every_strategy(samba: Samba, strategy: str) -> None:
-    python = python_with("ldap3==2.9.1", "gssapi==1.11.1")
+@pytest.mark.parametrize(
+    ("strategy", "version"), [*((strategy, "2.9.1") for strategy in STRATEGIES), ("SYNC", "2.10.2rc4")]
+)
+def test_ldap3_s_own_calls_in_every_strategy(samba: Samba, strategy: str, version: str) -> None:
+    python = python_with(f"ldap3=={version}", "gssapi==1.11.1")
     ticket = f"FILE:{samba.folder}/tickets-of-{strategy}"
 
     def kinit() -> None:

@@ -63,6 +63,7 @@ class SealingConnection(LayeredConnection):
     """
 
     settings: ClassVar[BindSettings] = BindSettings()
+    auto_bind: Any
 
     def __init__(
         self,
@@ -74,10 +75,14 @@ class SealingConnection(LayeredConnection):
         channel_binding: str | None = None,
         **options: Any,
     ) -> None:
-        given = _SIGNATURE.bind(self, server, user, password, *arguments, **options).arguments
+        given = dict(_SIGNATURE.bind(self, server, user, password, *arguments, **options).arguments)
+        del given["self"]
+        # The development line has them among the others, and would seal and bind in its own way.
+        session_security = given.pop("session_security", session_security)
+        channel_binding = given.pop("channel_binding", channel_binding)
         self._wishes = _wishes(given, session_security, channel_binding)
         self._translation = Translation()
-        super().__init__(server, user, password, *arguments, **options)
+        super().__init__(**given)
 
     def exchanges(self) -> bool:
         """See LayeredConnection.exchanges; opens the connection, because it depends on what that turns out to be."""
@@ -115,6 +120,13 @@ class SealingConnection(LayeredConnection):
             f"authentication={self.authentication!r}, client_strategy={self.strategy_type!r}, "
             f"{'bound' if self.bound else 'not bound'})"
         )
+
+    def _do_auto_bind(self) -> None:
+        if self.auto_bind == ldap3.AUTO_BIND_TLS_AFTER_BIND:
+            # Above a layer no server takes TLS, and below TLS no password goes in clear.
+            _LOG.info("AUTO_BIND_TLS_AFTER_BIND: TLS is started before the bind")
+            self.auto_bind = ldap3.AUTO_BIND_TLS_BEFORE_BIND
+        super()._do_auto_bind()
 
     @property
     def _in_tls(self) -> bool:
