@@ -79,7 +79,7 @@ def translate(connection: Any, wishes: Wishes, *, protected: bool) -> Translatio
     return known(connection, wishes, protected) if known is not None else Translation()
 
 
-def named_logon(user: str, password: str, *, encrypts: bool = True) -> Logon:
+def named_logon(user: str, password: str) -> Logon:
     r"""Return the logon of a user in one of the forms that Windows takes: user@domain, DOMAIN\user, or a bare name."""
     domain, backslash, name = user.rpartition("\\")
     # NTLM takes user@domain as it is: the suffix need not be the name of a domain.
@@ -88,7 +88,7 @@ def named_logon(user: str, password: str, *, encrypts: bool = True) -> Logon:
         service=_SERVICE,
         mechanism=_WINDOWS if backslash or "@" in user else _OTHERS,
         credentials=credentials,
-        policy=_policy(_SEALED if encrypts else 0, ntlm=True),
+        policy=_policy(_SEALED, ntlm=True),
     )
 
 

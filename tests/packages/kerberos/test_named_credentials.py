@@ -23,7 +23,7 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.kerberos import KerberosDelegatedCredential
 from saslsspi.packages.ntlm.keys import nt_hash
-from saslsspi.sspi import AscReq, IscReq, IscRet, SecPkgContextFlags, TicketsIdentity
+from saslsspi.sspi import AscReq, IscReq, IscRet, SecPkgContextFlags, SecPkgContextNegotiationInfo, TicketsIdentity
 
 pytestmark = pytest.mark.interop
 
@@ -127,6 +127,11 @@ def test_a_package_without_credentials_is_not_offered(kdc: Kdc) -> None:
         with pytest.raises(SaslError, match="the client offers"):
             logged_on(client, server)
         assert who(PerPackage({"Kerberos": None}), "Negotiate") == "alice"
+        both = Policy(negotiate=NegotiatePolicy(packages="kerberos,ntlm"))
+        mine = PerPackage({"NTLM": Password("alice", "wonderland")})
+        client = Context.initiate("Negotiate", target=TARGET, credentials=mine, policy=both)
+        client.step()
+        assert client.query(SecPkgContextNegotiationInfo).refused == {"Kerberos": "there are no credentials for it"}
         with pytest.raises(InvalidParameter, match="knows no package Digest"):
             who(PerPackage({"Digest": None}), "Negotiate")
 
