@@ -2,12 +2,14 @@
 #
 #   make demo           see it work
 #   make test           the tests, with the real peers (installed by apt-get when you are root on Debian)
+#   make quick        the core's tests without peers, under 20 s
 #   make test-world   what is long or big: other people's programs, loads, every server
 #   make test-all       the tests on every Python 3.11 to 3.14 that is here
 #   make check          format, lint, types, architecture, packaging
 #   make bench          speed, beside other implementations
 #   make requirements   which requirement is claimed by which test
 #   make mutants        whether the tests that claim a requirement notice when it is broken
+#   make release-check   the archives: built twice, looked into, installed where nothing else is
 #   make fuzz         change what peers say until something breaks: TARGET=server-ntlm SECONDS=60
 #   make docs         the site, in build/site
 #   make conformance    the requirement catalogue as a run against this library; writes conformance-report.html
@@ -19,10 +21,11 @@ PEERS = yes
 TESTS =
 TARGET =
 SECONDS = 60
+QUICK = tests/crypto tests/engine tests/sasl tests/mechanisms tests/packages tests/test_context.py
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo test test-world test-all check bench requirements mutants fuzz docs conformance clean peers
+.PHONY: help demo quick release-check test test-world test-all check bench requirements mutants fuzz docs conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,6 +37,14 @@ demo:
 test: peers
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
 	@$(BIN)/python -m pytest $(TESTS)
+
+quick:
+	@$(PYTHON) tests/setup/environment.py $(VENV) test
+	@$(BIN)/python -m pytest -q -n auto -m "not interop and not slow" $(QUICK)
+
+release-check:
+	@$(PYTHON) tests/setup/environment.py $(VENV)-release release
+	@$(VENV)-release/bin/python tests/setup/release.py
 
 test-world: peers
 	@$(PYTHON) tests/setup/environment.py $(VENV) test

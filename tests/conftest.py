@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ _COLLECTOR = pytest.StashKey[ClaimCollector]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Unless a test has a realm of its own, Kerberos finds none, and waits for nobody.
+    os.environ.setdefault("KRB5_CONFIG", str(Path(__file__).with_name("krb5.conf")))
     collector = config.stash[_COLLECTOR] = ClaimCollector()
     config.pluginmanager.register(collector)
 

@@ -45,3 +45,11 @@ def test_what_a_document_names_is_there(document: Path) -> None:
     names = set(DOTTED.findall(text)) - NO_MODULES
     assert [name for name in sorted(names) if not resolves(name.rstrip("."))] == []
     assert [path for path in sorted(set(PATHS.findall(text))) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_what_a_document_links_to_is_there(document: Path) -> None:
+    made = {"reference", "exchanges.md"}  # when the site is built
+    for link in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        target = document.parent / link
+        assert target.exists() or made & set(target.parts), link

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -11,6 +12,8 @@ from sphinx.application import Sphinx
 from saslsspi import Client, CredSspPolicy, MemoryAuthority, NegotiatePolicy, Password, Policy, Server
 from saslsspi.cli.decode.recognition import decode
 from saslsspi.cli.decode.tree import Node
+
+logging.getLogger("saslsspi").setLevel(logging.ERROR)  # the builder would print every logon
 
 MECHANISMS = {
     "PLAIN": "The password crosses the wire: inside TLS, and nowhere else.",

@@ -270,6 +270,7 @@ def test_again_shares_the_credential() -> None:
 # In LDAP. ldap3 2.9.1 calls ssl.match_hostname on Python 3.11.
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
 @pytest.mark.parametrize(("policy", "qop", "ssf"), LAYERS, ids=[qop for _, qop, _ in LAYERS])
 def test_a_search_of_megabytes_under_every_layer(policy: Policy, qop: str, ssf: int) -> None:
@@ -306,6 +307,7 @@ def test_the_command_line_logs_on(capsys: pytest.CaptureFixture[str]) -> None:
         assert main([*command, "--password", "wrong"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [("CREDSSP",), ("--package", "CREDSSP")])
 def test_the_line_protocol_speaks_it(what: tuple[str, ...]) -> None:
     common = (*what, "--service", "ldap", "--host", "h.example")

@@ -44,6 +44,7 @@ PURPOSES: Final = {
     "docs": Purpose(
         extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "docs"), requirement_files=(_PEERS,)
     ),
+    "release": Purpose(extras=("cli",), groups=("release",)),
     "check": Purpose(
         extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "check", "docs"), requirement_files=(_PEERS,)
     ),

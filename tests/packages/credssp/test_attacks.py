@@ -320,6 +320,7 @@ def test_a_message_that_never_ends_is_cut_off_before_it_is_kept(monkeypatch: pyt
     assert not server.done
 
 
+@pytest.mark.slow
 def test_a_message_in_thousands_of_records_costs_no_more_than_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     def octet_by_octet(message: TSRequest) -> list[TSRequest | bytes]:
         if not message.pub_key_auth:

@@ -19,6 +19,8 @@ from saslsspi import errors
 STATUS = Path("/proc/self/statm")
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
 
+pytestmark = pytest.mark.slow
+
 
 def _whole(client: Side, server: Side, _: Side) -> None:
     logged_on(client, server)
