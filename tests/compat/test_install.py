@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from saslsspi import compat
+from saslsspi.compat.ldap3 import BindSettings
 from saslsspi.errors import InvalidParameter
 
 THEIRS = "import saslsspi.compat.places as places; places.take({'theirs': 'saslsspi.accounts'}); "
@@ -117,6 +118,28 @@ def test_a_program_is_run_with_its_own_arguments_path_and_exit_status(tmp_path: 
     done = command("--as", "ldap3", "-m", "program", "a", cwd=folder)
     assert done.returncode == 7, done.stderr
     assert done.stdout == "['a'] found __main__ saslsspi.compat.ldap3.connection False\n"
+
+
+def test_a_lookup_account_is_a_pair_or_a_file(tmp_path: Path) -> None:
+    account = tmp_path / "account"
+    account.write_text("svc@example.test\ngrüße\n", encoding="utf-8")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import ldap3\nwho = ldap3.Connection.settings.lookup\nprint(who.username, ascii(who.password))\n"
+    )
+    done = command("--as", "ldap3", "--with", f"lookup={account}", str(program), cwd=tmp_path)
+    assert done.stdout == "svc@example.test 'gr\\xfc\\xdfe'\n", done.stderr
+    for wrong, said in (
+        ("lookup=nowhere", "cannot be read"),
+        ("lookup", "a pair of user and"),
+        ("clear=1", "clear is"),
+    ):
+        done = command("--as", "ldap3", "--with", wrong, str(program), cwd=tmp_path)
+        assert done.returncode == 2
+        assert said in done.stderr
+    account.write_text("only a name\n", encoding="utf-8")
+    assert command("--as", "ldap3", "--with", f"lookup={account}", str(program), cwd=tmp_path).returncode == 2
+    assert "wonderland" not in repr(BindSettings.of(lookup=("alice", "wonderland")))
 
 
 def test_what_cannot_be_run_is_told(tmp_path: Path) -> None:

@@ -361,11 +361,13 @@ def test_what_has_no_place_here_is_ldap3_s_own_and_the_log_says_so(tls: Tls, cap
         assert not connect(server, **digest()).bind(), "a tuple that ldap3 does not know either"
 
 
-def test_strategies_without_a_connection_are_as_before() -> None:
+def test_strategies_without_a_connection_are_as_before(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "saslsspi.compat.ldap3")
     server = ldap3.Server("nowhere")
     client = Connection(server, user="cn=me", password="secret", client_strategy=ldap3.MOCK_SYNC)
     client.strategy.add_entry("cn=me", {"userPassword": "secret", "sn": "x"})
     assert client.bind()
+    assert "MOCK_SYNC has no connection to protect" in caplog.text
     assert client.search("cn=me", "(sn=x)")
     asynchronous = Connection(server, user="cn=me", password="secret", client_strategy=ldap3.MOCK_ASYNC)
     asynchronous.strategy.add_entry("cn=me", {"userPassword": "secret", "sn": "x"})

@@ -52,7 +52,8 @@ def succeeded(answer: Any) -> bool:
 @pytest.mark.parametrize("name", PEOPLE)
 def test_a_dn_is_looked_up_and_bound_sealed(sealing: Slapd, name: str, strategy: str) -> None:
     user = sealing.user(name)
-    client = connect(sealing, WithLookup, user=user.dn, password=user.password, client_strategy=strategy)
+    password = user.password.encode() if strategy == ldap3.SAFE_SYNC else user.password
+    client = connect(sealing, WithLookup, user=user.dn, password=password, client_strategy=strategy)
     assert succeeded(client.bind())
     assert client.security is not None
     assert (client.security.mechanism, client.security.ssf) == ("DIGEST-MD5", 128)

@@ -20,6 +20,7 @@ from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused, not_tried
 from saslsspi.compat.ldap3.lookup import owner_logon
 from saslsspi.compat.ldap3.settings import BindSettings
 from saslsspi.compat.ldap3.translation import Translation, Wishes, translate
+from saslsspi.credentials import Password
 from saslsspi.engine.security import Security
 from saslsspi.errors import CallerError, LocalError, LogonDenied, PackageNotFound, SaslError
 from saslsspi.sasl.logon import Logon
@@ -88,6 +89,8 @@ class SealingConnection(LayeredConnection):
         """See LayeredConnection.exchanges; opens the connection, because it depends on what that turns out to be."""
         self._translation = Translation()
         if not self._carried:
+            if self.strategy_type != ldap3.REUSABLE:  # whose pool is made of connections that come here again
+                _LOG.info("a bind is ldap3's own: %s has no connection to protect", self.strategy_type)
             return False
         if self.closed:
             self.open(read_server_info=False)
@@ -111,8 +114,8 @@ class SealingConnection(LayeredConnection):
             return logon
         if self.settings.lookup is None:
             raise not_tried(_NO_LOOKUP)
-        assert logon.credentials is not None
-        return owner_logon(self, dn, str(self.password), self.settings.lookup)
+        assert isinstance(logon.credentials, Password), "a simple bind has one"
+        return owner_logon(self, dn, logon.credentials.password, self.settings.lookup)
 
     def __repr__(self) -> str:
         return (
