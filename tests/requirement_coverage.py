@@ -6,7 +6,8 @@ as "later" or "not applicable"; an entry with a `reason` in the catalogue is not
 claims it all the same. Everything else is missing.
 
 The exit status is 1 when a file declared complete has missing requirements, a claim names no requirement, a requirement
-is both claimed and listed as not applicable, or the tests cannot be collected.
+is both claimed and listed as not applicable, the tests cannot be collected, or a test that claims a requirement about a
+package never touches that package (see requirement_subjects.py; `--collect-only` leaves these tests unrun).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from requirement_subjects import SUBJECTS, strangers
 from saslsspi_conformance import catalogue
 
 COMPLETE: Final[tuple[str, ...]] = (
@@ -164,6 +166,21 @@ def collect() -> tuple[Claims, str]:
     ) else output.getvalue()
 
 
+def unproved(files: Mapping[str, catalogue.CatalogueFile], claims: Claims) -> list[str]:
+    """Run the tests that claim requirements about a package; return a line for each that never touches it."""
+    subjects = {
+        requirement.id: room
+        for name, room in SUBJECTS.items()
+        if name in files
+        for requirement in files[name].requirements
+    }
+    where = {test.partition("::")[0] for identifier in subjects.keys() & claims.keys() for test in claims[identifier]}
+    return [
+        f"{test} claims {', '.join(ids)} and never touches saslsspi/packages/{subjects[ids[0]]}"
+        for test, ids in strangers(subjects, where).items()
+    ]
+
+
 def _print_table(tallies: Iterable[Tally]) -> None:
     rows = list(tallies)
     print(f"{'file':<30}{'total':>7}{'claimed':>9}{'n/a':>6}{'later':>7}{'missing':>9}{'percent':>9}")
@@ -182,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Show which requirements of the catalogue are claimed by a test.")
     parser.add_argument("--missing", action="store_true", help="list what is missing: id, level, rule and test")
     parser.add_argument("--file", choices=sorted(catalogue.files()), metavar="NAME", help="one catalogue file: rfc2831")
+    parser.add_argument("--collect-only", action="store_true", help="do not run the tests that claim something")
     options = parser.parse_args(arguments)
 
     files, requirements, listed = catalogue.files(), catalogue.load(), read_listed()
@@ -202,6 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if row.missing and row.name in COMPLETE
     ]
     found += [f"the tests cannot be collected:\n{failure}"] if failure else []
+    if not (failure or options.collect_only):
+        found += unproved(files if options.file is None else {options.file: files[options.file]}, claims)
     for problem in found:
         print(problem, file=sys.stderr)
     for name, entries in listed.items():

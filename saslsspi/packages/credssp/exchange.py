@@ -27,6 +27,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextNegotiationPackage,
     SecPkgContextRemoteCert,
     SecPkgContextServerAuthFlags,
+    SecPkgContextSessionInfo,
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.context import SecurityContext, State
@@ -59,6 +60,7 @@ _OF_TLS: Final = frozenset(
         SecPkgContextLifespan,
         SecPkgContextLocalCert,
         SecPkgContextRemoteCert,
+        SecPkgContextSessionInfo,
         SecPkgContextUniqueBindings,
     }
 )

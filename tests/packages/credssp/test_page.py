@@ -95,7 +95,7 @@ def test_after_the_first_call_there_are_a_token_and_an_empty_buffer() -> None:
         )
 
 
-@pytest.mark.requirement("SSPI-ISC-CREDSSP-69", "SSPI-ISC-CREDSSP-70", "SSPI-ISC-CREDSSP-71")
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-69", "SSPI-ISC-CREDSSP-70", "SSPI-ISC-CREDSSP-71", "SSPI-ISC-CREDSSP-72")
 def test_half_a_record_consumes_nothing() -> None:
     client, server = client_side(), server_side()
     reply = server.step(client.step())
@@ -268,6 +268,9 @@ def test_the_names_are_those_of_the_page() -> None:
     page = "ALLOCATE_MEMORY CONNECTION EXTENDED_ERROR MANUAL_CRED_VALIDATION SEQUENCE_DETECT STREAM USE_SUPPLIED_CREDS"
     for name in (*page.split(), "DELEGATE", "MUTUAL_AUTH"):
         assert "ISC_REQ_" + name in IscReq.__members__
+    assert sspi.query_security_package_info("CREDSSP").name == "CREDSSP"
+    client, _ = logged_on(client_side(sum(IscReq["ISC_REQ_" + name] for name in page.split()[:-1])))
+    assert client.done
     for name in ("accept_security_context", "acquire_credentials_handle", "complete_auth_token",
                  "delete_security_context", "free_context_buffer", "SecBuffer", "SecBufferDesc"):  # fmt: skip
         assert hasattr(sspi, name)
