@@ -64,7 +64,18 @@ def defined(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("test", sorted({row.test for row in ROWS}))
+READINGS = {
+    line.strip("|").split("|")[-1].strip(" `")
+    for line in PAGE.partition("## Sentences that can be read in two ways")[2].partition("\n## ")[0].splitlines()
+    if line.endswith("` |")
+}
+
+
+def test_each_sentence_that_can_be_read_in_two_ways_is_decided() -> None:
+    assert len(READINGS) >= 6
+
+
+@pytest.mark.parametrize("test", sorted({row.test for row in ROWS} | READINGS))
 def test_the_test_that_a_row_names_is_there(test: str) -> None:
     path, _, name = test.partition("::")
     assert name in defined(ROOT / "tests" / path)
