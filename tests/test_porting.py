@@ -14,6 +14,7 @@ from interop.kdc import Kdc
 from interop.kdc import kdc as kdc
 from interop.people import ALICE
 from saslsspi import Context, sspi
+from saslsspi.compat.pywin32 import configure
 
 PAGE = (Path(__file__).parent.parent / "docs" / "porting.md").read_text()
 SECTIONS = {
@@ -61,12 +62,26 @@ def test_the_lines_for_sspilib_run_with_sspilib() -> None:
 
 def test_from_pywin32() -> None:
     server = accepting("NTLM")
-    space = run("From pywin32", answering(server))
-    assert server.unwrap(space["trailer"] + space["message"]) == b"attack at dawn"
-    client = space["client"]
-    assert client.unwrap(server.wrap(b"answer")) == b"answer"
-    server.verify(b"text", client.sign(b"text"))
-    client.verify(b"text", server.sign(b"text"))
+    try:
+        space = run("From pywin32", answering(server))
+        assert server.unwrap(space["trailer"] + space["message"]) == b"attack at dawn"
+        answer = server.wrap(b"answer")
+        assert space["client"].decrypt(answer[16:], answer[:16]) == b"answer"
+        for package in ("NTLM", "CREDSSP"):
+            accepted_by_its_acceptor(space["accept"], package)
+    finally:
+        configure()
+
+
+def accepted_by_its_acceptor(accept: Callable[..., Any], package: str) -> None:
+    alice = saslsspi.Password("alice", "wonderland")
+    policy = saslsspi.Policy(negotiate=saslsspi.NegotiatePolicy(packages="NTLM"))
+    client = Context.initiate(package, target="host/host.example", credentials=alice, policy=policy)
+    waiting = [client.step()]
+    server = accept(package, lambda: waiting.pop(0), lambda token: waiting.append(client.step(token) or b""))
+    assert client.done
+    assert server.authenticated
+    assert server.ctxt.QueryContextAttributes(1).endswith("alice")
 
 
 def test_from_pyspnego() -> None:

@@ -39,6 +39,7 @@ DOORS = {
     "saslsspi.adapters.winrm": "WinRM",
     "saslsspi.compat": "Taking the places of other libraries",
     "saslsspi.compat.ldap3": "ldap3's face",
+    "saslsspi.compat.pywin32": "pywin32's face",
     "saslsspi_conformance.contract": "Tests of a mechanism of one's own",
 }
 BRANCHES = ("CallerError", "LocalError", "RemoteError", "SaslError")

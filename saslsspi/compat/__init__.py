@@ -38,6 +38,12 @@ class Face:
 
 
 FACES: Final[Mapping[str, Face]] = {
+    "pywin32": Face(
+        modules={
+            name: f"saslsspi.compat.pywin32.{name}"
+            for name in ("pywintypes", "sspi", "sspicon", "win32api", "win32security")
+        }
+    ),
     "ldap3": Face(within="saslsspi.compat.ldap3", options=frozenset({"clear", "lookup"})),
 }
 """The faces that install and `run --as` know, by the name of the library that a program imports."""

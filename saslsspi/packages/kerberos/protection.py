@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from saslsspi.engine.attributes import SecPkgContextSizes
-from saslsspi.engine.protection import Detached, Octets, Part, SealedParts, Signing, SignsMechList
+from saslsspi.engine.protection import Detached, Numbering, Octets, Part, SealedParts, Signing, SignsMechList
 from saslsspi.errors import EncryptFailure, InvalidToken, MessageAltered, QopNotSupported, UnsupportedFunction
 from saslsspi.packages.kerberos.enctypes import SessionKey
 from saslsspi.packages.kerberos.failures import message_failure
@@ -41,6 +41,7 @@ class _GssProtection(Signing):
     """
 
     recovers = True
+    numbering = Numbering.OWN
 
     def __init__(self, context: Any, session: SessionKey, *, encrypts: bool) -> None:
         self.encrypts = encrypts

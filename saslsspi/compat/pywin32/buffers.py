@@ -1,0 +1,134 @@
+"""PySecBufferType and PySecBufferDescType: buffers with memory of their own, and how they reach the functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from saslsspi.engine.flags import SecBufferType
+from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
+
+__all__ = ["PySecBufferDescType", "PySecBufferType", "passed"]
+
+_T = TypeVar("_T")
+_MASK: Final = 0xFFFFFFFF
+_DATA: Final = int(SecBufferType.SECBUFFER_DATA)
+
+
+class PySecBufferType:
+    """One buffer of a fixed size.
+
+    Args:
+        BufferSize: Octets of memory.
+        BufferType: SECBUFFER_TOKEN and its like, with attribute bits.
+
+    Attributes:
+        BufferSize: Octets in use; functions change it to what they wrote.
+        MaxBufferSize: Octets of memory.
+    """
+
+    def __init__(self, BufferSize: int, BufferType: int) -> None:
+        self.MaxBufferSize = BufferSize
+        self.BufferType = BufferType
+        self._octets = bytes(BufferSize)
+
+    @property
+    def Buffer(self) -> bytes:
+        """The octets in use. A text that is assigned is encoded as UTF-8."""
+        return self._octets
+
+    @Buffer.setter
+    def Buffer(self, value: Any) -> None:
+        octets = value.encode() if isinstance(value, str) else bytes(memoryview(value))
+        if len(octets) > self.MaxBufferSize:
+            raise ValueError(f"{len(octets)} octets do not fit into a buffer of {self.MaxBufferSize}")
+        self._octets = octets
+
+    @property
+    def BufferSize(self) -> int:
+        """Octets in use."""
+        return len(self._octets)
+
+    def Clear(self) -> None:
+        """Fill the whole memory with zeros."""
+        self._octets = bytes(self.MaxBufferSize)
+
+    def __repr__(self) -> str:
+        return f"PySecBuffer(cbBuffer: {self.BufferSize} | BufferType: {self.BufferType} | pvBuffer: 0x{id(self):08x})"
+
+
+class PySecBufferDescType:
+    """An array of buffers that grows with append."""
+
+    def __init__(self, Version: int = 0) -> None:
+        self.Version = Version
+        self._buffers: list[PySecBufferType] = []
+
+    def append(self, buffer: PySecBufferType) -> None:
+        """Add a buffer at the end."""
+        if not isinstance(buffer, PySecBufferType):
+            raise TypeError("Object must be of type PySecBuffer")
+        self._buffers.append(buffer)
+
+    @property
+    def Buffer(self) -> tuple[PySecBufferType, ...]:
+        """The buffers."""
+        return tuple(self._buffers)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def __getitem__(self, index: int) -> PySecBufferType:
+        return self._buffers[index]
+
+    def __setitem__(self, index: int, buffer: PySecBufferType) -> None:
+        self._buffers[index] = buffer
+
+    def __iter__(self) -> Iterator[PySecBufferType]:
+        return iter(self._buffers)
+
+    def __repr__(self) -> str:
+        return f"PySecBufferDesc(ulVersion: {self.Version} | cBuffers: {len(self)} | pBuffers: 0x{id(self):08x})"
+
+
+def passed(
+    call: Callable[..., _T], *descriptors: PySecBufferDescType | None, finds_memory: bool = False, spare: bool = False
+) -> _T:
+    """Call a function with our own descriptors in place of these, and bring back what it wrote, whatever it ends in.
+
+    Args:
+        call: Takes as many descriptors.
+        descriptors: None stays None.
+        finds_memory: Whether an empty DATA buffer lets the function find memory for it.
+        spare: Whether a lone TOKEN gets the second buffer that stream packages tell of the rest in.
+    """
+    made = [None if each is None else _made(each, finds_memory=finds_memory, spare=spare) for each in descriptors]
+    try:
+        return call(*made)
+    finally:
+        for theirs, ours in zip(descriptors, made, strict=True):
+            if theirs is not None and ours is not None:
+                _bring_back(theirs, ours)
+
+
+def _made(descriptor: PySecBufferDescType, *, finds_memory: bool, spare: bool) -> SecBufferDesc:
+    buffers = [
+        SecBuffer(
+            None
+            if finds_memory and not each.BufferSize and each.BufferType & _MASK == _DATA
+            else bytearray(each.Buffer),
+            each.BufferType & _MASK,
+        )
+        for each in descriptor
+    ]
+    if spare and len(buffers) == 1:
+        buffers.append(SecBuffer(None, SecBufferType.SECBUFFER_EMPTY))
+    return SecBufferDesc(buffers)
+
+
+def _bring_back(theirs: PySecBufferDescType, ours: SecBufferDesc) -> None:
+    for each, written in zip(theirs, ours, strict=False):
+        each._octets = written.data
+        each.MaxBufferSize = max(each.MaxBufferSize, len(each._octets))
+        if written.buffer_type != each.BufferType & ~int(written.buffer_flags) & _MASK:
+            each.BufferType = int(written.buffer_type)
