@@ -14,6 +14,7 @@ CORE = tuple(ROOT / "saslsspi" / room for room in ("engine", "packages", "accoun
 RECORDS = ("Outcome", "Request")
 # Signatures of other libraries' methods, which a subclass or a stand-in must have.
 INHERITED = {
+    "saslsspi/compat/pywin32/sspi.py wrap",
     "saslsspi/adapters/ldap/connection.py rebind",
     "saslsspi/adapters/ldap/layered.py bind",
     "saslsspi/adapters/ldap/layered.py start_tls",

@@ -220,9 +220,18 @@ class SecPkgCredNames(SecPkgCred):
     username: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SecPkgCredKdcProxySettings(SecPkgCred):
-    """SECPKG_CRED_ATTR_KDC_PROXY_SETTINGS: where Kerberos finds its KDC proxy."""
+    """SECPKG_CRED_ATTR_KDC_PROXY_SETTINGS: where Kerberos finds its KDC proxy.
+
+    It can be set. The Kerberos library goes by krb5.conf all the same (`kdc = https://proxy/KdcProxy`), and a
+    credential that is to use nothing but the proxy (FORCEPROXY) begins no context.
+    """
+
+    version: ClassVar = 1
 
     flags: KdcProxySettingsFlags | int = field(default=0, kw_only=True)
     proxy_server: str | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"SecPkgCredKdcProxySettings(flags={int(self.flags)}, proxy_server={self.proxy_server!r})"

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from saslsspi.accounts.account import Account, Question
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.engine.attributes import SecPkgContext
+from saslsspi.engine.attributes import SecPkgContext, SecPkgCred
 from saslsspi.engine.identity import Delegated
 from saslsspi.engine.protection import Protection
 from saslsspi.errors import InvalidParameter, UnsupportedFunction
@@ -162,6 +162,10 @@ class Credential(ABC):
     __slots__ = ()
 
     username: str
+
+    def accept_setting(self, setting: SecPkgCred) -> bool:
+        """SetCredentialsAttributes: take a setting; False where there is no such one."""
+        return False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"

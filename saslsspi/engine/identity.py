@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, Final, NoReturn, Self
 
 from saslsspi.credentials import Credentials, NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
@@ -33,15 +33,27 @@ class AuthIdentity:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+_UNICODE: Final = WinNTAuthFlags.SEC_WINNT_AUTH_IDENTITY_UNICODE  # Python's texts are nothing else
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class WinNTAuthIdentity(AuthIdentity):
     """A user name, a domain (the realm, with Digest) and a password. Its repr omits the password."""
 
     username: str | None = None
     domain: str | None = None
     password: str | None = field(default=None, repr=False)
-    flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
+    flags: WinNTAuthFlags | int = field(default=_UNICODE, kw_only=True)
     package_list: str | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return (
+            f"WinNTAuthIdentity(username={self.username!r}, domain={self.domain!r}, flags={int(self.flags)}, "
+            f"package_list={self.package_list!r})"
+        )
+
+    def __str__(self) -> str:
+        return _qualified(self.username, self.domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ class HandedOver:
         raise InvalidParameter("delegated credentials do not travel; take what you need of them first")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WinNTAuthIdentityPackedCredential(AuthIdentity):
     """A credential that is not a password, such as a keytab, with the type that says how to read it."""
 
@@ -116,8 +128,22 @@ class WinNTAuthIdentityPackedCredential(AuthIdentity):
     credential: bytes = field(repr=False)
     username: str | None = field(default=None, kw_only=True)
     domain: str | None = field(default=None, kw_only=True)
-    flags: WinNTAuthFlags | int = field(default=0, kw_only=True)
+    flags: WinNTAuthFlags | int = field(default=_UNICODE, kw_only=True)
     package_list: str | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return (
+            f"WinNTAuthIdentityPackedCredential(credential_type={self.credential_type!r}, username={self.username!r}, "
+            f"domain={self.domain!r}, flags={int(self.flags)}, package_list={self.package_list!r})"
+        )
+
+    def __str__(self) -> str:
+        kind = f"WinNTAuthIdentityPackedCredential {self.credential_type}"
+        return f"{kind} for {_qualified(self.username, self.domain)}" if self.username else kind
+
+
+def _qualified(username: str | None, domain: str | None) -> str:
+    return f"{domain}\\{username or ''}" if domain else username or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

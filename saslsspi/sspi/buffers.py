@@ -25,6 +25,7 @@ _ADDED: Final = (
     SecBufferType.SECBUFFER_PADDING,
     SecBufferType.SECBUFFER_STREAM_TRAILER,
 )
+_PARAMETERS: Final = SecBufferType.SECBUFFER_PKG_PARAMS
 _TYPES: Final = {int(member): member for member in SecBufferType}
 
 
@@ -90,8 +91,13 @@ class SecBuffer:
         """Whether the buffer is covered by the signature and stays clear."""
         return bool(self._flags & _CHECKSUM)
 
-    def dangerous_get_view(self) -> memoryview:
-        """The memory itself; valid while the caller's object lives."""
+    def dangerous_get_view(self) -> memoryview[bytes]:
+        """The memory itself, in items of one octet as bytes; valid while the caller's object lives."""
+        return self.memory.cast("c")
+
+    @property
+    def memory(self) -> memoryview:
+        """The memory itself, in items of one octet as numbers."""
         return memoryview(b"") if self._view is None else self._view
 
     def fill(self, octets: bytes | memoryview) -> None:
@@ -142,7 +148,12 @@ class SecBuffer:
         self._view, self._announced = None, 0
 
     def __repr__(self) -> str:
-        return f"SecBuffer({self._type.name}, count={self.count})"
+        # Credentials lie in PKG_PARAMS, and in no text.
+        shown = f"<{self.count} octets>" if self._type is _PARAMETERS else repr(bytearray(self.data))
+        return f"SecBuffer(data={shown}, buffer_type={int(self._type)}, buffer_flags={int(self._flags)})"
+
+    def __str__(self) -> str:
+        return "|".join((self._type.name, *(flag.name or "" for flag in SecBufferFlags(self._flags))))
 
 
 class SecBufferDesc:
@@ -203,7 +214,7 @@ class SecBufferDesc:
 class SecChannelBindings:
     """Channel bindings in the shape of SEC_CHANNEL_BINDINGS, to be passed in a SecBuffer."""
 
-    __slots__ = ("bindings",)
+    __slots__ = ("_memory",)
 
     def __init__(
         self,
@@ -214,13 +225,19 @@ class SecChannelBindings:
         acceptor_addr: bytes | bytearray | memoryview | None = None,
         application_data: bytes | bytearray | memoryview | None = None,
     ) -> None:
-        self.bindings = ChannelBindings(
+        bindings = ChannelBindings(
             initiator_addr_type=initiator_addr_type,
             initiator_addr=bytes(initiator_addr or b""),
             acceptor_addr_type=acceptor_addr_type,
             acceptor_addr=bytes(acceptor_addr or b""),
             application_data=bytes(application_data or b""),
         )
+        self._memory = bytearray(bindings.to_bytes())
+
+    @property
+    def bindings(self) -> ChannelBindings:
+        """What the structure holds now."""
+        return ChannelBindings.from_bytes(bytes(self._memory))
 
     @property
     def initiator_addr_type(self) -> int:
@@ -249,8 +266,12 @@ class SecChannelBindings:
 
     def get_sec_buffer_copy(self) -> SecBuffer:
         """A SECBUFFER_CHANNEL_BINDINGS buffer with a copy of the structure."""
-        return SecBuffer(bytearray(self.bindings.to_bytes()), SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
+        return SecBuffer(bytearray(self._memory), SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
 
     def dangerous_get_sec_buffer(self) -> SecBuffer:
-        """The same; nothing is dangerous here, the name is for programs written for sspilib."""
-        return self.get_sec_buffer_copy()
+        """A SECBUFFER_CHANNEL_BINDINGS buffer on the structure itself: what is written there changes the bindings."""
+        return SecBuffer(self._memory, SecBufferType.SECBUFFER_CHANNEL_BINDINGS)
+
+    def __repr__(self) -> str:
+        names = ("initiator_addr_type", "initiator_addr", "acceptor_addr_type", "acceptor_addr", "application_data")
+        return f"SecChannelBindings({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"

@@ -385,9 +385,15 @@ def query_credentials_attributes(credential: CredHandle, attribute: type[Credent
 
 
 def set_credentials_attributes(context: CredHandle, attribute: SecPkgCred) -> None:
-    """Set an attribute of a credential (SetCredentialsAttributes); no package here has one that can be set."""
-    package, _ = context._held()
-    raise UnsupportedFunction(f"{package.info.name} credentials let no {type(attribute).__name__} be set")
+    """Set an attribute of a credential (SetCredentialsAttributes).
+
+    Raises:
+        UnsupportedFunction: the package has no such attribute, or lets nothing be set; Kerberos has
+            SecPkgCredKdcProxySettings.
+    """
+    package, credential = context._held()
+    if not credential.accept_setting(attribute):
+        raise UnsupportedFunction(f"{package.info.name} credentials let no {type(attribute).__name__} be set")
 
 
 def _opened(handle: CtxtHandle) -> SecurityContext:

@@ -326,7 +326,7 @@ def _target(message: SecBufferDesc) -> SecBuffer:
 
 def _show(plain: bytes, stream: SecBuffer, target: SecBuffer, offset: int) -> None:
     """Leave the plain message inside the stream's memory and let DATA point at it, as SSPI does."""
-    memory = stream.dangerous_get_view()
+    memory = stream.memory
     if memory.readonly:
         target.release()
         target.fill(plain)

@@ -104,7 +104,7 @@ def return_extra(inputs: SecBufferDesc | None, extra: int, *, again: bool) -> No
         raise BufferMissing(
             "a SECBUFFER_EMPTY is needed beside the token, to return what was not taken of it; call again with both"
         )
-    view = token.dangerous_get_view()
+    view = token.memory
     empty.point_at(view[len(view) - extra :])
     empty.retype(_EXTRA)
 
@@ -205,7 +205,7 @@ def decrypt(context: SecurityContext, protection: Records, message: SecBufferDes
         context.fail()  # a stream does not go on behind a record that cannot be opened
         raise
     header = protection.stream_sizes().header
-    view = source.dangerous_get_view()
+    view = source.memory
     start, size = min(header, used - len(text)), len(text)
     if not view.readonly:
         view[start : start + size] = text

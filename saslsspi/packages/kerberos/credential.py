@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from saslsspi.engine.attributes import SecPkgCred, SecPkgCredKdcProxySettings
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Side
+from saslsspi.engine.flags import KdcProxySettingsFlags
 from saslsspi.engine.identity import (
     AuthIdentity,
     TicketsIdentity,
@@ -38,9 +40,12 @@ class KerberosCredential(Credential):
         initiating: For the client's side, or None.
         accepting: For the server's side, or None.
         principals: The service principals that clients may mean, lower case and without realm; empty for any.
+        proxied: The proxy through which alone KDCs may be asked, "" for any way there is.
     """
 
-    __slots__ = ("__weakref__", "_delegating", "_forwardable", "accepting", "initiating", "principals", "username")
+    __slots__ = (
+        "__weakref__", "_delegating", "_forwardable", "accepting", "initiating", "principals", "proxied", "username",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -56,6 +61,15 @@ class KerberosCredential(Credential):
         self.principals = principals
         self._forwardable = forwardable
         self._delegating: tuple[ForwardableTicket, Any] | None = None
+        self.proxied = ""
+
+    def accept_setting(self, setting: SecPkgCred) -> bool:
+        """See Credential.accept_setting."""
+        if not isinstance(setting, SecPkgCredKdcProxySettings):
+            return False
+        forced = setting.flags & KdcProxySettingsFlags.KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY
+        self.proxied = (setting.proxy_server or "a proxy") if forced else ""
+        return True
 
     def for_delegation(self) -> Any:
         """Return initiating, or where a password got it, a credential that may be forwarded; may ask the KDC.

@@ -96,6 +96,11 @@ class KerberosPackage(Package[KerberosCredential], ProtectionTraveller):
 
     def initiate(self, credential: KerberosCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
+        if credential.proxied:
+            raise UnsupportedFunction(
+                f"the credential is to ask no KDC but through {credential.proxied}, and the Kerberos library goes by "
+                "krb5.conf: write `kdc = https://proxy/KdcProxy` into the realm there, and set no FORCEPROXY"
+            )
         return KerberosClient(credential, environment)
 
     def accept(self, credential: KerberosCredential, environment: Environment, request: Request) -> Exchange:

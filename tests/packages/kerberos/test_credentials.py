@@ -217,3 +217,18 @@ def test_a_kdc_that_says_nothing_holds_a_step_no_longer_than_the_policy_says(kdc
 )
 def test_principals_come_apart_at_the_last_plain_at(principal: str, parts: tuple[str, str]) -> None:
     assert split_principal(principal) == parts
+
+
+def test_a_kdc_proxy_can_be_set_and_one_that_is_forced_begins_nothing(kdc: Kdc) -> None:
+    with kdc.as_user(ALICE):
+        handle = outbound()
+        sspi.set_credentials_attributes(handle, sspi.SecPkgCredKdcProxySettings(proxy_server="proxy.example.test"))
+        assert who_gets_in(handle).startswith("alice@")
+        forced = sspi.KdcProxySettingsFlags.KDC_PROXY_SETTINGS_FLAGS_FORCEPROXY
+        sspi.set_credentials_attributes(handle, sspi.SecPkgCredKdcProxySettings(flags=forced, proxy_server="a.test"))
+        with pytest.raises(SaslError, match=r"krb5\.conf"):
+            who_gets_in(handle)
+        sspi.set_credentials_attributes(handle, sspi.SecPkgCredKdcProxySettings())
+        assert who_gets_in(handle).startswith("alice@")
+        with pytest.raises(SaslError, match="let no SecPkgCredNames be set"):
+            sspi.set_credentials_attributes(handle, sspi.SecPkgCredNames("x"))
