@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = importlib.import_module(f"saslsspi.cli.{_ROOMS.get(name, name)}")
     parser = argparse.ArgumentParser(prog=f"saslsspi {name}", allow_abbrev=False)
     command.configure(parser)
-    return _run(command, parser, parser.parse_args(words[1:]))
+    end = words.index("--") if "--" in words and getattr(command, "RUNS_A_PROGRAM", False) else len(words)
+    return _run(command, parser, parser.parse_args(words[1:end], argparse.Namespace(program=words[end + 1 :])))
 
 
 def _run(command: ModuleType, parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:

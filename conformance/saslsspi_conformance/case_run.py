@@ -128,8 +128,8 @@ class ServerConversation(Protocol):
     def receive(self) -> bytes:
         """Return the octets that come next; b"" when the server has closed."""
 
-    def answers(self, text: bytes) -> bool:
-        """Whether a plain text is the answer to a probe."""
+    def answers(self, text: bytes, *, large: bool = False) -> bool:
+        """Whether a plain text is the whole answer to the probe, or to the large one."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from saslsspi_conformance.runner.results import CaseResult
     from saslsspi_conformance.runner.selection import Selection, Targets
 
-__all__ = ["configure", "run"]
+__all__ = ["RUNS_A_PROGRAM", "configure", "run"]
+
+RUNS_A_PROGRAM: Final = True
+"""What stands behind -- is a program's, and no option of ours."""
 
 _PROTOCOLS: Final = ("ldap", *LINE_PROTOCOLS)
 _SCHEMES: Final = (
@@ -34,15 +37,20 @@ _SCHEMES: Final = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.usage = f"saslsspi conformance self | URL | listen {'|'.join(_PROTOCOLS)}  [OPTION ...]"
+    parser.usage = (
+        f"saslsspi conformance self | URL | listen {'|'.join(_PROTOCOLS)} | exec --side server|client  [OPTION ...]"
+        "  [-- COMMAND]"
+    )
     parser.description = "Run the specifications as tests, against this library, a server, or clients that connect."
     parser.epilog = (
+        "COMMAND speaks the line protocol as `saslsspi server` and `client` do; {mechanism}, {service}, {host}, "
+        "{realm} and {user} in it are replaced, and SASLSSPI_PASSWORD holds the password. "
         "exit status: 0 conformant, 1 not conformant, 2 wrong usage or nothing matched, 3 it could not be tested"
     )
     parser.add_argument("target", nargs="?", default="",
-        help=f"self; HOST[:PORT] behind {' '.join(f'{scheme}://' for scheme in _SCHEMES)}; or listen",
+        help=f"self; HOST[:PORT] behind {' '.join(f'{scheme}://' for scheme in _SCHEMES)}; listen; or exec",
     )  # fmt: skip
-    parser.add_argument("protocol", nargs="?", choices=_PROTOCOLS, help="with listen: what to serve")
+    parser.add_argument("protocol", nargs="?", help="with listen: what to serve")
     which = parser.add_argument_group("which cases")
     which.add_argument("--list", action="store_true", help="list the cases and end")
     which.add_argument("--dry-run", action="store_true", help="tell what would run, and touch nothing")
@@ -77,13 +85,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--user", metavar="NAME", help="who may log on there")
     where.add_argument("--password", help="the password; better: --password-file, SASLSSPI_PASSWORD or the prompt")
     where.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is the password")
-    where.add_argument("--realm", default="", metavar="NAME", help="listen: the realm to offer")
+    where.add_argument("--realm", default="", metavar="NAME", help="listen: the realm to offer; exec: the account's")
+    where.add_argument("--service", default="imap", metavar="NAME", help="exec: the service of both sides (imap)")
     where.add_argument("--host", default="", metavar="NAME", help="the server's full name, when it is not the URL's")
     where.add_argument("--starttls", action="store_true", help="begin TLS before authenticating")
     where.add_argument("--ca", type=Path, metavar="FILE", help="the authorities to trust, in PEM; else the system's")
     where.add_argument("--port", type=int, default=0, metavar="N", help="listen: where (0 takes a free one)")
     where.add_argument("--mechanism", action="append", default=[], metavar="NAME",
-        help="listen: which the client is asked for (DIGEST-MD5); repeatable")  # fmt: skip
+        help="listen, exec: which the cases may be about (DIGEST-MD5); repeatable")  # fmt: skip
     where.add_argument("--client", default="", metavar="COMMAND",
         help="listen: run this for each case; {port} and {mechanism} in it are replaced")  # fmt: skip
     reports = parser.add_argument_group("reports")
@@ -110,10 +119,17 @@ def run(arguments: argparse.Namespace) -> int:
         return _list(arguments, selection)
     if not arguments.target:
         raise WrongUsage("what is to be tested? self, or a URL")
-    if (arguments.target == "listen") != (arguments.protocol is not None):
+    if arguments.target == "exec":
+        _check_program(arguments)
+    elif (arguments.target == "listen") != (arguments.protocol in _PROTOCOLS) or arguments.program:
         raise WrongUsage("`listen` waits for clients of a protocol, such as ldap; nothing else takes one")
     with _targets(arguments) as targets:
         return _perform(arguments, selection, targets)
+
+
+def _check_program(arguments: argparse.Namespace) -> None:
+    if not arguments.program or not arguments.side:
+        raise WrongUsage("`exec --side server -- COMMAND` or `exec --side client -- COMMAND`: which side is it?")
 
 
 def _list(arguments: argparse.Namespace, selection: Selection) -> int:
@@ -124,7 +140,7 @@ def _list(arguments: argparse.Namespace, selection: Selection) -> int:
     if target and target != "self":
         scheme = target.partition(":")[0]
         protocol = arguments.protocol if target == "listen" else scheme if scheme in _PROTOCOLS else scheme[:-1]
-        side = "client" if target == "listen" else "server"
+        side = "client" if target == "listen" or (target == "exec" and arguments.side == "client") else "server"
         cases = [case for case in cases if case.target == side and case.carrier in ("", protocol)]
     if arguments.json:
         print_json([{"case": case.name, "requirements": case.requirements, "title": case.title} for case in cases])
@@ -157,6 +173,9 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
     if arguments.user is None:
         raise WrongUsage("--user NAME: an account of the target, which the cases log on with")
     account = TargetAccount(arguments.user, password_from(arguments), arguments.realm)
+    if arguments.target == "exec":
+        yield _program(arguments, account)
+        return
     if arguments.target == "listen":
         with _listening(arguments, account) as targets:
             yield targets
@@ -174,6 +193,24 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Targets]:
         raise WrongUsage(str(error)) from error
     target = LdapServerTarget(address) if address.protocol == "ldap" else MailServerTarget(address)
     yield Targets(name=target.name, servers={"": target, address.protocol: target})
+
+
+def _program(arguments: argparse.Namespace, account: TargetAccount) -> Targets:
+    from saslsspi_conformance.runner.selection import Targets
+    from saslsspi_conformance.targets.programs import ProgramClientTarget, ProgramServerTarget, TestedProgram
+
+    program = TestedProgram(
+        command=tuple(arguments.program),
+        account=account,
+        mechanisms=tuple(name.upper() for name in arguments.mechanism) or ("DIGEST-MD5",),
+        service=arguments.service,
+        host=arguments.host or "localhost",
+        timeout=min(arguments.answer_timeout, arguments.timeout / 4),
+    )
+    name = f"exec {' '.join(program.command)}"
+    if arguments.side == "client":
+        return Targets(name=name, clients={"": ProgramClientTarget(program)})
+    return Targets(name=name, servers={"": ProgramServerTarget(program)})
 
 
 def _listening(arguments: argparse.Namespace, account: TargetAccount) -> contextlib.AbstractContextManager[Targets]:
@@ -246,7 +283,7 @@ def _options(arguments: argparse.Namespace, targets: Targets) -> RunOptions:
         failed_logons=arguments.failed_logons,
         pause=arguments.pause,
         pace=arguments.pace,
-        destructive=arguments.destructive,
+        destructive=arguments.destructive or arguments.target == "exec",  # nobody's account
         known=known,
         earlier=earlier,
         spent=spent,

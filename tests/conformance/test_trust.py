@@ -171,3 +171,50 @@ def test_a_run_that_is_killed_leaves_reports_that_say_so(tmp_path: Path) -> None
     for file in files.values():
         assert "not come to its end" in file.read_text(encoding="utf-8"), file
     assert json.loads(files["json"].read_text(encoding="utf-8"))["exit_status"] == 3
+
+
+EXEC = ["--user", "alice", "--realm", "example.test", "-k", "right_response or replay and not layer"]
+
+
+@pytest.mark.parametrize(
+    ("defect", "status", "verdict"),
+    [("", 0, "pass"), ("return b'done =\\n' if token else b'more bm9uY2U9IngiCg==\\n'", 1, "fail")],
+    ids=["our own server", "one that lets everybody in"],
+)
+def test_a_program_that_speaks_the_line_protocol_is_judged(
+    defect: str, status: int, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SASLSSPI_PASSWORD", "wonderland")
+    file = tmp_path / "report.json"
+    ours = [
+        "-m",
+        "saslsspi",
+        "server",
+        "{mechanism}",
+        "--service",
+        "{service}",
+        "--host",
+        "{host}",
+        "--realm",
+        "{realm}",
+    ]
+    program = [*ours, "--account", "alice:wonderland"]
+    if defect:
+        script = tmp_path / "server.py"
+        lines = ["import sys", "def answer(token):", f"    {defect}", "for line in sys.stdin.buffer:"]
+        lines += ["    sys.stdout.buffer.write(answer(line.strip() != b'-'))", "    sys.stdout.buffer.flush()"]
+        script.write_text("\n".join(lines), encoding="utf-8")
+        program = [str(script)]
+    words = ["exec", "--side", "server", *EXEC, "--quiet", "--json", str(file), "--", sys.executable, *program]
+    assert main(["conformance", *words]) == status
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert of(found, "rfc2831.response.replay")["verdict"] == verdict
+
+
+def test_a_program_that_says_something_else_could_not_be_tested(tmp_path: Path) -> None:
+    words = ["exec", "--side", "client", "--user", "alice", "--password", "x", "-k", "right_proof", "--quiet"]
+    assert main(["conformance", *words, "--", sys.executable, "-c", "print('hello')"]) == 3
+
+
+def test_exec_says_which_side_it_needs() -> None:
+    assert main(["conformance", "exec", "--user", "alice", "--password", "x", "--", "true"]) == 2

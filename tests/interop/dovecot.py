@@ -37,8 +37,7 @@ ssl = yes
 auth_mechanisms = {mechanisms}
 auth_realms = {realm}
 auth_username_chars =
-auth_failure_delay = 0
-mail_max_userip_connections = 100
+{limits}
 first_valid_uid = 1
 submission_relay_host = 127.0.0.1
 submission_relay_port = {relay_port}
@@ -77,13 +76,20 @@ service managesieve-login {{
 }}
 service anvil {{
   chroot =
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
+{penalty}
 }}
 service stats {{
   chroot =
 }}
+"""
+_NO_LIMITS: Final = """\
+auth_failure_delay = 0
+mail_max_userip_connections = 100
+"""
+_NO_PENALTY: Final = """\
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 """
 # What has other names since 2.4, which wants to be told the version before anything else.
 _CONFIGURATION_2_3: Final = """\
@@ -141,15 +147,23 @@ class Dovecot:
     host: Final = "localhost"
     realm: Final = REALM
 
-    def __init__(self, *, relay_port: int = 9, mechanisms: str = "plain digest-md5 scram-sha-1 scram-sha-256") -> None:
+    def __init__(
+        self,
+        *,
+        relay_port: int = 9,
+        mechanisms: str = "plain digest-md5 scram-sha-1 scram-sha-256",
+        stock: bool = False,
+    ) -> None:
         """Describe a server; nothing runs before the `with`.
 
         Args:
             relay_port: Where submission hands messages on, an SMTP server on 127.0.0.1.
             mechanisms: Dovecot's auth_mechanisms.
+            stock: Whether it has its usual delays, penalties and limits; else tests need not wait for them.
         """
         self._relay_port = relay_port
         self._mechanisms = mechanisms
+        self._stock = stock
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -212,6 +226,8 @@ class Dovecot:
                 mechanisms=self._mechanisms,
                 realm=REALM,
                 relay_port=self._relay_port,
+                limits="" if self._stock else _NO_LIMITS,
+                penalty="" if self._stock else _NO_PENALTY,
                 mail_uid=mail_uid,
                 mail_gid=mail_gid,
                 imap_port=self.imap_port,

@@ -29,6 +29,7 @@ class Needs:
     modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 PEERS: Final[Mapping[str, Needs]] = {
@@ -47,6 +48,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
     "apt-get": Needs(programs=("apt-get", "dpkg-deb")),
+    "authen-sasl": Needs(programs=("perl",), files=("/usr/share/perl5/Authen/SASL.pm",)),
     "swaks": Needs(programs=("swaks",)),
     "msmtp": Needs(programs=("msmtp",)),
     "testsaslauthd": Needs(programs=("testsaslauthd",)),
@@ -84,6 +86,7 @@ def missing_parts(peer: str) -> list[str]:
         *(name for name in needs.modules if importlib.util.find_spec(name) is None),
         *(name for name in needs.libraries if not _loads(name)),
         *(name for name in needs.plugins if not any(Path("/usr/lib").glob(f"**/sasl2/{name}"))),
+        *(name for name in needs.files if not Path(name).exists()),
     ]
 
 

@@ -123,6 +123,8 @@ class CasePerformer:
         first = self._try(case, target)
         if first.result.verdict in _SETTLED or target.local or not target.repeats:
             return self._judged(case, first)
+        if first.result.verdict is CaseVerdict.WARNING and not first.silent and self._logons.bound is not None:
+            return first.result  # it fails no run, and its second try would cost the account another logon
         if first.unreached:
             time.sleep(_AFTER_NO_CONNECTION)
         usual = target.patience

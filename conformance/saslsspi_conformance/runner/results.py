@@ -95,7 +95,7 @@ class RunReport:
     def suffered(self) -> str:
         """What the account has suffered, in words; "" where it is nobody's."""
         logons = self.failed_logons
-        if not logons.user:
+        if not logons.user or (logons.bound is None and not logons.spent):
             return ""
         bound = "any number" if logons.bound is None else str(logons.bound)
         text = f"{logons.spent} failed logons of {logons.user}, of {bound} that may be spent"

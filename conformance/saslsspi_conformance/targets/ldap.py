@@ -161,7 +161,7 @@ class LdapConversation:
         self.transcript.received("octets" if octets else "closes", octets or None)
         return octets
 
-    def answers(self, text: bytes) -> bool:
+    def answers(self, text: bytes, *, large: bool = False) -> bool:
         """Whether a whole answer to a probe is there."""
         rest = text
         while (size := ldap.whole(rest)) is not None:

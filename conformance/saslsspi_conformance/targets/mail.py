@@ -107,7 +107,8 @@ class MailConversation:
         self._watch = LogonWatch(transcript.logons)
         self.listed = _NOTHING
         self._announced = False
-        self.probe = self.large_probe = self.protocol.command(self.protocol.noop, _PROBE_TAG)
+        self.probe = self.protocol.command(self.protocol.noop, _PROBE_TAG)
+        self.large_probe = self.protocol.command(self.protocol.capability, _PROBE_TAG)
         try:
             self._begin(address)
         except BaseException:
@@ -245,13 +246,19 @@ class MailConversation:
         self.transcript.received("octets" if octets else "closes", octets or None)
         return octets
 
-    def answers(self, text: bytes) -> bool:
-        """Whether the answer to a probe is there: behind the capabilities, where a server lists them under a layer."""
+    def answers(self, text: bytes, *, large: bool = False) -> bool:
+        """Whether the answer to a probe is there: behind the capabilities, where a server lists them under a layer.
+
+        What ends the connection is no answer.
+        """
         source = io.BytesIO(text)
         try:
             if self.protocol.announces and not self._announced:
                 read(source, self.protocol.read_capabilities(b""))
-            read(source, self.protocol.read(_PROBE_TAG))
+            if large:
+                read(source, self.protocol.read_capabilities(_PROBE_TAG))
+            elif not read(source, self.protocol.read(_PROBE_TAG)).positive:
+                return False
         except SaslError:
             return False
         self._announced = True

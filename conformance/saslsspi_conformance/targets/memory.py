@@ -197,7 +197,7 @@ class MemoryServerConversation:
         self._transcript.received("octets", octets)
         return octets
 
-    def answers(self, text: bytes) -> bool:
+    def answers(self, text: bytes, *, large: bool = False) -> bool:
         """Whether a text is the answer to a probe."""
         return text in (self.probe, self.large_probe)
 

@@ -189,13 +189,13 @@ class Protected:
         """Send octets."""
         self._connection.send(wire)
 
-    def ask(self, wire: bytes) -> Observation:
+    def ask(self, wire: bytes, *, large: bool = False) -> Observation:
         """Send octets and see whether the answer to a probe comes back: DELIVERED, or how it was refused."""
         self.send(wire)
-        return self.answered()
+        return self.answered(large=large)
 
-    def answered(self) -> Observation:
-        """Read until the answer to a probe."""
+    def answered(self, *, large: bool = False) -> Observation:
+        """Read until the answer to a probe, or to the large one."""
         text = b""
         while True:
             buffer = self.stream.buffer()
@@ -206,5 +206,5 @@ class Protected:
             if wrong:
                 return Observation(Reaction.BROKEN, wrong)
             text += more
-            if self._connection.answers(text):
+            if self._connection.answers(text, large=large):
                 return Observation(Reaction.DELIVERED)
