@@ -51,10 +51,11 @@ class OpensslPeer:
         self._connection.sendall(octets)
 
     def output(self) -> bytes:
-        """Close our end and return all that the program has written."""
-        self._connection.close()
-        output, _ = self._program.communicate(timeout=SECONDS)
-        return output
+        """Send no more, and return all that the program has written when it ends."""
+        self._connection.shutdown(socket.SHUT_WR)  # closing would reset it, and lose what it has not read
+        self._program.wait(SECONDS)  # its stdin stays open: the programs end with that, whatever has come
+        assert self._program.stdout is not None
+        return self._program.stdout.read()
 
 
 @contextlib.contextmanager

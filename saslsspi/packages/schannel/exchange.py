@@ -75,7 +75,7 @@ class TlsExchange(Exchange):
     """One side of a handshake, and of the connection afterwards."""
 
     __slots__ = (
-        "_alert", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing",
+        "_alert", "_asked", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing",
         "_protection", "_seals", "_side", "_size", "_target", "_told", "outcome",
     )  # fmt: skip
 
@@ -90,6 +90,7 @@ class TlsExchange(Exchange):
         self._protection: TlsProtection | None = None
         self._flight: StepResult | None = None
         self._alert: Alert | None = None  # that the next call's token is to tell
+        self._asked: tuple[bytes, ...] | None = None  # the authorities of a request that came in clear
         self._clear = ClearMessages()
         self._seals = False  # what we send, before the handshake is done
         self._target = ""
@@ -126,7 +127,7 @@ class TlsExchange(Exchange):
         if watched and (asked := self._clear.find(13, token[:whole])) is not None:
             # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it: nothing of
             # this token is taken, and all of it comes again.
-            cast("WatchedObject", connection).certificate_request = asked
+            self._asked = issuers(asked, new=False)
             self._told = True
             return StepResult(Event.ASK_CREDENTIALS, None, len(token))
         self._size += whole
@@ -270,8 +271,9 @@ class TlsExchange(Exchange):
     def _issuers(self) -> SecPkgContextIssuerListInfoEx:
         connection = self._connection
         request = connection.certificate_request if isinstance(connection, WatchedObject) else None
-        new = connection is not None and connection.version() == "TLSv1.3"
-        return SecPkgContextIssuerListInfoEx(() if request is None else issuers(request, new=new))
+        if self._asked is None and request is not None:  # it was hidden, and so is one of TLS 1.3
+            return SecPkgContextIssuerListInfoEx(issuers(request, new=True))
+        return SecPkgContextIssuerListInfoEx(self._asked or ())
 
     def _key_info(self) -> SecPkgContextKeyInfo | None:
         if self._protection is None:
