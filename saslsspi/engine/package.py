@@ -19,7 +19,7 @@ from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Credential, Exchange, Request, Side
 from saslsspi.engine.flags import AscReq, IscReq
 from saslsspi.engine.identity import AuthIdentity
-from saslsspi.errors import ContextMisuse, UnsupportedFunction
+from saslsspi.errors import ContextMisuse, NoOutputBuffer, SaslError, UnsupportedFunction
 
 __all__ = ["AnyPackage", "Package"]
 
@@ -34,6 +34,8 @@ class Package(ABC, Generic[C]):
         lists_aliases: Whether EnumerateSecurityPackages lists the package under each of its names.
         takes_records: Whether its tokens are cut anywhere out of a byte stream: the buffers EMPTY, EXTRA, MISSING and
             ALERT are for it.
+        fragments: Whether a token may go out in pieces, where FRAGMENT_TO_FIT asks for it.
+        missing_output: What a call without a place for its token ends in.
         refused: Flags of each side (ISC_REQ or ASC_REQ bits) that the package can never take.
     """
 
@@ -41,6 +43,8 @@ class Package(ABC, Generic[C]):
     aliases: ClassVar[tuple[str, ...]] = ()
     lists_aliases: ClassVar[bool] = False
     takes_records: ClassVar[bool] = False
+    fragments: ClassVar[bool] = False
+    missing_output: ClassVar[type[SaslError]] = NoOutputBuffer
     refused: ClassVar[Mapping[Side, int]] = MappingProxyType({})
 
     def infos(self) -> tuple[SecPkgInfo, ...]:

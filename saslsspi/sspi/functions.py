@@ -26,7 +26,6 @@ from saslsspi.engine.flags import (
     IscReq,
     IscRet,
     SecBufferType,
-    SecurityPackageCapability,
     TargetDataRep,
 )
 from saslsspi.engine.identity import AuthIdentity, WinNTAuthIdentity
@@ -39,7 +38,6 @@ from saslsspi.errors import (
     InvalidParameter,
     NoBuffers,
     NoCredentials,
-    NoOutputBuffer,
     UnsupportedFunction,
 )
 from saslsspi.sspi import stream_buffers
@@ -226,7 +224,7 @@ def _advance(
         stream_buffers.return_extra(inputs, step.extra, again=again)
     if flags & _ALLOCATE and output is not None:
         output.release()
-    if flags & _FRAGMENTS[side] and context.package.info.capabilities & SecurityPackageCapability.SECPKG_FLAG_FRAGMENT:
+    if flags & _FRAGMENTS[side] and context.package.fragments:
         step = _fragment(handle, step, output)
         if step.event is Event.CONTINUE and handle._undelivered is not None:
             assert output is not None
@@ -297,7 +295,8 @@ def deliver(handle: CtxtHandle, step: StepResult, output: SecBuffer | None) -> b
     handle._undelivered = step
     if output is None:
         if step.token:
-            raise NoOutputBuffer("output_buffers has no SECBUFFER_TOKEN for the token; call again with one")
+            missing = handle._opened(unfinished=True).package.missing_output
+            raise missing("output_buffers has no SECBUFFER_TOKEN for the token; call again with one")
         handle._undelivered = None
         return False
     allocated = output.allocates

@@ -55,7 +55,7 @@ class TestBuffers:
         """The same call with one octet more, as often as it takes, and the exchange goes on as if nothing was."""
 
         def patient(call: Callable[[SecBufferDesc | None], SecurityStatus]) -> tuple[SecurityStatus, bytes]:
-            with contextlib.suppress(errors.InsufficientMemory):
+            with contextlib.suppress(errors.InsufficientMemory, errors.BufferTooSmall):  # the second from NTLM
                 return call(None), b""
             size = 1
             while True:

@@ -21,19 +21,24 @@ from saslsspi.packages.kerberos.protection import MAX_TOKEN
 
 __all__ = ["KerberosPackage"]
 
+# What Windows says of the package; the datagrams among it are refused, as check_flags says.
 _INFO: Final = SecPkgInfo(
     capabilities=(
         SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
         | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
         | SecurityPackageCapability.SECPKG_FLAG_TOKEN_ONLY
+        | SecurityPackageCapability.SECPKG_FLAG_DATAGRAM
         | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
         | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
         | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
         | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
         | SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE
         | SecurityPackageCapability.SECPKG_FLAG_GSS_COMPATIBLE
+        | SecurityPackageCapability.SECPKG_FLAG_LOGON
         | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
         | SecurityPackageCapability.SECPKG_FLAG_DELEGATION
+        | SecurityPackageCapability.SECPKG_FLAG_READONLY_WITH_CHECKSUM
     ),
     version=1,
     rpcid=16,  # RPC_C_AUTHN_GSS_KERBEROS

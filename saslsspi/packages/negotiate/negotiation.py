@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, cast
 
 from saslsspi.engine.attributes import (
@@ -19,7 +18,6 @@ from saslsspi.engine.protection import Signing, SignsMechList
 from saslsspi.errors import ContextMisuse, UnsupportedFunction
 from saslsspi.packages.negotiate.assembly import Assembly
 from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential
-from saslsspi.packages.negotiate.messages import MAX_TOKEN
 
 __all__ = ["Negotiation"]
 
@@ -125,5 +123,5 @@ class Negotiation(Exchange):
         except (ContextMisuse, UnsupportedFunction):
             return None
         if isinstance(value, SecPkgContextSizes):
-            return cast(Attribute, replace(value, max_token=MAX_TOKEN))
+            return cast(Attribute, value)
         return value

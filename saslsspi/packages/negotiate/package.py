@@ -24,11 +24,11 @@ _INFO: Final = SecPkgInfo(
         | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
         | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
         | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
         | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
         | SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE
         | SecurityPackageCapability.SECPKG_FLAG_GSS_COMPATIBLE
-        | SecurityPackageCapability.SECPKG_FLAG_FRAGMENT
-        | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
+        | SecurityPackageCapability.SECPKG_FLAG_LOGON
         | SecurityPackageCapability.SECPKG_FLAG_READONLY_WITH_CHECKSUM
     ),
     version=1,
@@ -45,6 +45,7 @@ class NegotiatePackage(Package[NegotiateCredential]):
 
     info = _INFO
     refused = _REFUSED
+    fragments = True
     aliases = ("SPNEGO",)
 
     def acquire(

@@ -93,11 +93,13 @@ class NtlmClient(Exchange):
         policy = environment.policy
         challenge = ChallengeMessage.from_bytes(token)
         flags = agree(self._offered, challenge.flags, self._required)
-        if request.requested & _NULL_SESSION or not credential.username:
+        nobody = not (credential.username or credential.password or credential.nt_hash)
+        if request.requested & _NULL_SESSION or nobody:
             return self._as_nobody(flags)
         check_strength(flags, self._required, policy)
-        if credential.password is None and credential.nt_hash is None:
-            raise NoCredentials("the credential has no password; pass WinNTAuthIdentity as auth_data")
+        if not credential.username or (credential.password is None and credential.nt_hash is None):
+            lacks = "password" if credential.username else "user name, and nobody is logged on to this machine"
+            raise NoCredentials(f"the credential has no {lacks}; pass WinNTAuthIdentity as auth_data")
         random = environment.random
         mic = False
         bound = ""

@@ -181,7 +181,7 @@ def check_strength(flags: int, required: int, policy: Policy) -> None:
     # authentication policy. If not, the client MUST return an error to the calling application."
     if required & _LAYER & ~flags:
         missing = NtlmFlag(required & _LAYER & ~flags)
-        raise SecurityNotAgreed(f"the peer did not agree to {missing!r}", requirement="MSNLMP-3.1.5.1.2-01")
+        raise SecurityNotAgreed(f"the peer did not agree to {missing.name}", requirement="MSNLMP-3.1.5.1.2-01")
     if not flags & (_LAYER | _DATAGRAM):
         return
     # "If ClientRequire128bitEncryption == TRUE, then if 128-bit encryption is not negotiated, then the client MUST

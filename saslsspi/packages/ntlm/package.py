@@ -12,7 +12,7 @@ from saslsspi.engine.flags import IscReq, SecurityPackageCapability
 from saslsspi.engine.identity import AuthIdentity, NtHashIdentity, WinNTAuthIdentity
 from saslsspi.engine.package import Package
 from saslsspi.engine.protection import Protection
-from saslsspi.errors import NoCredentials, UnknownCredentials
+from saslsspi.errors import BufferTooSmall, NoCredentials, UnknownCredentials
 from saslsspi.packages.ntlm.client import NtlmClient
 from saslsspi.packages.ntlm.credential import NtlmCredential, split_name
 from saslsspi.packages.ntlm.export import export_layer, import_layer
@@ -27,11 +27,12 @@ _INFO: Final = SecPkgInfo(
         SecurityPackageCapability.SECPKG_FLAG_INTEGRITY
         | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
         | SecurityPackageCapability.SECPKG_FLAG_TOKEN_ONLY
-        | SecurityPackageCapability.SECPKG_FLAG_DATAGRAM
         | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
         | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
         | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
         | SecurityPackageCapability.SECPKG_FLAG_NEGOTIABLE
+        | SecurityPackageCapability.SECPKG_FLAG_LOGON
         | SecurityPackageCapability.SECPKG_FLAG_READONLY_WITH_CHECKSUM
     ),
     version=1,
@@ -48,18 +49,23 @@ class NtlmPackage(Package[NtlmCredential], ProtectionTraveller):
 
     info = _INFO
     refused = _REFUSED
+    missing_output = BufferTooSmall
 
     def acquire(
         self, principal: str | None, auth_data: AuthIdentity | None, sides: frozenset[Side], environment: Environment
     ) -> NtlmCredential:
-        """See Package.acquire. An outbound handle with an empty user name and password logs on as nobody."""
+        """See Package.acquire.
+
+        An outbound handle with an empty user name and password logs on as nobody. One whose identity names no user is
+        made, as on Windows, where it means who is logged on; here its first answer to a challenge is NoCredentials.
+        """
         if auth_data is not None and not isinstance(auth_data, WinNTAuthIdentity | NtHashIdentity):
             raise UnknownCredentials(f"NTLM takes WinNTAuthIdentity or NtHashIdentity, not {type(auth_data).__name__}")
         identity = auth_data or WinNTAuthIdentity()
         if Side.ACCEPT in sides and environment.authority is None:
             raise NoCredentials("an inbound NTLM handle needs an authority, or auth_data with the one account")
         name = identity.username if identity.username is not None else principal
-        if Side.INITIATE in sides and Side.ACCEPT not in sides and name is None:
+        if Side.INITIATE in sides and Side.ACCEPT not in sides and name is None and auth_data is None:
             raise NoCredentials("an outbound NTLM handle needs a user name: pass WinNTAuthIdentity as auth_data")
         username, domain = split_name(name or "", identity.domain)
         return NtlmCredential(

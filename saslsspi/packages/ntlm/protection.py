@@ -32,7 +32,7 @@ _DATAGRAM: Final = int(NtlmFlag.DATAGRAM)
 _KEY_EXCH: Final = int(NtlmFlag.KEY_EXCH)
 _SEAL: Final = int(NtlmFlag.SEAL)
 _LARGEST: Final = 0xFFFFFF  # the SASL length's three octets; NTLM itself has no limit
-_SIZES: Final = SecPkgContextSizes(MAX_TOKEN, SIGNATURE_SIZE, 1, SIGNATURE_SIZE)
+_SIZES: Final = SecPkgContextSizes(MAX_TOKEN, SIGNATURE_SIZE, 0, SIGNATURE_SIZE)
 _DUMMY: Final = VERSION + bytes(12)
 
 

@@ -184,7 +184,15 @@ def test_ntlm_v1_with_the_clients_challenge() -> None:
 
 def test_a_credential_without_a_password_is_no_credential() -> None:
     assert status(lambda: run(client(password=None), server())) is SecurityStatus.SEC_E_NO_CREDENTIALS
-    assert status(lambda: client_credential(username=None)) is SecurityStatus.SEC_E_NO_CREDENTIALS
+    assert status(lambda: sspi.acquire_credentials_handle(None, "NTLM", 2)) is SecurityStatus.SEC_E_NO_CREDENTIALS
+
+
+def test_an_identity_without_a_user_is_taken_and_is_not_nobody() -> None:
+    """Windows means whoever is logged on; here that is known when the server's challenge is to be answered."""
+    unnamed = Context(client_credential(username=None), 0, "http/host.example")
+    assert status(lambda: run(unnamed, server())) is SecurityStatus.SEC_E_NO_CREDENTIALS
+    greeting = Context(client_credential(username=None), 0, "http/host.example").step()
+    assert greeting is not None
 
 
 def test_the_nt_hash_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
