@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from saslsspi.compat.pywin32.sspicon import _ATTRIBUTES
 from saslsspi.engine.attributes import SecPkgCredNames
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.flags import CredentialUse
-from saslsspi.errors import UnsupportedFunction, signed_status
+from saslsspi.errors import NoCredentials, UnsupportedFunction, signed_status
 from saslsspi.sspi import functions, message_functions, tokens
 from saslsspi.sspi.handles import CredHandle, CtxtHandle
 
@@ -48,7 +49,10 @@ class PyCredHandleType(CredHandle):
         with translated("QueryCredentialsAttributes"):
             if Attribute != _NAMES:
                 raise UnsupportedFunction(f"attribute {Attribute} of a credential is none that this module knows")
-            return functions.query_credentials_attributes(self, SecPkgCredNames).username
+            try:
+                return functions.query_credentials_attributes(self, SecPkgCredNames).username
+            except NoCredentials:  # a server's, which on Windows is the machine's or the user's
+                return str(own_identity("NTLM") or getpass.getuser())
 
 
 class PyCtxtHandleType(CtxtHandle):
