@@ -23,6 +23,8 @@ from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
 
 if TYPE_CHECKING:
+    from saslsspi.accounts.shared.nonces import RedisNonceStore as RedisNonceStore
+    from saslsspi.accounts.shared.redis import SharedRedis as SharedRedis
     from saslsspi.accounts.stores.sql import SqlAuthority as SqlAuthority
 
 __all__ = [
@@ -37,8 +39,10 @@ __all__ = [
     "MemoryAuthority",
     "MemoryNonceStore",
     "Question",
+    "RedisNonceStore",
     "ScramKeys",
     "Secret",
+    "SharedRedis",
     "SqlAuthority",
     "derive_ha1",
     "derive_nt_hash",
@@ -50,9 +54,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what needs SQLAlchemy when it is asked for."""
+    """Load what needs an extra when it is asked for."""
     if name == "SqlAuthority":
         from saslsspi.accounts.stores.sql import SqlAuthority
 
         return SqlAuthority
+    if name == "RedisNonceStore":
+        from saslsspi.accounts.shared.nonces import RedisNonceStore
+
+        return RedisNonceStore
+    if name == "SharedRedis":
+        from saslsspi.accounts.shared.redis import SharedRedis
+
+        return SharedRedis
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,11 +8,31 @@ younger: a watermark stands for all that was dropped. An honest client is told t
 from __future__ import annotations
 
 import threading
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Self, TypeVar
 
-__all__ = ["MemoryNonceStore", "NonceRecord", "NonceStore"]
+from saslsspi.errors import InvalidToken
+
+__all__ = ["KeptSession", "MemoryNonceStore", "NonceRecord", "NonceStore"]
 
 _MAX_COUNT: Final = 0xFFFFFFFF
+
+
+class KeptSession(Protocol):
+    """A package's own immutable record of a session, which can be written down."""
+
+    def to_bytes(self) -> bytes:
+        """Write it down, in a form that says which it is."""
+
+    @classmethod
+    def from_bytes(cls, octets: bytes, /) -> Self:
+        """Read it again.
+
+        Raises:
+            InvalidToken: it is something else.
+        """
+
+
+_Session = TypeVar("_Session", bound=KeptSession)
 
 
 class NonceRecord(NamedTuple):
@@ -20,13 +40,26 @@ class NonceRecord(NamedTuple):
 
     Attributes:
         issued: When the nonce was made, in seconds of the environment's clock.
-        session: The package's own immutable record; it holds a key derived from the password.
+        session: The package's own record; it holds a key derived from the password. A store that servers share keeps
+            its octets, and gives those back.
         owner: Who logged on with it, user and realm: what one does costs another nothing.
+        store_key: The key of the store that the nonce was made with; b"" for a nonce that its server draws for one
+            exchange and takes in no other.
     """
 
     issued: float
-    session: object
+    session: KeptSession | bytes | None
     owner: str
+    store_key: bytes = b""
+
+    def session_as(self, kind: type[_Session]) -> _Session | None:
+        """Return the session if it is of a kind, and None for another package's or what cannot be read."""
+        if isinstance(self.session, bytes):
+            try:
+                return kind.from_bytes(self.session)
+            except InvalidToken:
+                return None
+        return self.session if isinstance(self.session, kind) else None
 
 
 class NonceStore(Protocol):
@@ -38,13 +71,15 @@ class NonceStore(Protocol):
     def key(self, drawn: bytes) -> bytes:
         """Return the secret that belongs to this memory: what the first caller has drawn, for all who share it.
 
-        Nonces are signed with it, so that a nonce counts for its first use only where its uses are remembered.
+        Nonces are signed with it, so that a nonce counts for its first use only where its uses are remembered. A
+        memory that was lost has another key afterwards, so it is asked for whenever a nonce is made or taken.
         """
 
     def remember(self, nonce: bytes, record: NonceRecord) -> bool:
         """Use count 1 of a nonce, and store it: True for exactly one caller, now and ever.
 
-        False as well for a nonce that may have been dropped since it was used.
+        False as well for a nonce that may have been dropped since it was used, and for one that was made with
+        another key than the store has now.
         """
 
     def find(self, nonce: bytes) -> NonceRecord | None:

@@ -37,16 +37,20 @@ class Purpose:
 
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
-    "test": Purpose(extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test",), requirement_files=(_PEERS,)),
+    "test": Purpose(
+        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test",), requirement_files=(_PEERS,)
+    ),
     "fuzz": Purpose(
-        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)
+        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)
     ),
     "docs": Purpose(
-        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "docs"), requirement_files=(_PEERS,)
+        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test", "docs"), requirement_files=(_PEERS,)
     ),
     "release": Purpose(extras=("cli",), groups=("release",)),
     "check": Purpose(
-        extras=("cli", "http", "smtp", "sql", "kerberos"), groups=("test", "check", "docs"), requirement_files=(_PEERS,)
+        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"),
+        groups=("test", "check", "docs"),
+        requirement_files=(_PEERS,),
     ),
 }
 

@@ -31,13 +31,15 @@ class Nonces:
     """Makes nonces and knows its own again.
 
     Args:
-        key: The secret behind them.
+        store_key: The secret of the store that remembers their uses.
+        own: A further secret, of a server that shares its nonces with some users of the store and not with all.
     """
 
-    __slots__ = ("_key", "_last", "_lock")
+    __slots__ = ("_key", "_last", "_lock", "store_key")
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, store_key: bytes, own: bytes = b"") -> None:
+        self.store_key = store_key
+        self._key = hmac.digest(store_key, own, hashlib.sha256)
         self._lock = threading.Lock()
         self._last = 0
 

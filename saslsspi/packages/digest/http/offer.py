@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -33,18 +31,30 @@ _NONCES: Final = 65536
 
 @dataclass(slots=True, repr=False)
 class HttpState:
-    """What the contexts of one inbound handle share: the nonces, and the memory of those that were used."""
+    """What the contexts of one inbound handle share: the nonces, and the memory of those that were used.
+
+    Attributes:
+        drawn: The key that this handle brings to a store that has none.
+    """
 
     nonces: Nonces
     store: NonceStore
+    drawn: bytes
 
     @classmethod
     def of(cls, environment: Environment) -> Self:
         """Return what a handle has under an environment."""
         store = MemoryNonceStore(_NONCES) if environment.nonce_store is None else environment.nonce_store
         # A nonce is good where its uses are remembered, and nowhere else: the key is the memory's own.
-        own = environment.policy.http_digest.nonce_key or b""
-        return cls(Nonces(hmac.digest(store.key(environment.random(_KEY_SIZE)), own, hashlib.sha256)), store)
+        drawn = environment.random(_KEY_SIZE)
+        return cls(Nonces(store.key(drawn), environment.policy.http_digest.nonce_key or b""), store, drawn)
+
+    def current(self, environment: Environment) -> Nonces:
+        """Return the nonces under the key that the store has now; a store that lost its memory has another one."""
+        key, nonces = self.store.key(self.drawn), self.nonces
+        if key != nonces.store_key:
+            self.nonces = nonces = Nonces(key, environment.policy.http_digest.nonce_key or b"")
+        return nonces
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -60,7 +70,7 @@ class HttpOffer:
     algorithms: tuple[Algorithm, ...]
     qops: tuple[bytes, ...]
     nonces: Nonces
-    store: NonceStore
+    state: HttpState
     marked: bool
     requires_bindings: bool
 
@@ -83,21 +93,31 @@ class HttpOffer:
             realm=_realm(parameter(request.parameters, 3), credential),
             algorithms=_algorithms(policy.http_digest.algorithms) or _usual(environment.authority),
             qops=tuple(reversed(qops)),
-            nonces=state.nonces,
-            store=state.store,
+            nonces=state.current(environment),
+            state=state,
             marked=requires or (request.bindings is not None and binding is not ChannelBindingPolicy.NONE),
             requires_bindings=requires,
         )
 
+    @property
+    def store(self) -> NonceStore:
+        """The memory of nonces that were used."""
+        return self.state.store
+
     def nonce(self, environment: Environment, before: bytes = b"") -> bytes:
         """Return a new nonce, in the session of the one before if there is one."""
-        return self.nonces.make(environment.clock(), environment.random, self.realm, marked=self.marked, before=before)
+        return self._made(self.state.current(environment), environment, before)
+
+    def _made(self, nonces: Nonces, environment: Environment, before: bytes = b"") -> bytes:
+        return nonces.make(environment.clock(), environment.random, self.realm, marked=self.marked, before=before)
 
     def challenge(self, environment: Environment, *, stale: bool) -> bytes:
         """Return a challenge a line, "one for each algorithm, strongest first", under one nonce."""
-        nonce, policy = self.nonce(environment), environment.policy.http_digest
+        # Not self.nonces: the store may have lost its memory since the offer was made.
+        nonces, policy = self.state.current(environment), environment.policy.http_digest
+        nonce = self._made(nonces, environment)
         domain = tuple(uri.encode() for uri in policy.domain)
-        opaque = self.nonces.opaque(nonce)
+        opaque = nonces.opaque(nonce)
         return b"\r\n".join(
             HttpChallenge(
                 realm=self.realm,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.engine.attributes import SecPkgContextSizes
@@ -26,9 +26,10 @@ from saslsspi.errors import (
 )
 from saslsspi.packages.digest.http.algorithms import Algorithm, DigestRequest, entity_hash, request_value
 from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpResponse, read_response
+from saslsspi.packages.digest.http.remembered import ServerSession
 from saslsspi.packages.digest.qop import AUTH_INT
 
-__all__ = ["ClientRequests", "ServerRequests", "ServerSession", "proof_of"]
+__all__ = ["ClientRequests", "ServerRequests", "proof_of"]
 
 _MAX_SIZE: Final = 8192
 _LAST_COUNT: Final = 0xFFFFFFFF
@@ -119,26 +120,6 @@ class ClientRequests(_Requests):
             # "the client SHOULD use it in the next request", with nc=00000001.
             self._sent = self._sent._replace(nonce=info.nextnonce)
             self._count = 0
-
-
-class ServerSession(NamedTuple):
-    """What a server remembers of a nonce that was used.
-
-    Attributes:
-        ha1: H(A1) in hex: a secret.
-        username: As the authority knows it.
-        wire_name: As the client wrote it.
-        account: What the authority knew.
-        tolerances: What the client's name and hash took.
-    """
-
-    algorithm: Algorithm
-    ha1: bytes
-    username: str
-    wire_name: bytes
-    realm: bytes
-    account: object
-    tolerances: int = 0
 
 
 class ServerRequests(_Requests):

@@ -28,7 +28,6 @@ from saslsspi.packages.digest.http.messages import HttpResponse, read_response
 from saslsspi.packages.digest.http.offer import HttpOffer
 from saslsspi.packages.digest.http.protection import (
     ServerRequests,
-    ServerSession,
     check_session,
     count_use,
     described,
@@ -36,6 +35,7 @@ from saslsspi.packages.digest.http.protection import (
     parameter,
 )
 from saslsspi.packages.digest.http.readings import accepted_keys, readings
+from saslsspi.packages.digest.http.remembered import ServerSession
 from saslsspi.packages.digest.qop import AUTH, AUTH_INT, QOPS, granted_flags
 
 __all__ = ["HttpDigestServer"]
@@ -113,8 +113,9 @@ class HttpDigestServer(Exchange):
         if self._issued is not None and response.opaque not in (None, offer.nonces.opaque(response.nonce)):
             raise LogonDenied("opaque does not belong to the nonce", requirement="RFC2617-3.2.2-01")
         record = offer.store.find(response.nonce)
-        if record is not None and isinstance(record.session, ServerSession):
-            return self._take_up(record.session)
+        session = None if record is None else record.session_as(ServerSession)
+        if session is not None:
+            return self._take_up(session)
         self._readings = readings(response, offer.realm.decode())
         return self._ask()
 
@@ -208,17 +209,15 @@ class HttpDigestServer(Exchange):
             username=account.username if response.userhash else reading.username,
             wire_name=response.username,
             realm=response.realm,
-            account=account,
+            account=account.shown,
             tolerances=reading.tolerances | tolerance,
         )
-        owner = f"{account.username}@{reading.realm}"
+        record = NonceRecord(
+            self._issued or 0.0, session, f"{account.username}@{reading.realm}", self._offer.nonces.store_key
+        )
         # A count above 1 under a nonce that nobody remembers may be a repetition. A nonce without qop is used once:
         # nothing counts its uses.
-        if (
-            not self._fresh()
-            or nc != 1
-            or not self._offer.store.remember(response.nonce, NonceRecord(self._issued or 0.0, session, owner))
-        ):
+        if not self._fresh() or nc != 1 or not self._offer.store.remember(response.nonce, record):
             return self._challenge(stale=True)
         self._session = session
         return self._establish(resumed=False)
@@ -239,7 +238,6 @@ class HttpDigestServer(Exchange):
         requests = ServerRequests(
             session, response, offer.store, int(self._environment.policy.tolerances), self._next_nonce
         )
-        account = session.account
         bound = self._bindings is ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MATCHED
         self.outcome = Outcome(
             flags=(granted_flags(Side.ACCEPT, qop) & ~(0 if response.qop is not None else _MUTUAL)) | _HTTP,
@@ -252,7 +250,7 @@ class HttpDigestServer(Exchange):
             channel_binding=self._request.bindings.type_name if bound and self._request.bindings else "",
             reauthenticated=resumed,
             tolerances=tolerance_names(tolerances) if tolerances else (),
-            account=account if isinstance(account, Account) else None,
+            account=session.account,
         )
         # Under auth-int the proof covers the response's body, which is not there yet: MakeSignature makes it then.
         proof = None if qop == AUTH_INT or response.qop is None else requests.proof(b"").to_bytes()

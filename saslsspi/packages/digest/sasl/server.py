@@ -10,7 +10,7 @@ import enum
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 from hmac import compare_digest
-from typing import Final, NamedTuple
+from typing import Final
 
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authorization import authorize
@@ -35,6 +35,7 @@ from saslsspi.packages.digest.sasl.messages import DigestResponse, ResponseAuth
 from saslsspi.packages.digest.sasl.offer import DigestOffer, offer_for
 from saslsspi.packages.digest.sasl.protection import DigestProtection
 from saslsspi.packages.digest.sasl.readings import readings
+from saslsspi.packages.digest.sasl.remembered import RememberedClient, VerifiedIdentity
 
 __all__ = ["DigestServer"]
 
@@ -52,26 +53,6 @@ class _Position(enum.Enum):
     ANSWER = enum.auto()  # the authority's, not the peer's
 
     __hash__ = object.__hash__  # as for sspi.package.Side
-
-
-class _Identity(NamedTuple):
-    """What was established of the client, whatever protects its messages."""
-
-    username: str
-    realm: str
-    authzid: str
-    target: str
-    tolerances: tuple[str, ...]
-    account: Account | None
-
-
-class _Session(NamedTuple):
-    """What subsequent authentication compares with and goes on from; never one with a layer (see sessions.py)."""
-
-    response: DigestResponse
-    reading: Reading
-    ha1: bytes
-    identity: _Identity
 
 
 class DigestServer(Exchange):
@@ -129,27 +110,19 @@ class DigestServer(Exchange):
             response = DigestResponse.from_bytes(token, policy.tolerances)
             record = store.find(response.nonce)
             # Section 2.2.2: a server may send a challenge instead "for any other reason". A layer is such a reason.
-            if record is None or not isinstance(record.session, _Session) or self._check_qop(response) != AUTH:
+            session = None if record is None else record.session_as(RememberedClient)
+            if record is None or session is None or self._check_qop(response) != AUTH:
                 return None, False
-            session = record.session
             # The store may serve several acceptors, and this one may offer less than the one that began the session.
             self._check_target(response)
         except SaslError:
             return None, False
-        if self._credential.realms and session.reading.realm not in self._credential.realms:
+        if self._credential.realms and session.served_realm not in self._credential.realms:
             return None, False
-        first = session.response
-        same = (
-            response.username == first.username
-            and response.realm == first.realm
-            and response.cnonce == first.cnonce
-            and response.qop == first.qop
-            and response.authzid == first.authzid
-        )
         right, rspauth = response_values(
             session.ha1, response.nonce, response.nc, response.cnonce, response.qop or AUTH, response.digest_uri
         )
-        if not compare_digest(right, response.response) or not same:
+        if not compare_digest(right, response.response) or not session.is_of(response):
             self._refuse_again(session, "the response is wrong")
             return None, False
         # "stale ... only if the response is right": a wrong password must not look like an old nonce.
@@ -162,7 +135,7 @@ class DigestServer(Exchange):
         self.outcome = self._established(response, session.ha1, session.identity, resumed=True)
         return StepResult(Event.COMPLETE, ResponseAuth(rspauth).to_bytes()), False
 
-    def _refuse_again(self, session: _Session, why: str) -> None:
+    def _refuse_again(self, session: RememberedClient, why: str) -> None:
         """Leave a record: the client gets a new challenge, and this proof of it was none."""
         identity = session.identity
         proof_refused("DIGEST-MD5", identity.username, identity.realm, f"subsequent authentication: {why}")
@@ -225,7 +198,7 @@ class DigestServer(Exchange):
         realm = self._verified(account, reading.realm)
         authorize(self._environment.authority, account, reading.username, authzid, realm=realm)
         used = response.tolerances | reading.tolerances | tolerance
-        identity = _Identity(
+        identity = VerifiedIdentity(
             username=reading.username,
             realm=realm,
             authzid=authzid,
@@ -236,7 +209,8 @@ class DigestServer(Exchange):
         self.outcome = outcome = self._established(response, ha1, identity, resumed=False)
         store = self._environment.nonce_store
         if store is not None and outcome.qop is Qop.AUTH:
-            session, owner = _Session(response, reading, ha1, identity), f"{reading.username}@{reading.realm}"
+            session = RememberedClient.of(response, reading, ha1, identity)
+            owner = f"{reading.username}@{reading.realm}"
             store.remember(response.nonce, NonceRecord(self._environment.clock(), session, owner))
 
     def _verified(self, account: Account, realm: str) -> str:
@@ -246,7 +220,9 @@ class DigestServer(Exchange):
         """
         return realm if self._credential.realms else account.realm or account.domain
 
-    def _established(self, response: DigestResponse, ha1: bytes, identity: _Identity, *, resumed: bool) -> Outcome:
+    def _established(
+        self, response: DigestResponse, ha1: bytes, identity: VerifiedIdentity, *, resumed: bool
+    ) -> Outcome:
         qop = (response.qop or AUTH).lower()
         outcome = Outcome(
             flags=granted_flags(Side.ACCEPT, qop),

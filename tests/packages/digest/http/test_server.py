@@ -381,7 +381,7 @@ def test_the_context_tells_user_realm_and_uri() -> None:
     assert outcome is not None
     assert (outcome.username, outcome.realm, outcome.target) == (USER, REALM, URI)
     assert sspi.query_context_attributes(context, sspi.SecPkgContextTarget).target_name == URI
-    assert outcome.account == PEOPLE.lookup(sspi.Question(USER, REALM, (sspi.Secret.PASSWORD,)))
+    assert outcome.account == PEOPLE.lookup(sspi.Question(USER, REALM, (sspi.Secret.PASSWORD,))).shown
 
 
 def test_messages_are_not_for_http() -> None:
