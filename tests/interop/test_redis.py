@@ -266,6 +266,15 @@ def test_a_request_passes_once_whichever_process_it_comes_to(server: RedisServer
     assert stale(one.judge(second))
 
 
+def test_the_challenge_that_a_loss_costs_is_one(server: RedisServer) -> None:
+    acceptor, browser = site(server), Browser()
+    browser.told(acceptor.judge(NOBODY))
+    assert taken(acceptor.judge(browser.request()))
+    server.client.flushall()
+    browser.told(acceptor.judge(browser.request()))
+    assert taken(acceptor.judge(browser.request()))
+
+
 @pytest.mark.parametrize("away", [False, True])
 def test_redis_that_is_killed_and_comes_back_makes_no_request_pass_again(server: RedisServer, away: bool) -> None:
     sites = [site(server), site(server)]
