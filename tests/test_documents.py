@@ -17,7 +17,7 @@ PATHS = re.compile(
 )
 # Loggers, entry-point groups and keys of WSGI and ASGI have dots too, and are no modules.
 NO_MODULES = {
-    "saslsspi.audit", "saslsspi.http", "saslsspi.mail", "saslsspi.trace", "saslsspi.trace.mechanism",
+    "saslsspi.audit", "saslsspi.http", "saslsspi.mail", "saslsspi.redis", "saslsspi.trace", "saslsspi.trace.mechanism",
     "saslsspi.trace.package", "saslsspi.ldap", "saslsspi.mechanisms", "saslsspi.packages", "saslsspi.user",
     "saslsspi.connection",
 }  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Final
 
 from saslsspi.accounts.account import (
     Account,
@@ -17,12 +18,14 @@ from saslsspi.accounts.account import (
 from saslsspi.accounts.authority import Authority, Delegating
 from saslsspi.accounts.chain import Chain
 from saslsspi.accounts.decoys import DecoyMemory
+from saslsspi.accounts.failures import FailureLimits, LockOut, MemoryFailures, Throttle
 from saslsspi.accounts.files import FileAuthority, HtdigestAuthority
 from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
 
 if TYPE_CHECKING:
+    from saslsspi.accounts.shared.failures import RedisFailures as RedisFailures
     from saslsspi.accounts.shared.nonces import RedisNonceStore as RedisNonceStore
     from saslsspi.accounts.shared.redis import SharedRedis as SharedRedis
     from saslsspi.accounts.stores.sql import SqlAuthority as SqlAuthority
@@ -34,16 +37,21 @@ __all__ = [
     "Chain",
     "DecoyMemory",
     "Delegating",
+    "FailureLimits",
     "FileAuthority",
     "HtdigestAuthority",
+    "LockOut",
     "MemoryAuthority",
+    "MemoryFailures",
     "MemoryNonceStore",
     "Question",
+    "RedisFailures",
     "RedisNonceStore",
     "ScramKeys",
     "Secret",
     "SharedRedis",
     "SqlAuthority",
+    "Throttle",
     "derive_ha1",
     "derive_nt_hash",
     "derive_scram_keys",
@@ -52,19 +60,16 @@ __all__ = [
     "user_hash",
 ]
 
+_OF_EXTRAS: Final = {
+    "RedisFailures": "saslsspi.accounts.shared.failures",
+    "RedisNonceStore": "saslsspi.accounts.shared.nonces",
+    "SharedRedis": "saslsspi.accounts.shared.redis",
+    "SqlAuthority": "saslsspi.accounts.stores.sql",
+}
+
 
 def __getattr__(name: str) -> object:
     """Load what needs an extra when it is asked for."""
-    if name == "SqlAuthority":
-        from saslsspi.accounts.stores.sql import SqlAuthority
-
-        return SqlAuthority
-    if name == "RedisNonceStore":
-        from saslsspi.accounts.shared.nonces import RedisNonceStore
-
-        return RedisNonceStore
-    if name == "SharedRedis":
-        from saslsspi.accounts.shared.redis import SharedRedis
-
-        return SharedRedis
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _OF_EXTRAS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_OF_EXTRAS[name]), name)

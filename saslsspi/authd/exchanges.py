@@ -9,9 +9,10 @@ from typing import Final
 
 from saslsspi.accounts.account import AccountLookup, Pending
 from saslsspi.accounts.authority import secrets_of
+from saslsspi.accounts.failures import Throttle
 from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.beside_loop import beside_loop
-from saslsspi.engine.hooks.audit import audited_from
+from saslsspi.engine.hooks.audit import audited_from, refusals
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.acceptance import offer
@@ -29,6 +30,7 @@ class Door:
     """A listener with the accounts behind it.
 
     Attributes:
+        throttle: Counts failed logons, for all listeners of this process.
         policy: What exchanges must satisfy. None of them gets a layer: the carriers go on in clear, or in TLS.
     """
 
@@ -36,6 +38,7 @@ class Door:
     authority: AccountLookup
     policy: Policy
     limits: ServiceLimits
+    throttle: Throttle
 
     @property
     def without_layer(self) -> Policy:
@@ -74,12 +77,22 @@ class Door:
 
     async def step(self, server: Server, response: bytes | None, peer: str) -> bytes | None:
         """Take one message of a client; what may block does it in a thread."""
+        delay = 0.0
 
-        def run() -> bytes | Pending | None:
-            with audited_from(peer):
-                return server.step(response)
+        def run() -> bytes | Pending | SaslError | None:
+            nonlocal delay
+            with audited_from(peer), refusals() as found:
+                try:
+                    return server.step(response)
+                except SaslError as error:
+                    delay = max((self.throttle.failed(refusal.username, peer) for refusal in found), default=0.0)
+                    return error
 
         reply = await beside_loop(run)
+        if isinstance(reply, SaslError):
+            # hold_back holds every refusal back by the first delay; this is what repetition costs beside it.
+            await asyncio.sleep(max(0.0, delay - self.limits.failure_delay))
+            raise reply
         assert reply is None or isinstance(reply, bytes), "step asks the authority itself"
         return reply
 

@@ -67,7 +67,8 @@ def serve(path: Path) -> None:
 
 def _doors(settings: ServiceSettings) -> list[Door]:
     authority = settings.authority()
-    doors = [Door(listener, authority, settings.policy, settings.limits) for listener in settings.listeners]
+    throttle = settings.throttle()
+    doors = [Door(listener, authority, settings.policy, settings.limits, throttle) for listener in settings.listeners]
     for door in doors:
         if not door.mechanisms:
             raise InvalidParameter(

@@ -361,7 +361,7 @@ class SecurityContext:
             deferred: Whether the holder calls accept, since there is more to check.
         """
         if self.side is Side.ACCEPT and self.outcome is None:
-            self.attempt = Attempt(how or self.package.info.name, deferred=deferred)
+            self.attempt = Attempt(how or self.package.info.name, deferred=deferred, clock=self._environment.clock)
 
     def accept(self) -> None:
         """Say that the holder takes what the exchange has ended in."""

@@ -106,7 +106,7 @@ class Server(Session[ServerExchange]):
 
     def _renew(self) -> None:
         super()._renew()
-        self._attempt = Attempt(self.mechanism.name, deferred=True)
+        self._attempt = Attempt(self.mechanism.name, deferred=True, clock=self._environment.clock)
 
     def step(self, response: bytes | None) -> bytes | None:
         """Take the client's message (None: it sent no initial response) and return the next one, or None.
@@ -133,6 +133,7 @@ class Server(Session[ServerExchange]):
         if state is None:
             self._refuse_message()
         self.state = state
+        self._attempt.begin()
         if before is SessionState.LAST_EMPTY:
             self._take_empty(response)
             if self._trace is not None:

@@ -30,11 +30,12 @@ from typing import Any, Final, TypeVar
 
 from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.chain import Chain
+from saslsspi.accounts.failures import FailureLimits, Throttle
 from saslsspi.accounts.stores.places import authority_at, form_of
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
-__all__ = ["ListenerSettings", "ServiceLimits", "ServiceSettings", "check_private", "read_settings"]
+__all__ = ["ListenerSettings", "ServiceLimits", "ServiceSettings", "SharedSettings", "check_private", "read_settings"]
 
 _Record = TypeVar("_Record")
 _OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
@@ -49,12 +50,43 @@ class ServiceLimits:
         exchanges: At once on each connection.
         exchange_seconds: How long an exchange may take before it is given up.
         failure_delay: How long a refusal is held back, in seconds.
+        failure_window: For how long a failed logon counts, in seconds.
+        failures_by_account: How many in a window cost no more than that; each one beyond doubles the delay.
+        failures_by_address: The same of one client's address.
+        longest_delay: The longest delay, in seconds.
     """
 
     connections: int = 1024
     exchanges: int = 256
     exchange_seconds: float = 150.0
     failure_delay: float = 2.0
+    failure_window: float = 900.0
+    failures_by_account: int = 5
+    failures_by_address: int = 20
+    longest_delay: float = 30.0
+
+    def failures(self) -> FailureLimits:
+        """Return what failures cost."""
+        return FailureLimits(
+            window=self.failure_window,
+            by_account=self.failures_by_account,
+            by_address=self.failures_by_address,
+            delay=self.failure_delay,
+            longest=max(self.longest_delay, self.failure_delay),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedSettings:
+    """What the workers share, and services on other machines with them.
+
+    Attributes:
+        redis: The URL of a Redis that counts failed logons; "" counts in each worker.
+        secret_file: A file with at least 16 octets, the same for all who share it.
+    """
+
+    redis: str = ""
+    secret_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +145,26 @@ class ServiceSettings:
     stores: tuple[str, ...]
     policy: Policy = field(default_factory=Policy)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
+    shared: SharedSettings = field(default_factory=SharedSettings)
     workers: int = 1
     user: str = ""
+
+    def throttle(self) -> Throttle:
+        """Return what counts failed logons.
+
+        Raises:
+            SaslError: Redis is named, and cannot be used.
+        """
+        if not self.shared.redis:
+            return Throttle(limits=self.limits.failures())
+        from saslsspi.accounts.shared.failures import RedisFailures
+        from saslsspi.accounts.shared.redis import SharedRedis
+
+        try:
+            shared = SharedRedis.at(self.shared.redis, Path(self.shared.secret_file).read_bytes())
+        except (OSError, ValueError) as error:
+            raise NoAuthenticatingAuthority(f"[shared] cannot be used: {error}") from error
+        return Throttle(RedisFailures(shared), self.limits.failures())
 
     def authority(self) -> AccountLookup:
         """Open the accounts.
@@ -143,7 +193,7 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
         raise NoAuthenticatingAuthority(f"cannot read the configuration {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidParameter(f"{path} is not TOML: {error}") from None
-    unknown = set(table) - {"accounts", "policy", "limits", "listener", "workers", "user"}
+    unknown = set(table) - {"accounts", "policy", "limits", "shared", "listener", "workers", "user"}
     if unknown:
         raise InvalidParameter(f"{path}: there is no {', '.join(sorted(unknown))}")
     listeners = tuple(
@@ -160,13 +210,19 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
         stores=tuple(stores),
         policy=_record(Policy(), table.get("policy", {}), "[policy]"),
         limits=_record(ServiceLimits(), table.get("limits", {}), "[limits]"),
+        shared=_record(SharedSettings(), table.get("shared", {}), "[shared]"),
     )
     own = {name: table[name] for name in ("workers", "user") if name in table}
     made = _record(made, own, str(path))
     if made.workers < 1:
         raise InvalidParameter("workers is at least 1")
+    made.limits.failures()  # raises where they cannot be
+    if bool(made.shared.redis) != bool(made.shared.secret_file):
+        raise InvalidParameter("[shared] needs both redis and secret_file")
     for store in made.stores:
         check_private(store, path)
+    if made.shared.secret_file:
+        _check_mode(made.shared.secret_file)
     return made
 
 
@@ -181,6 +237,10 @@ def check_private(store: str, configuration: Path) -> None:
         if "@" not in place.partition("://")[2] or ":" not in place.partition("://")[2].partition("@")[0]:
             return
         place = str(configuration)  # the database's password stands in it
+    _check_mode(place)
+
+
+def _check_mode(place: str) -> None:
     if os.name == "posix" and Path(place).exists() and Path(place).stat().st_mode & _OTHERS:
         raise NoAuthenticatingAuthority(f"{place} holds secrets and others may read it: chmod o= {place}")
 

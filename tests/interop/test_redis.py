@@ -14,7 +14,8 @@ import pytest
 
 from interop.redis_server import RedisServer
 from saslsspi import Account, Client, MemoryAuthority, Password, Policy, Server
-from saslsspi.accounts import RedisNonceStore, SharedRedis
+from saslsspi.accounts import FailureLimits, RedisFailures, RedisNonceStore, SharedRedis, Throttle
+from saslsspi.accounts.failures import MemoryFailures
 from saslsspi.accounts.nonces import NonceRecord
 from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.http.inbound import Inbound
@@ -402,3 +403,40 @@ def test_subsequent_authentication_of_digest_md5_goes_on_at_another_process_and_
     for each in (digest_md5(server), second.again()):
         each.step(response)
         assert not each.done, "challenged anew"
+
+
+def a_throttle(server: RedisServer) -> Throttle:
+    limits = FailureLimits(window=900, by_account=2, by_address=4, delay=1, longest=10, jitter=0)
+    return Throttle(RedisFailures(SharedRedis.at(server.url, SECRET, timeout=20)), limits)
+
+
+def test_failures_count_at_whichever_process_they_happen(server: RedisServer) -> None:
+    processes = [a_throttle(server), a_throttle(server)]
+    assert [processes[number % 2].failed("alice", "192.0.2.7:1") for number in range(6)] == [1, 1, 2, 4, 8, 10]
+    assert processes[1].failed("bob", "192.0.2.7:9") == 8, "by address: seven, four of which cost no more"
+    assert [each.failures_of("alice") for each in processes] == [6, 6]
+    keys = server.client.keys("*")
+    assert len(keys) == 3
+    assert all(0 < server.client.ttl(key) <= 900 for key in keys)
+    assert not any(b"alice" in key or b"192" in key for key in keys)
+
+
+def test_failures_slide_out_of_the_window_by_the_clock_of_redis(server: RedisServer) -> None:
+    failures = RedisFailures(SharedRedis.at(server.url, SECRET, timeout=20), meanwhile=MemoryFailures(size=1))
+    assert failures.add("alice", 900) == 1
+    (key,) = server.client.keys("*")
+    seconds, micros = server.client.time()
+    now = seconds * 1_000_000 + micros
+    server.client.zadd(key, {b"long ago": now - 901_000_000, b"just now": now})
+    assert failures.count("alice", 900) == 2
+    for _ in range(1100):
+        failures.add("alice", 900)
+    assert server.client.zcard(key) == 1024
+
+
+def test_failures_are_counted_while_redis_is_away(server: RedisServer) -> None:
+    throttle = a_throttle(server)
+    assert [throttle.failed("alice", "") for _ in range(3)] == [1, 1, 2]
+    server.kill()
+    assert throttle.failed("alice", "") == 4, "by this process"
+    server.start()

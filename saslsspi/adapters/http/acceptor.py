@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from saslsspi.accounts.account import AccountLookup, Secret
 from saslsspi.accounts.authority import secrets_of
+from saslsspi.accounts.failures import Throttle
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.http.connections import ConnectionMemory
 from saslsspi.adapters.http.digest import DigestDoor, DigestUse
@@ -24,7 +25,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.hooks.audit import audited_from, proof_refused
+from saslsspi.engine.hooks.audit import audited_from, proof_refused, refusals
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
@@ -107,6 +108,7 @@ class HttpDecision:
         headers: For the answer, whichever it is.
         error: Why credentials were refused; for logs, not for the peer.
         signs: The algorithm to hash the answer's body with; `sign` then makes one more header.
+        delay: Seconds to hold the answer back, where the acceptor has a throttle and somebody failed to log on.
     """
 
     user: HttpUser | None
@@ -115,6 +117,7 @@ class HttpDecision:
     error: SaslError | None = None
     signs: str | None = None
     sign: Callable[[bytes], Headers] = field(default=lambda entity: [], repr=False)
+    delay: float = 0.0
 
 
 class HttpAcceptor:
@@ -127,6 +130,7 @@ class HttpAcceptor:
         integrity: Whether Digest covers bodies (auth-int), which few clients can.
         proxy: Whether this is a proxy: 407 and the header fields of RFC 2617 section 3.6.
         clock: Seconds that only go up, for the time-outs of connections.
+        throttle: Counts failed logons and says how long their answers are held back; None counts nothing.
     """
 
     def __init__(
@@ -137,7 +141,9 @@ class HttpAcceptor:
         integrity: bool = False,
         proxy: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        throttle: Throttle | None = None,
     ) -> None:
+        self._throttle = throttle
         unknown = [scheme for scheme in inbound if scheme.lower() not in _PACKAGES]
         if unknown or not inbound:
             raise InvalidParameter(f"schemes are some of {', '.join(_NAMES.values())}, not {unknown}")
@@ -167,6 +173,7 @@ class HttpAcceptor:
         proxy: bool = False,
         principal: str | None = None,
         credentials: Mapping[str, AuthIdentity] | None = None,
+        throttle: Throttle | None = None,
     ) -> Self:
         """Return an acceptor for the users that an authority knows.
 
@@ -180,6 +187,7 @@ class HttpAcceptor:
             proxy: Whether this is a proxy.
             principal: The names that clients may mean, such as "HTTP/host.example".
             credentials: The server's own by scheme: a keytab, CredSSP's certificate.
+            throttle: Counts failed logons; see the class.
 
         Raises:
             InvalidParameter: the authority says which secrets it holds, and none of the schemes verifies with them.
@@ -199,7 +207,7 @@ class HttpAcceptor:
             inbound[scheme] = Inbound(
                 _PACKAGES.get(name, scheme), environment, principal=meant, credentials=own.get(name)
             )
-        return cls(inbound, realm=realm, integrity=integrity, proxy=proxy)
+        return cls(inbound, realm=realm, integrity=integrity, proxy=proxy, throttle=throttle)
 
     @property
     def credentials_field(self) -> str:
@@ -218,6 +226,14 @@ class HttpAcceptor:
 
     def judge(self, request: HttpRequest) -> HttpDecision:
         """Decide about a request. Asking the authority may block; peers cause no exception."""
+        if self._throttle is None:
+            return self._judge(request)
+        with refusals() as found:
+            decision = self._judge(request)
+        delays = [self._throttle.failed(refusal.username, refusal.peer) for refusal in found]
+        return replace(decision, delay=max(delays)) if delays else decision
+
+    def _judge(self, request: HttpRequest) -> HttpDecision:
         scheme, blob = _split(request.credentials)
         if not scheme:
             user = None if request.connection is None else self._users.find(request.connection)

@@ -11,6 +11,7 @@ A WebSocket is judged by its opening request; one that is refused is closed, whi
 
 from __future__ import annotations
 
+import asyncio
 import http
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
@@ -59,6 +60,8 @@ class AsgiAuthentication(Middleware[Application, Scope]):
             digest.update(body)
             entity, receive = digest.hexdigest(), _again(body, receive)
         decision = await beside_loop(self._acceptor.judge, self._request(scope, credentials, entity))
+        if decision.delay:
+            await asyncio.sleep(decision.delay)
         if decision.user is None:
             await _answer(scope, receive, send, decision.status, decision.headers)
             return

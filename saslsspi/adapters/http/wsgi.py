@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http
 import io
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
@@ -62,6 +63,8 @@ class WsgiAuthentication(Middleware[Application, Environ]):
                 peer=":".join(filter(None, (environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", "")))),
             )
         )
+        if decision.delay:
+            time.sleep(decision.delay)  # WSGI has a thread for each request, and nothing else to wait in
         if decision.user is None:
             return _answered(decision.status, decision.headers, start_response)
         environ["REMOTE_USER"] = decision.user.username

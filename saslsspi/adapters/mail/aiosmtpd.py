@@ -144,6 +144,7 @@ class SaslSmtpProtocol(SMTP):
         assert self.transport is not None
         if verdict is not Verdict.SUCCESS:
             self._failures += 1
+            await asyncio.sleep(dialogue.delay)
             await self.push(SMTP_WORDS.replies[verdict])
             if self._failures >= self._max_failures:
                 await self.push("421 4.7.0 Too many failures")

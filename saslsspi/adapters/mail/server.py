@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import AccountLookup
 from saslsspi.accounts.authority import secrets_of
+from saslsspi.accounts.failures import Throttle
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.dialogue import CANCEL, EMPTY_INITIAL_RESPONSE, MAX_LINE, MAX_MESSAGE, decode_line
 from saslsspi.adapters.mail.identity import MailAuthority
@@ -33,7 +34,7 @@ from saslsspi.adapters.mail.protocols import protocol_of_service
 from saslsspi.adapters.mail.protocols.pop3 import POP3
 from saslsspi.adapters.stream.tls_bindings import tls_bindings
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.engine.hooks.audit import Attempt
+from saslsspi.engine.hooks.audit import Attempt, AuditRecord, refusals
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy, Property
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, LogonDenied, NoAuthenticatingAuthority, SaslError
@@ -90,6 +91,7 @@ class SaslService:
         mechanisms: The mechanisms to offer; empty for all that are installed and permitted.
         nonce_store: Where sessions are remembered for subsequent authentication; None offers none.
         max_line: Longest line that a client may send, in octets.
+        throttle: Counts failed logons and says how long their refusals are held back; None counts nothing.
     """
 
     service: str
@@ -100,6 +102,7 @@ class SaslService:
     mechanisms: Sequence[str] = ()
     nonce_store: NonceStore | None = None
     max_line: int = MAX_LINE
+    throttle: Throttle | None = None
 
     @property
     def mail_authority(self) -> MailAuthority:
@@ -184,6 +187,7 @@ class ServerDialogue:
 
     Attributes:
         error: Why the exchange failed, for the server's log; its text is not for the client.
+        delay: Seconds to hold the refusal back, where the service has a throttle.
     """
 
     def __init__(self, service: SaslService, channel: _Channel) -> None:
@@ -197,6 +201,7 @@ class ServerDialogue:
         self._round_trips = 0
         self._ended = False
         self.error: SaslError | None = None
+        self.delay = 0.0
 
     @property
     def security(self) -> Security:
@@ -283,8 +288,10 @@ class ServerDialogue:
         server = self._server
         assert server is not None
         try:
-            challenge = server.step(response)
+            with refusals() as found:
+                challenge = server.step(response)
         except SaslError as error:
+            self._count(found)
             self.error = error
             verdict = Verdict.TEMPORARY if isinstance(error, NoAuthenticatingAuthority) else Verdict.DENIED
             if error.token is None:
@@ -310,8 +317,18 @@ class ServerDialogue:
         self.error = error or self.error
         reason = self.error or LogonDenied(_REASONS.get(verdict, ABANDONED))
         _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, self.error or verdict.name.lower())
-        if self._server is not None:
-            self._server.abort(reason)
-        else:
-            Attempt(self._mechanism).refused(reason)
+        with refusals() as found:
+            if self._server is not None:
+                self._server.abort(reason)
+            else:
+                Attempt(self._mechanism).refused(reason)
+        if verdict is not Verdict.CANCELLED:  # whoever gives up has guessed nothing, and may be gone
+            self._count(found)
         return Step(b"", verdict)
+
+    def _count(self, found: list[AuditRecord]) -> None:
+        throttle = self._service.throttle
+        if throttle is None:
+            return
+        for refusal in found:
+            self.delay = max(self.delay, throttle.failed(refusal.username, refusal.peer))

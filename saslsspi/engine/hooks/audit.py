@@ -9,7 +9,7 @@ another one has none, so that a logon with NTLM in Negotiate in CredSSP is one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
@@ -18,11 +18,12 @@ from saslsspi.accounts.account import Question
 from saslsspi.engine.exchange import Outcome
 from saslsspi.errors import SaslError
 
-__all__ = ["Attempt", "AuditRecord", "audited_from", "proof_refused"]
+__all__ = ["Attempt", "AuditRecord", "audited_from", "proof_refused", "refusals"]
 
 _AUDIT: Final = logging.getLogger("saslsspi.audit")
 _AUDIT.addHandler(logging.NullHandler())
 _PEER: Final[ContextVar[str]] = ContextVar("saslsspi_peer", default="")
+_REFUSALS: Final[ContextVar[list[AuditRecord] | None]] = ContextVar("saslsspi_refusals", default=None)
 
 
 class AuditRecord(NamedTuple):
@@ -41,6 +42,8 @@ class AuditRecord(NamedTuple):
         channel_binding: Type of the bindings that were verified, "" without.
         resumed: Whether an earlier logon was taken up again (subsequent authentication of Digest).
         tolerances: Names of the tolerances that the client made necessary.
+        seconds: How long it took, from the attempt's first message to its end; what the client and the authority needed
+            is in it.
     """
 
     accepted: bool
@@ -54,6 +57,7 @@ class AuditRecord(NamedTuple):
     channel_binding: str = ""
     resumed: bool = False
     tolerances: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     def text(self) -> str:
         """Return the record as one line; what came from peers is escaped."""
@@ -81,19 +85,33 @@ class Attempt:
         how: Name of the mechanism or package.
         deferred: Whether the engine leaves it to the holder to say that the logon is accepted, since there is more to
             check: the policy, the layer, whom the client wants to act as.
+        clock: The environment's, in seconds; None where the attempt is over at once.
     """
 
-    __slots__ = ("_claimed", "_over", "deferred", "how")
+    __slots__ = ("_began", "_claimed", "_clock", "_over", "deferred", "how")
 
-    def __init__(self, how: str, *, deferred: bool = False) -> None:
+    def __init__(self, how: str, *, deferred: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.how = how
         self.deferred = deferred
+        self._clock = clock
+        self._began: float | None = None
         self._claimed: tuple[str, str] | None = None
         self._over = False
 
     def again(self) -> Attempt:
         """Return another one of the same kind."""
-        return Attempt(self.how, deferred=self.deferred)
+        return Attempt(self.how, deferred=self.deferred, clock=self._clock)
+
+    def begin(self) -> None:
+        """Say that the first message is there."""
+        if self._began is None and self._clock is not None:
+            self._began = self._clock()
+
+    def _seconds(self) -> float:
+        """Return how long it took; a clock that was set back meanwhile says 0."""
+        if self._began is None or self._clock is None:
+            return 0.0
+        return max(0.0, self._clock() - self._began)
 
     def asked(self, question: Question) -> None:
         """Keep who the client says it is, as it said it first."""
@@ -118,6 +136,7 @@ class Attempt:
                     channel_binding=outcome.channel_binding,
                     resumed=outcome.reauthenticated,
                     tolerances=outcome.tolerances,
+                    seconds=self._seconds(),
                 )
             )
 
@@ -139,7 +158,7 @@ class Attempt:
         _write(
             AuditRecord(
                 accepted=False, how=self.how, username=username, realm=realm, peer=_PEER.get(), reason=reason,
-                authzid="" if outcome is None else outcome.authzid,
+                authzid="" if outcome is None else outcome.authzid, seconds=self._seconds(),
             )
         )  # fmt: skip
 
@@ -166,7 +185,21 @@ def audited_from(peer: str) -> Iterator[None]:
         _PEER.reset(token)
 
 
+@contextmanager
+def refusals() -> Iterator[list[AuditRecord]]:
+    """Collect the refusals of what runs below, for a server that holds answers back for them."""
+    found: list[AuditRecord] = []
+    token = _REFUSALS.set(found)
+    try:
+        yield found
+    finally:
+        _REFUSALS.reset(token)
+
+
 def _write(record: AuditRecord) -> None:
+    found = _REFUSALS.get()
+    if found is not None and not record.accepted:
+        found.append(record)
     level = logging.INFO if record.accepted else logging.WARNING
     if _AUDIT.isEnabledFor(level):
         _AUDIT.log(level, "%s", record.text(), extra={"audit": record})

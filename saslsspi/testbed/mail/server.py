@@ -278,6 +278,7 @@ class MailSession(ABC):
             step = await self._converse(dialogue, arguments, tag)
         finally:
             dialogue.abandon()
+        await asyncio.sleep(dialogue.delay)
         await self.send(dialogue.line(step, tag))
         if step.verdict is not Verdict.SUCCESS:
             self._failures += 1

@@ -1,0 +1,184 @@
+"""Failed logons: counted in a sliding window, by account and by address, and paid for with time alone."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from saslsspi import InvalidParameter, MemoryAuthority, Policy, Question, Secret
+from saslsspi.accounts import FailureLimits, LockOut, MemoryFailures, Throttle
+from saslsspi.accounts.failures import _network
+from saslsspi.adapters.asgi import AsgiAuthentication
+from saslsspi.adapters.http import HttpAcceptor, HttpRequest
+from saslsspi.adapters.mail.server import SaslService
+from saslsspi.engine.hooks.audit import audited_from
+
+LIMITS = FailureLimits(window=100, by_account=2, by_address=4, delay=1, longest=10, jitter=0)
+PEOPLE = MemoryAuthority({"alice": "wonderland"})
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_throttle(clock: Clock | None = None, **more: Any) -> Throttle:
+    return Throttle(MemoryFailures(monotonic=clock or Clock()), LIMITS, **more)
+
+
+def test_each_failure_beyond_the_first_ones_doubles_the_delay() -> None:
+    throttle = a_throttle()
+    assert [throttle.failed("alice", "") for _ in range(7)] == [1, 1, 2, 4, 8, 10, 10]
+    assert throttle.failed("bob", "") == 1, "another account"
+    assert throttle.failed("ALICE", "") == 10, "whatever the case"
+
+
+def test_an_address_is_counted_whatever_name_it_says_and_whatever_its_port() -> None:
+    throttle = a_throttle()
+    assert [throttle.failed(f"user{n}", f"192.0.2.7:{n}") for n in range(6)] == [1, 1, 1, 1, 2, 4]
+    assert throttle.failed("", "192.0.2.7:9") == 8
+    assert throttle.failed("", "192.0.2.8:9") == 1
+
+
+def test_the_window_slides() -> None:
+    clock = Clock()
+    throttle = a_throttle(clock)
+    for second in range(5):
+        clock.now = 1000.0 + 10 * second
+        throttle.failed("alice", "")
+    assert throttle.failures_of("alice") == 5
+    clock.now = 1100.0
+    assert throttle.failures_of("alice") == 4
+    clock.now = 1139.0
+    assert throttle.failures_of("alice") == 1
+    clock.now = 1140.0
+    assert throttle.failed("alice", "") == 1
+
+
+def test_jitter_is_a_part_of_the_delay() -> None:
+    limits = FailureLimits(delay=2, jitter=0.25)
+    assert [Throttle(limits=limits, draw=lambda at=at: at).failed("a", "") for at in (0.0, 0.5, 1.0)] == [1.5, 2, 2.5]
+
+
+def test_the_memory_is_bounded_in_names_and_in_each() -> None:
+    clock = Clock()
+    memory = MemoryFailures(size=10, monotonic=clock)
+    for number in range(100):
+        memory.add(f"{number}", 100)
+        memory.add("0", 100)
+    assert len(memory) == 10
+    for _ in range(3000):
+        memory.add("0", 100)
+    assert memory.count("0", 100) == 1024
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("192.0.2.7:49152", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7:49152", "192.0.2.7"),
+        ("2001:db8::1:49152", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8:0:0:5::1]:443", "2001:db8::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+        ("/run/socket", ""),
+        ("testclient:50000", ""),
+    ],
+)
+def test_an_address_is_read_as_carriers_write_it(peer: str, address: str) -> None:
+    assert _network(peer) == address
+
+
+@pytest.mark.parametrize("wrong", [{"window": 0}, {"delay": -1}, {"jitter": 2}, {"by_account": -1}])
+def test_limits_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameter):
+        FailureLimits(**wrong)
+
+
+def test_lock_out_makes_a_user_unknown_for_a_while() -> None:
+    clock = Clock()
+    throttle = a_throttle(clock)
+    authority = LockOut(PEOPLE, throttle, after=3)
+    question = Question("alice", "", (Secret.PASSWORD,))
+    for _ in range(2):
+        throttle.failed("alice", "")
+    assert authority.lookup(question) is not None
+    throttle.failed("alice", "")
+    assert authority.lookup(question) is None
+    assert authority.secrets == PEOPLE.secrets
+    clock.now += 100
+    assert authority.lookup(question) is not None
+
+
+def plain(password: str) -> bytes:
+    return b"PLAIN " + base64.b64encode(b"\0alice\0" + password.encode())
+
+
+def test_a_mail_server_holds_refusals_back_and_nothing_else() -> None:
+    throttle = a_throttle()
+    service = SaslService(
+        service="smtp", host="h", authority=PEOPLE, policy=Policy(allow_plaintext=True), throttle=throttle
+    )
+
+    def tried(arguments: bytes) -> float:
+        dialogue = service.dialogue(external_ssf=256)
+        with audited_from("192.0.2.7:1"):
+            dialogue.begin(arguments)
+            dialogue.abandon()
+        return dialogue.delay
+
+    assert [tried(plain("wrong")) for _ in range(4)] == [1, 1, 2, 4]
+    assert tried(plain("wonderland")) == 0
+    assert tried(b"PLAIN") == 0, "whoever gives up has guessed nothing"
+    assert throttle.failures_of("alice") == 4
+
+
+def digest(nonce: str) -> str:
+    right = "0" * 64
+    return (
+        f'Digest username="alice", realm="r", nonce="{nonce}", uri="/", algorithm=SHA-256, qop=auth, nc=00000001, '
+        f'cnonce="c", response="{right}"'
+    )
+
+
+def test_an_http_server_holds_refusals_back_and_nothing_else() -> None:
+    acceptor = HttpAcceptor.of(PEOPLE, realm="r", throttle=a_throttle())
+    wrong = HttpRequest(method="GET", targets=("/",), credentials=digest("n"), peer="192.0.2.7:1")
+    assert [acceptor.judge(wrong).delay for _ in range(4)] == [1, 1, 2, 4]
+    assert acceptor.judge(HttpRequest(method="GET", targets=("/",))).delay == 0
+
+
+def test_an_asgi_server_waits_and_serves_others_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("saslsspi.adapters.http.asgi.asyncio.sleep", sleep)
+    application = AsgiAuthentication(None, HttpAcceptor.of(PEOPLE, realm="r", throttle=a_throttle()))  # type: ignore[arg-type]
+    scope = {
+        "type": "http", "method": "GET", "path": "/", "headers": [(b"authorization", digest("n").encode())],
+        "scheme": "http", "client": ("192.0.2.7", 5),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    async def ask() -> None:
+        for _ in range(3):
+            await application(dict(scope), receive, send)
+
+    asyncio.run(ask())
+    assert waited == [1, 1, 2]
+    assert sent[0]["status"] == 401
