@@ -10,9 +10,9 @@ import asyncio
 import os
 import secrets
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.words import MAX_LINE, AuthCommand, Continuation, line, read_auth, read_continuation
@@ -93,7 +93,7 @@ class _Connection:
                     await self._writer.drain()
             finally:
                 for number in list(self._running):
-                    self._running.pop(number).end()
+                    self._drop(number)
 
     def _version(self, parameters: list[str]) -> None:
         if parameters[:1] != [_MAJOR]:
@@ -106,7 +106,7 @@ class _Connection:
         if len(self._running) >= self._door.limits.exchanges:
             self._say("FAIL", command.number, "temp")
             return
-        self._tasks.create_task(self._begin(command))
+        self._tasks.create_task(self._answered(command.number, self._begin(command)))
 
     async def _begin(self, command: AuthCommand) -> None:
         try:
@@ -142,22 +142,41 @@ class _Connection:
         if exchange.busy:
             raise InvalidToken("a client speaks before it was answered")
         exchange.busy = True
-        self._tasks.create_task(self._step(said.number, exchange, said.response))
+        self._tasks.create_task(self._answered(said.number, self._step(said.number, exchange, said.response)))
 
     def _cancel(self, parameters: list[str]) -> None:
-        exchange = self._running.pop(parameters[0], None) if parameters else None
-        if exchange is not None:
+        if parameters:
+            self._drop(parameters[0])
+
+    def _drop(self, number: str) -> None:
+        """End an exchange; one that is in the middle of a step is ended by that, since a thread is in it."""
+        exchange = self._running.pop(number, None)
+        if exchange is not None and not exchange.busy:
             exchange.end()
+
+    async def _answered(self, number: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do a request's work; a client whose request's task is cancelled is told so."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            self._drop(number)
+            self._say("FAIL", number, "temp")
+            raise
 
     async def _step(self, number: str, exchange: _Exchange, response: bytes | None) -> None:
         try:
             reply = await self._door.step(exchange.server, response, exchange.peer)
-        except SaslError as error:
-            self._running.pop(number, None)
+        except asyncio.CancelledError:
             exchange.end()
-            await self._fail(number, error)
+            raise
+        except SaslError as error:
+            exchange.end()
+            if self._running.get(number) is exchange:
+                del self._running[number]
+                await self._fail(number, error)
             return
-        if number not in self._running:  # it was cancelled meanwhile
+        if self._running.get(number) is not exchange:  # it was cancelled meanwhile
+            exchange.end()
             return
         if exchange.server.done:
             del self._running[number]

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import check_answer
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.policy import DEFAULT_POLICY, Property
 from saslsspi.engine.security import Security
@@ -140,7 +141,11 @@ class Binder:
             realm=settings.realms,
             policy=replace(DEFAULT_POLICY, allow_plaintext=True),
         )
-        await self._step(session, b"\0".join((b"", (user or "?").encode(), request.password)))
+        try:
+            await self._step(session, b"\0".join((b"", (user or "?").encode(), request.password)))
+        except BaseException:
+            session.abort()
+            raise
         if user is None:
             raise LogonDenied("the user is unknown or the password is wrong")
         return BindReply(Result(ResultCode.SUCCESS), method="simple", authzid=f"dn:{request.name}")
@@ -206,10 +211,11 @@ class Binder:
         return _Running(mechanism, session)
 
     async def _step(self, session: SaslSession, token: bytes | None) -> bytes | None:
-        reply = session.begin(token)
+        # Hashes may be slow, and a nonce store may be far away: only the authority has a limit of its own.
+        reply = await beside_loop(session.begin, token)
         while isinstance(reply, Pending):
             account = await self._ask(reply.question)
-            reply = session.resume(account)
+            reply = await beside_loop(session.resume, account)
         return reply
 
     def _succeed(self, running: _Running, data: bytes | None) -> BindReply:
@@ -231,7 +237,12 @@ class Binder:
         settings, loop = self._settings, asyncio.get_running_loop()
         try:
             async with asyncio.timeout(settings.limits.authority_timeout):
-                answer = await loop.run_in_executor(settings.executor, settings.authority.lookup, question)
+                asked = loop.run_in_executor(settings.executor, settings.authority.lookup, question)
+                try:
+                    answer = await asyncio.shield(asked)
+                except asyncio.CancelledError:
+                    asked.add_done_callback(_unheard)
+                    raise
                 if isinstance(answer, Awaitable):
                     answer = await answer
         except SaslError:
@@ -239,6 +250,12 @@ class Binder:
         except Exception as error:
             raise NoAuthenticatingAuthority(f"the authority failed with {type(error).__name__}") from error
         return None if answer is None else check_answer(settings.authority.authority, answer)
+
+
+def _unheard(asked: asyncio.Future[Any]) -> None:
+    """Take an answer for which nobody waits any more; what was to be awaited is closed."""
+    if not asked.cancelled() and asked.exception() is None and hasattr(asked.result(), "close"):
+        asked.result().close()
 
 
 def _continues(request: SimpleBind | SaslBind | UnknownBind, running: _Running) -> bool:
