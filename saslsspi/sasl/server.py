@@ -133,7 +133,8 @@ class Server(Session[ServerExchange]):
         if state is None:
             self._refuse_message()
         self.state = state
-        self._attempt.begin()
+        if before is SessionState.NEW:
+            self._attempt.began = self._environment.clock()
         if before is SessionState.LAST_EMPTY:
             self._take_empty(response)
             if self._trace is not None:

@@ -26,7 +26,7 @@ def untouched() -> Iterator[None]:
 
 
 def log_on(password: str = "wonderland", user: str = "alice") -> None:
-    times = iter((100.0, 100.25))
+    times = iter((0.0, 100.0, 100.25))
     environment = Environment(clock=lambda: next(times, 100.25))
     client = Client("SCRAM-SHA-256", service="imap", host="h", credentials=Password(user, password))
     server = Server("SCRAM-SHA-256", service="imap", host="h", authority=PEOPLE, environment=environment)
@@ -55,6 +55,24 @@ def test_an_observer_is_told_of_logons_and_refusals_and_how_long_they_took() -> 
     assert len(records) == 2
 
 
+def test_a_context_without_sasl_is_measured_too() -> None:
+    from saslsspi.adapters.http import HttpAcceptor, HttpRequest
+    from saslsspi.adapters.http.inbound import Inbound
+
+    records = Records()
+    observe_logons(records)
+    ticks = iter(range(100, 1000))
+    environment = Environment(clock=lambda: float(next(ticks)), authority=PEOPLE)
+    acceptor = HttpAcceptor({"Digest": Inbound("WDigest", environment)}, realm="r")
+    credentials = (
+        'Digest username="alice", realm="r", nonce="n", uri="/", algorithm=SHA-256, qop=auth, nc=00000001, '
+        f'cnonce="c", response="{"0" * 64}"'
+    )
+    acceptor.judge(HttpRequest(method="GET", targets=("/",), credentials=credentials))
+    assert [(record.accepted, record.how) for record in records] == [(False, "WDigest in HTTP")]
+    assert records[0].seconds >= 1
+
+
 def test_an_observer_that_fails_harms_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     class Broken:
         def logon(self, record: AuditRecord) -> None:
@@ -68,7 +86,7 @@ def test_an_observer_that_fails_harms_nobody(capsys: pytest.CaptureFixture[str])
 def test_a_clock_that_was_set_back_takes_no_time() -> None:
     records = Records()
     observe_logons(records)
-    times = iter((100.0, 50.0))
+    times = iter((0.0, 100.0, 50.0))
     environment = Environment(clock=lambda: next(times, 50.0), authority=PEOPLE)
     server = Server("SCRAM-SHA-256", service="imap", host="h", environment=environment)
     server.step(b"n,,n=alice,r=abcdefghijklmnop")

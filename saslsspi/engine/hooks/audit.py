@@ -86,15 +86,18 @@ class Attempt:
         deferred: Whether the engine leaves it to the holder to say that the logon is accepted, since there is more to
             check: the policy, the layer, whom the client wants to act as.
         clock: The environment's, in seconds; None where the attempt is over at once.
+
+    Attributes:
+        began: When it was made; a holder that waits for the first message afterwards says when that came.
     """
 
-    __slots__ = ("_began", "_claimed", "_clock", "_over", "deferred", "how")
+    __slots__ = ("_claimed", "_clock", "_over", "began", "deferred", "how")
 
     def __init__(self, how: str, *, deferred: bool = False, clock: Callable[[], float] | None = None) -> None:
         self.how = how
         self.deferred = deferred
         self._clock = clock
-        self._began: float | None = None
+        self.began = 0.0 if clock is None else clock()
         self._claimed: tuple[str, str] | None = None
         self._over = False
 
@@ -102,16 +105,9 @@ class Attempt:
         """Return another one of the same kind."""
         return Attempt(self.how, deferred=self.deferred, clock=self._clock)
 
-    def begin(self) -> None:
-        """Say that the first message is there."""
-        if self._began is None and self._clock is not None:
-            self._began = self._clock()
-
     def _seconds(self) -> float:
         """Return how long it took; a clock that was set back meanwhile says 0."""
-        if self._began is None or self._clock is None:
-            return 0.0
-        return max(0.0, self._clock() - self._began)
+        return 0.0 if self._clock is None else max(0.0, self._clock() - self.began)
 
     def asked(self, question: Question) -> None:
         """Keep who the client says it is, as it said it first."""
