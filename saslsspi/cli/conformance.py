@@ -19,11 +19,13 @@ from saslsspi.cli.output import print_json, print_table, say
 if TYPE_CHECKING:
     from saslsspi_conformance.case_run import TargetAccount
     from saslsspi_conformance.runner.performer import RunOptions
-    from saslsspi_conformance.runner.results import CaseResult
+    from saslsspi_conformance.runner.results import CaseResult, RunReport
     from saslsspi_conformance.runner.selection import Selection, Targets
 
 __all__ = ["RUNS_A_PROGRAM", "configure", "run"]
 
+_OPTIONS: Final = {"keyword": "-k", "plugins": "-p", "first": "-x"}
+_USUAL: Final = {"timeout": 20.0, "answer_timeout": 5.0, "failed_logons": 3, "pause": 1.0, "service": "imap"}
 RUNS_A_PROGRAM: Final = True
 """What stands behind -- is a program's, and no option of ours."""
 
@@ -99,6 +101,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reports.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     reports.add_argument("--json", type=Path, metavar="FILE", help="write JSON; - is standard output, alone")
     reports.add_argument("--html", type=Path, metavar="FILE", help="write a page")
+    reports.add_argument("--compare", type=Path, metavar="FILE",
+        help="tell which verdicts have changed since the run whose --json FILE is")  # fmt: skip
     reports.add_argument("--quiet", action="store_true", help="no progress, only failures and the summary")
 
 
@@ -252,6 +256,7 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         pytest_options=[word for name in arguments.plugins for word in ("-p", name)],
     )
     progress.end()
+    report.made = _made(arguments)
     if not report.planned:
         files.discard()
         raise WrongUsage("nothing matches")
@@ -260,7 +265,33 @@ def _perform(arguments: argparse.Namespace, selection: Selection, targets: Targe
         if arguments.html is not None:
             say(f"the report is in {arguments.html}")
         say(report.summary())
+    if arguments.compare is not None:
+        changes = _compared(arguments.compare, report)
+        if not files.alone:
+            say("\n".join([f"{len(changes)} verdicts have changed since {arguments.compare}", *changes]))
     return exit_status(report)
+
+
+def _made(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The command as it can be given again: target and options that were given, but no password."""
+    given = {name: value for name, value in vars(arguments).items() if value and value != _USUAL.get(name)}
+    words = [given.pop(name) for name in ("target", "protocol") if name in given]
+    program = given.pop("program", [])
+    given.pop("password", None)
+    for name, value in given.items():
+        option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        values = value if isinstance(value, list) else [value]
+        words += [option] if value is True else [word for each in values for word in (option, str(each))]
+    return ("saslsspi", "conformance", *words, *(["--", *program] if program else []))
+
+
+def _compared(file: Path, report: RunReport) -> list[str]:
+    from saslsspi_conformance.runner.report_json import compared
+
+    try:
+        return compared(json.loads(file.read_text(encoding="utf-8")), report)
+    except (OSError, ValueError) as error:
+        raise WrongUsage(str(error)) from error
 
 
 def _options(arguments: argparse.Namespace, targets: Targets) -> RunOptions:

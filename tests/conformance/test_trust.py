@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -218,3 +219,24 @@ def test_a_program_that_says_something_else_could_not_be_tested(tmp_path: Path) 
 
 def test_exec_says_which_side_it_needs() -> None:
     assert main(["conformance", "exec", "--user", "alice", "--password", "x", "--", "true"]) == 2
+
+
+def test_a_report_begins_with_what_fails_and_says_when_and_how_it_was_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, words = tmp_path / "r.html", ("--destructive", "-k", "plain and not client")
+    with serving(account := Account(accepts=lambda message, count: True)) as url:
+        status, first = run(url, tmp_path, *words, "--html", str(page))
+        (tmp_path / "report.json").rename(tmp_path / "before.json")
+        printed = capsys.readouterr().out.splitlines()
+        account.accepts = lambda message, count: message in (RIGHT, b"alice" + RIGHT)
+        run(url, tmp_path, *words, "--compare", str(tmp_path / "before.json"))
+    assert status == 1
+    failing = [line for line in printed if line.startswith("fail: plain.plain_wrong_password (RFC4616-2-06, section 2")]
+    assert failing
+    assert "--destructive" in first["command"]
+    assert "wonderland" not in first["command"]
+    assert re.match(r"20\d\d-\d\d-\d\dT", first["date"])
+    text = page.read_text(encoding="utf-8")
+    assert text.index("What fails") < text.index("plain.plain_wrong_password") < text.index("<table>")
+    assert "plain.plain_wrong_password: fail before, pass now" in capsys.readouterr().out

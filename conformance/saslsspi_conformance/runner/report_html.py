@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from html import escape
 from importlib import resources
 from itertools import groupby
 from typing import Final
 
+import saslsspi
 from saslsspi_conformance.case import Case
 from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status
 
@@ -43,13 +45,23 @@ def as_page(report: RunReport) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Conformance of {escape(report.target)}'
         f'</title>\n<meta name="viewport" content="width=device-width"><style>{_style()}</style></head>\n<body>'
         f"<h1>SASL conformance of {escape(report.target)}</h1>\n"
-        f'<p class="lead"><span class="verdict {look}">{word}</span> · {total} cases in {report.seconds:.1f} s</p>\n'
+        f'<p class="lead"><span class="verdict {look}">{word}</span> · {total} cases in {report.seconds:.1f} s · '
+        f"{escape(report.date)} · saslsspi {escape(saslsspi.__version__)}</p>\n"
+        + (f"<p><code>{escape(shlex.join(report.made))}</code></p>\n" if report.made else "")
         + (f'<p class="fail">{escape(report.partial)}</p>\n' if report.broken_off else "")
         + "".join(f"<p>{escape(note)}</p>\n" for note in (report.suffered, *report.notes) if note)
-        + f'<div class="bar">{bar}</div><ul class="counts">{counts}</ul>\n{_table(specs)}'
+        + f'<div class="bar">{bar}</div><ul class="counts">{counts}</ul>\n'
+        + _failures(report)
+        + _table(specs)
         + "".join(_specification(name, results) for name, results in specs)
         + "</body></html>\n"
     )
+
+
+def _failures(report: RunReport) -> str:
+    if not report.failures:
+        return ""
+    return "<h2>What fails</h2>\n" + "\n".join(map(_case, report.failures)) + "\n"
 
 
 def _style() -> str:

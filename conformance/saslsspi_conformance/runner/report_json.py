@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import saslsspi
 from saslsspi_conformance.case import all_cases
 from saslsspi_conformance.outcome import Observation, Reaction
 from saslsspi_conformance.runner.results import CaseResult, CaseVerdict, RunReport, exit_status
 from saslsspi_conformance.transcript import WireStep
 
-__all__ = ["as_document", "read_results"]
+__all__ = ["as_document", "compared", "read_results"]
 
 _FINAL: Final = frozenset(CaseVerdict) - {CaseVerdict.ERROR, CaseVerdict.NOT_RUN}
 
@@ -19,6 +20,9 @@ def as_document(report: RunReport) -> dict[str, object]:
     """Return what json.dumps takes: counts, exit status, and every result with its exchange."""
     return {
         "target": report.target,
+        "date": report.date,
+        "version": saslsspi.__version__,
+        "command": list(report.made),
         "seconds": round(report.seconds, 3),
         "partial": report.partial,
         "failed_logons": {"spent": report.failed_logons.spent, "bound": report.failed_logons.bound},
@@ -76,3 +80,18 @@ def _read(entry: Mapping[str, Any]) -> CaseResult:
         tuple(WireStep(step["from"], step["what"]) for step in entry["exchange"]),
         float(entry["seconds"]),
     )
+
+
+def compared(before: Mapping[str, Any], report: RunReport) -> list[str]:
+    """Say what is new and what is gone since an earlier run: a line for each case with another verdict.
+
+    Raises:
+        ValueError: what came before is no report.
+    """
+    try:
+        old = {str(entry["case"]): str(entry["verdict"]) for entry in before["results"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the report cannot be compared with: it has no {error}") from error
+    now = {result.case.name: str(result.verdict) for result in report.results}
+    names = [name for name in sorted(old.keys() | now.keys()) if old.get(name) != now.get(name)]
+    return [f"{name}: {old.get(name, 'not there')} before, {now.get(name, 'not there')} now" for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import enum
 from collections import Counter
 from collections.abc import Mapping
@@ -36,6 +37,9 @@ class CaseVerdict(enum.StrEnum):
     ERROR = "could not test"
 
 
+_BAD: Final = {CaseVerdict.FAIL, CaseVerdict.UNEXPECTED_PASS, CaseVerdict.ERROR}
+
+
 @dataclass(frozen=True, slots=True)
 class CaseResult:
     """One case on one target.
@@ -52,6 +56,12 @@ class CaseResult:
     seen: Observation | None = None
     steps: tuple[WireStep, ...] = ()
     seconds: float = 0.0
+
+    def line(self) -> str:
+        """The case, its rule, and what was seen, on one line."""
+        rule = self.case.rules[0]
+        seen = self.seen.outcome if self.seen else self.detail
+        return f"{self.verdict}: {self.case.name} ({rule.id}, section {rule.section}): {seen}"
 
     def explain(self) -> str:
         """What a person needs to know of a case that did not pass."""
@@ -76,6 +86,8 @@ class RunReport:
         broken_off: Why it ended before they had run, "" for a whole run.
         failed_logons: What the account has suffered.
         notes: What else there is to say of the run, as that the target is slow.
+        date: When it began, in UTC (ISO 8601).
+        made: How it was made: the words of the command, without a password.
     """
 
     target: str
@@ -85,6 +97,14 @@ class RunReport:
     broken_off: str = ""
     failed_logons: FailedLogons = field(default_factory=FailedLogons)
     notes: list[str] = field(default_factory=list)
+    date: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+    made: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> list[CaseResult]:
+        """What has failed, and what could not be tested: first what breaks a rule."""
+        found = [result for result in self.results if result.verdict in _BAD]
+        return sorted(found, key=lambda result: result.verdict is CaseVerdict.ERROR)
 
     def note(self, text: str) -> None:
         """Keep something to say, once."""
@@ -116,14 +136,14 @@ class RunReport:
         return Counter(result.verdict for result in self.results)
 
     def summary(self) -> str:
-        """One line, and another where nobody could log on."""
+        """The failures in a line each, the counts, and what else there is to say of the run."""
         counts = self.counts
         parts = [f"{counts[verdict]} {verdict}" for verdict in CaseVerdict if counts.get(verdict)]
         line = f"{len(self.results)} cases against {self.target} in {self.seconds:.1f} s: " + ", ".join(parts)
         notes = [self.partial] if self.broken_off else []
         notes += [note for note in (self.suffered, *self.notes) if note]
         notes += [_NOBODY] if self._nobody_logged_on() else []
-        return "\n".join([line, *notes])
+        return "\n".join([*(result.line() for result in self.failures), line, *notes])
 
     def _nobody_logged_on(self) -> bool:
         logons = [
