@@ -12,9 +12,10 @@ from saslsspi import InvalidParameter, MemoryAuthority, Policy, Question, Secret
 from saslsspi.accounts import FailureLimits, LockOut, MemoryFailures, Throttle
 from saslsspi.accounts.failures import _network
 from saslsspi.adapters.asgi import AsgiAuthentication
-from saslsspi.adapters.http import HttpAcceptor, HttpRequest
+from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.mail.server import SaslService
-from saslsspi.engine.hooks.audit import audited_from
+from saslsspi.engine.hooks.audit import audited_from, proof_refused
+from saslsspi.errors import OutOfSequence
 
 LIMITS = FailureLimits(window=100, by_account=2, by_address=4, delay=1, longest=10, jitter=0)
 PEOPLE = MemoryAuthority({"alice": "wonderland"})
@@ -154,6 +155,18 @@ def test_an_http_server_holds_refusals_back_and_nothing_else() -> None:
     wrong = HttpRequest(method="GET", targets=("/",), credentials=digest("n"), peer="192.0.2.7:1")
     assert [acceptor.judge(wrong).delay for _ in range(4)] == [1, 1, 2, 4]
     assert acceptor.judge(HttpRequest(method="GET", targets=("/",))).delay == 0
+
+
+def test_requests_that_overtook_one_another_are_no_failures() -> None:
+    class Overtaken(HttpAcceptor):
+        def _judge(self, request: HttpRequest) -> HttpDecision:
+            proof_refused("Digest", "alice", "r", "nc")
+            return HttpDecision(None, 401, [], OutOfSequence("nc"))
+
+    throttle = a_throttle()
+    acceptor = Overtaken.of(PEOPLE, realm="r", throttle=throttle)
+    assert acceptor.judge(HttpRequest(method="GET", targets=("/",))).delay == 0
+    assert throttle.failures_of("alice") == 0
 
 
 def test_an_asgi_server_waits_and_serves_others_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "msmtp": Needs(programs=("msmtp",)),
     "testsaslauthd": Needs(programs=("testsaslauthd",)),
     "postgresql": Needs(programs=("pg_ctlcluster", "psql"), modules=("psycopg", "asyncpg")),
+    "haproxy": Needs(programs=("haproxy",)),
     "redis": Needs(programs=("redis-server",), modules=("redis",)),
     "db_dump": Needs(programs=("db_dump",)),
     "saslpasswd2": Needs(programs=("saslpasswd2",)),

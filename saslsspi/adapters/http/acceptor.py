@@ -230,6 +230,8 @@ class HttpAcceptor:
             return self._judge(request)
         with refusals() as found:
             decision = self._judge(request)
+        if isinstance(decision.error, OutOfSequence):  # requests that overtook one another: the password was right
+            return decision
         delays = [self._throttle.failed(refusal.username, refusal.peer) for refusal in found]
         return replace(decision, delay=max(delays)) if delays else decision
 

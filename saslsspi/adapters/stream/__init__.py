@@ -8,7 +8,8 @@ protected buffer is an error, and after an error nothing more is delivered.
 from __future__ import annotations
 
 from saslsspi.adapters.stream.asyncio import LayeredStream
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.boundary import Boundary, Truncated
 from saslsspi.adapters.stream.socket import LayeredSocket
 
-__all__ = ["Boundary", "LayeredSocket", "LayeredStream", "Truncated"]
+__all__ = ["Boundary", "LayeredSocket", "LayeredStream", "Truncated", "beside_loop"]
