@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.credentials import Password as Password
     from saslsspi.credentials import PerPackage as PerPackage
     from saslsspi.credentials import Tickets as Tickets
+    from saslsspi.credentials import Token as Token
     from saslsspi.engine.environment import Environment as Environment
     from saslsspi.engine.exchange import Qop as Qop
     from saslsspi.engine.policy import ChannelBindingPolicy as ChannelBindingPolicy
@@ -63,6 +64,7 @@ if TYPE_CHECKING:  # the table below for type checkers, which run nothing; a tes
     from saslsspi.errors import RemoteError as RemoteError
     from saslsspi.errors import SaslError as SaslError
     from saslsspi.errors import TemporarilyUnavailable as TemporarilyUnavailable
+    from saslsspi.errors import TokenRefused as TokenRefused
     from saslsspi.prep import Preparation as Preparation
     from saslsspi.sasl.acceptance import Choice as Choice
     from saslsspi.sasl.acceptance import choose as choose
@@ -131,6 +133,8 @@ _HOMES: Final = {
     "Server": "saslsspi.sasl.server",
     "TemporarilyUnavailable": "saslsspi.errors",
     "Tickets": "saslsspi.credentials",
+    "Token": "saslsspi.credentials",
+    "TokenRefused": "saslsspi.errors",
     "Tolerances": "saslsspi.engine.policy",
     "choose": "saslsspi.sasl.acceptance",
     "derive_scram_keys": "saslsspi.accounts",

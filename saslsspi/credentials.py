@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from saslsspi.errors import InvalidParameter
+from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
 from saslsspi.kinds import check_kind, kinds_checked
 
-__all__ = ["Anonymous", "Credentials", "NtHash", "Password", "PerPackage", "Tickets"]
+__all__ = ["Anonymous", "Credentials", "NtHash", "Password", "PerPackage", "Tickets", "Token"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,85 @@ class PerPackage:
         return PerPackage, (dict(self.packages),)
 
 
+class _Last:
+    """The token that a function gave last, for every logon with it. Safe under threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._token = ""
+
+    def current(self, ask: Callable[[], object]) -> tuple[str, bool]:
+        with self._lock:  # whoever comes meanwhile waits for the answer, and does not ask as well
+            if self._token:
+                return self._token, True
+            self._token = _answer(ask)
+            return self._token, False
+
+    def give_up(self, token: str) -> None:
+        with self._lock:
+            if self._token == token:
+                self._token = ""
+
+    def __reduce__(self) -> tuple[type[_Last], tuple[()]]:
+        return _Last, ()  # a copy in another process asks anew
+
+
+def _answer(ask: Callable[[], object]) -> str:
+    try:
+        answer = ask()
+    except SaslError:
+        raise
+    except Exception as error:
+        raise NoCredentials(f"the function that gives tokens failed with {type(error).__name__}: {error}") from error
+    if not isinstance(answer, str) or not answer:
+        raise NoCredentials(f"the function that gives tokens gave {type(answer).__name__}, and no text with a token")
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A user name and an access token of OAuth 2.0, for OAUTHBEARER and XOAUTH2. Its repr omits the token.
+
+    Attributes:
+        username: Whose mailbox or account; "" leaves that to the token, which OAUTHBEARER can.
+        token: The token, or a function that returns one. The function is asked when a token is needed first, and
+            again when the server says that it has expired: once in each logon, and once for all logons that use this
+            object at the same time. It may block.
+
+    Raises:
+        InvalidParameter: it is neither.
+    """
+
+    username: str
+    token: str | Callable[[], str] = field(repr=False)
+    _last: _Last = field(init=False, repr=False, compare=False, default_factory=_Last)
+
+    def __post_init__(self) -> None:
+        check_kind("username", self.username, str)
+        if not isinstance(self.token, str) and not callable(self.token):
+            raise InvalidParameter(
+                f"a token is a text, or a function that returns one, not {type(self.token).__name__}"
+            )
+
+    @property
+    def renewable(self) -> bool:
+        """Whether there is a function that can be asked for another token."""
+        return not isinstance(self.token, str)
+
+    def current(self) -> tuple[str, bool]:
+        """Return the token, and whether an earlier logon had it already.
+
+        Raises:
+            NoCredentials: the function failed, or gave none.
+        """
+        return (self.token, False) if isinstance(self.token, str) else self._last.current(self.token)
+
+    def give_up(self, token: str) -> bool:
+        """Use a token no longer, which a server has refused; whether another one can be had."""
+        self._last.give_up(token)
+        return self.renewable
+
+
 @dataclass(frozen=True, slots=True)
 class Anonymous:
     """Nobody, who may leave a trace for the server's log (RFC 4505).
@@ -157,4 +237,4 @@ class Anonymous:
         check_kind("trace", self.trace, str)
 
 
-Credentials: TypeAlias = Password | NtHash | Tickets | PerPackage | Anonymous
+Credentials: TypeAlias = Password | NtHash | Tickets | PerPackage | Token | Anonymous

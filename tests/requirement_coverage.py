@@ -40,6 +40,7 @@ COMPLETE: Final[tuple[str, ...]] = (
     "rfc4178-ms-spng",
     "rfc4422",
     "rfc5804",
+    "rfc7628",
     "scram-channel-binding",
     "sspi-asc-general",
     "sspi-isc-credssp",

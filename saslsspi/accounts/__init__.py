@@ -23,11 +23,13 @@ from saslsspi.accounts.files import FileAuthority, HtdigestAuthority
 from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
+from saslsspi.accounts.tokens import MemoryTokens, TokenAuthority
 
 if TYPE_CHECKING:
     from saslsspi.accounts.shared.failures import RedisFailures as RedisFailures
     from saslsspi.accounts.shared.nonces import RedisNonceStore as RedisNonceStore
     from saslsspi.accounts.shared.redis import SharedRedis as SharedRedis
+    from saslsspi.accounts.jwt import JwtAuthority as JwtAuthority
     from saslsspi.accounts.stores.sql import SqlAuthority as SqlAuthority
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "FailureLimits",
     "FileAuthority",
     "HtdigestAuthority",
+    "JwtAuthority",
     "LockOut",
     "MemoryAuthority",
     "MemoryFailures",
     "MemoryNonceStore",
+    "MemoryTokens",
     "Question",
     "RedisFailures",
     "RedisNonceStore",
@@ -52,6 +56,7 @@ __all__ = [
     "SharedRedis",
     "SqlAuthority",
     "Throttle",
+    "TokenAuthority",
     "derive_ha1",
     "derive_nt_hash",
     "derive_scram_keys",
@@ -61,6 +66,7 @@ __all__ = [
 ]
 
 _OF_EXTRAS: Final = {
+    "JwtAuthority": "saslsspi.accounts.jwt",
     "RedisFailures": "saslsspi.accounts.shared.failures",
     "RedisNonceStore": "saslsspi.accounts.shared.nonces",
     "SharedRedis": "saslsspi.accounts.shared.redis",

@@ -54,6 +54,7 @@ class Secret:
     SCRAM_SHA_512: ClassVar[Secret]
     PASSWORD: ClassVar[Secret]
     EXISTENCE: ClassVar[Secret]
+    TOKEN: ClassVar[Secret]
 
 
 Secret.HA1 = Secret("ha1", "H(user:realm:password)")
@@ -63,6 +64,7 @@ Secret.SCRAM_SHA_256 = Secret("scram-sha-256", "SCRAM stored and server key, of 
 Secret.SCRAM_SHA_512 = Secret("scram-sha-512", "SCRAM stored and server key, of SHA-512")
 Secret.PASSWORD = Secret("password", "the password")
 Secret.EXISTENCE = Secret("existence", "that the account exists")
+Secret.TOKEN = Secret("token", "the token of OAuth that is valid now")
 
 _SCRAM: Final[Mapping[str, Secret]] = {
     "SHA-1": Secret.SCRAM_SHA_1,
@@ -119,6 +121,9 @@ class Question(NamedTuple):
         any_case: Whether names are compared without regard to case, as Windows does.
         hashed_with: Name of a hash of hashlib: username is not a name but user_hash(name, realm, hashed_with); ""
             for a username as it is.
+        token: The token of OAuth that the client presents, where that is to be verified; the answer is an account with
+            the same token as its Secret.TOKEN, and then username is whom the client wants to be, or "". Its repr
+            omits it.
     """
 
     username: str
@@ -126,6 +131,11 @@ class Question(NamedTuple):
     secrets: tuple[Secret, ...]
     any_case: bool = False
     hashed_with: str = ""
+    token: str = ""
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(kind.name for kind in self.secrets)
+        return f"<Question about {self.username!r} in {self.realm!r}: {kinds}>"
 
     def means(self, username: str) -> bool:
         """Whether an account of this name is the one that is asked for."""

@@ -41,6 +41,11 @@ class Chain(Authority):
         self.decoy_key = next((key for key in map(decoy_key_of, authorities) if key is not None), None)
 
     @property
+    def members(self) -> tuple[AccountLookup, ...]:
+        """Those that are asked, in their order."""
+        return self._authorities
+
+    @property
     def secrets(self) -> frozenset[Secret] | None:  # type: ignore[override]  # it is never assigned to
         """What any of them holds; None where one does not say."""
         held = [secrets_of(authority) for authority in self._authorities]

@@ -290,7 +290,8 @@ class Policy:
         negotiate: What Negotiate may choose.
         credssp: What CredSSP may do.
         http_digest: What Digest for HTTP may do.
-        allow_plaintext: Whether a password may cross a channel that nothing encrypts (RFC 4616 section 5).
+        allow_plaintext: Whether a password, or a token of OAuth, may cross a channel that nothing encrypts (RFC 4616
+            section 5, RFC 7628 section 3).
         allow_anonymous: Whether a server lets in who authenticates as nobody (RFC 4505 section 5).
         min_iterations: Least SCRAM iteration count that is taken or announced (RFC 7677 section 3).
         max_iterations: Greatest SCRAM iteration count that is taken; above it a peer only costs us time.

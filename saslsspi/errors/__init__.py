@@ -45,6 +45,7 @@ from saslsspi.errors.remote import (
     OutOfSequence,
     PolicyNtlmOnly,
     TimeSkew,
+    TokenRefused,
     UntrustedRoot,
     WrongPrincipal,
 )
@@ -129,6 +130,7 @@ __all__ = [
     "TargetUnknown",
     "TemporarilyUnavailable",
     "TimeSkew",
+    "TokenRefused",
     "UnknownCredentials",
     "UnsupportedFunction",
     "UntrustedRoot",

@@ -25,6 +25,7 @@ __all__ = [
     "OutOfSequence",
     "PolicyNtlmOnly",
     "TimeSkew",
+    "TokenRefused",
     "UntrustedRoot",
     "WrongPrincipal",
 ]
@@ -72,6 +73,31 @@ class LogonDenied(RemoteError):
     """The peer did not prove that it knows the secret, or the account may not log on."""
 
     status = SecurityStatus.SEC_E_LOGON_DENIED
+
+
+class TokenRefused(LogonDenied):
+    """A token of OAuth is refused (RFC 7628 section 3.2.2). The attributes hold what the server said, as it said it.
+
+    Attributes:
+        reason: "invalid_token", which an expired one is as well, or another code of OAuth or status of HTTP; "": none.
+        scope: What a token needs; "" where it is not told.
+        openid_configuration: URL of the document that says where tokens are had; "" where it is not told.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        token: bytes | None = None,
+        requirement: str | None = None,
+        reason: str = "",
+        scope: str = "",
+        openid_configuration: str = "",
+    ) -> None:
+        super().__init__(text, token=token, requirement=requirement)
+        self.reason = reason
+        self.scope = scope
+        self.openid_configuration = openid_configuration
 
 
 class MutualAuthFailed(RemoteError):

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import Secret
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Anonymous, Credentials, Password
+from saslsspi.credentials import Anonymous, Credentials, Password, Token
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy, Property
 from saslsspi.engine.registry import package_problem
 from saslsspi.errors import NoCredentials, PackageNotFound, SecurityQosFailed, UnknownCredentials
@@ -84,8 +84,9 @@ def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str |
     # RFC 4616 section 5: "By default, implementations SHOULD NOT advertise and SHOULD NOT make use of the PLAIN
     # mechanism unless adequate data security services are in place." The same holds for all that send the password.
     if not has & _NO_PLAINTEXT and external_ssf <= 1 and not policy.allow_plaintext:
+        sent = "token" if Token in mechanism.credentials else "password"
         return (
-            f"it sends the password in clear, and nothing encrypts the channel (its SSF is {external_ssf}); "
+            f"it sends the {sent} in clear, and nothing encrypts the channel (its SSF is {external_ssf}); "
             "start TLS, or say Policy(allow_plaintext=True)"
         )
     return None

@@ -134,6 +134,16 @@ class Client(Session[ClientExchange]):
                 f"the server reports success, but {self.mechanism.name} is not complete: the server has proved nothing"
             )
 
+    def fail(self) -> bool:
+        """Take the carrier's report that the server refuses, whatever was said before, and end the exchange.
+
+        Returns:
+            Whether another exchange, by `again`, may succeed at once: a token that has expired can be renewed.
+        """
+        may_succeed = self._exchange.fail()
+        self.abort()
+        return may_succeed
+
     def _advance(self, challenge: bytes | None) -> bytes | None:
         state = SESSION_TRANSITIONS[self.state].get(SessionEvent.MESSAGE)
         if state is None:

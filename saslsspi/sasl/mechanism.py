@@ -210,6 +210,10 @@ class ClientExchange(SaslExchange):
         """Take the news that the carrier reports success; a mechanism whose last message is its own is done now."""
         return
 
+    def fail(self) -> bool:
+        """Take the news that the server refuses; whether another exchange with the same credentials may succeed."""
+        return False
+
 
 class ServerExchange(SaslExchange):
     """A server's side of one exchange.

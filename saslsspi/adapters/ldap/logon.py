@@ -10,7 +10,7 @@ import ldap3
 from ldap3.core.exceptions import LDAPOperationResult
 
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
-from saslsspi.errors import InvalidToken, PackageNotFound, SaslError
+from saslsspi.errors import InvalidToken, PackageNotFound, SaslError, TokenRefused
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.logon import Logon, without
 from saslsspi.sasl.mechanism import Mechanism
@@ -20,6 +20,7 @@ __all__ = ["BindStep", "exchange", "listed_mechanisms", "run"]
 _SUCCESS: Final = 0
 _AUTH_METHOD_NOT_SUPPORTED: Final = 7
 _SASL_BIND_IN_PROGRESS: Final = 14
+_INVALID_CREDENTIALS: Final = 49
 _MOST_STEPS: Final = 100
 _LIST: Final = "supportedSASLMechanisms"
 
@@ -32,13 +33,13 @@ def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client
 
     Where there is a choice, a mechanism that cannot even begin here (no Kerberos, say) or that the server lists and
     then does not know is followed by the next one. A refusal for any other reason is not: another mechanism would be
-    another guess at the password.
+    another guess at the password. Where the credentials could be renewed the same mechanism is tried once more.
 
     Raises:
         PackageNotFound: no mechanism is left.
         BindRefused, SaslError: see exchange.
     """
-    remaining, refused = list(offered), None
+    remaining, refused, renewed = list(offered), None, False
     while True:
         try:
             client, first = logon.begin(remaining, make)
@@ -48,7 +49,14 @@ def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client
             raise PackageNotFound(f"{error.text}; tried: {refused.text}") from refused
         try:
             exchange(client, first, bind, logon.user)
+        except TokenRefused:
+            if not client.fail() or renewed:
+                raise
+            renewed = True
         except BindRefused as refusal:
+            if refusal.code == _INVALID_CREDENTIALS and client.fail() and not renewed:
+                renewed = True
+                continue
             if not logon.asks_server or refusal.code != _AUTH_METHOD_NOT_SUPPORTED:
                 raise
             refused, remaining = refusal, without(remaining, client.mechanism.name)

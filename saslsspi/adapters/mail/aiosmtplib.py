@@ -73,7 +73,7 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
                     await self.ehlo()
                 logon.logon.check_not_hidden(ended.security.mechanism, offered, self._offered())
         if isinstance(ended, Refused):
-            raise ended.error(SmtpLogonDenied.of)
+            raise ended.error(SmtpLogonDenied.of) from ended.cause
         self.security = ended.security
         return ended.security
 

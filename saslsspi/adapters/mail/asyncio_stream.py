@@ -134,7 +134,7 @@ async def _log_on(
         if isinstance(ended, Established) and ended.layer is not None:
             stream.install(ended.layer, unread_is_protected=protocol.speaks_unasked)
     if isinstance(ended, Refused):
-        raise ended.error()
+        raise ended.error() from ended.cause
     return ended
 
 

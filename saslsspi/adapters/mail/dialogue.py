@@ -75,10 +75,17 @@ def check_argument(argument: str | bytes) -> None:
 
 
 class Refused(NamedTuple):
-    """The server's final reply to one mechanism, other than success; the session may go on."""
+    """The server's final reply to one mechanism, other than success; the session may go on.
+
+    Attributes:
+        may_succeed: Whether another exchange with the same credentials may, since they were renewed.
+        cause: What the mechanism made of it, where the server said no in the mechanism's own words.
+    """
 
     mechanism: str
     reply: Reply
+    may_succeed: bool = False
+    cause: SaslError | None = None
 
     @property
     def shown(self) -> str:
@@ -145,21 +152,24 @@ def converse(
             else:
                 response = client.step(decode_line(reply.text)) or b""
         except SaslError as error:
-            client.abort()
+            may_succeed = client.fail()
             final = yield from _withdraw(error, protocol, tag)
             over = final.kind not in (ReplyKind.CHALLENGE, ReplyKind.SUCCESS)
             if over and isinstance(error, LogonDenied) and error.requirement is None:
                 # The server said no in the mechanism's own words, as SCRAM's e= does, and broke no rule.
-                return Refused(name, Reply(ReplyKind.DENIED, error.text.encode()))
+                return Refused(name, Reply(ReplyKind.DENIED, error.text.encode()), may_succeed, error)
             raise
         reply = yield Turn(protocol.response(base64.b64encode(response)), tag)
     if reply.kind is ReplyKind.SUCCESS:
         client.succeed(None if reply.data is None else decode_line(reply.data))
         return used
-    client.abort()
     if reply.kind is ReplyKind.BYE:
+        client.abort()
         raise ends_here(reply.text)
-    return Refused(name, reply)
+    if reply.kind in (ReplyKind.TEMPORARY, ReplyKind.UNSUITABLE):
+        client.abort()  # which is not about the credentials
+        return Refused(name, reply)
+    return Refused(name, reply, client.fail())
 
 
 def _check_empty(text: bytes, name: str, policy: Policy) -> tuple[str, ...]:

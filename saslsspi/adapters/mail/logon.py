@@ -123,7 +123,7 @@ def log_on(
 
     A mechanism that the server finds unsuitable is followed by the next (RFC 4954 section 6). A refusal without a
     reason could mean the password, and another try would be another guess: it is followed by the next only where the
-    caller named several mechanisms.
+    caller named several mechanisms. Where the credentials could be renewed the same mechanism is tried once more.
 
     Raises:
         PackageNotFound: no mechanism is left; says why for each.
@@ -133,6 +133,7 @@ def log_on(
     remaining = list(offered)
     logon, policy = asked.logon, asked.logon.effective_policy
     refused: Refused | None = None
+    renewed = False
     while True:
         try:
             mechanism = logon.choose(remaining)
@@ -152,6 +153,9 @@ def log_on(
             security = client.security
             return Established(replace(security, tolerances=security.tolerances + ended), client.layer)
         refused = ended
+        if ended.may_succeed and not renewed:
+            renewed = True
+            continue
         why = ended.reply.kind
         unbinds = why is ReplyKind.REFUSED and logon.may_unbind(mechanism, bindings_given=asked.bindings_given)
         if unbinds and mechanism.name.endswith(_PLUS):
@@ -212,7 +216,7 @@ def authenticate(
                 under_layer = carrier.capabilities()
             logon.logon.check_not_hidden(ended.security.mechanism, offered, under_layer.mechanisms or ())
     if isinstance(ended, Refused):
-        raise ended.error(carrier.denied)
+        raise ended.error(carrier.denied) from ended.cause
     return ended.security
 
 
