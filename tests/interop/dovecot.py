@@ -13,6 +13,7 @@ import pwd
 import socket
 import subprocess
 import tempfile
+from base64 import b64encode
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -106,6 +107,34 @@ userdb {{
   args = uid={mail_uid} gid={mail_gid} home={folder}/mail/%n
 }}
 """
+# Tokens are verified without asking anybody. 2.4 has them without a passdb.
+_TOKENS_2_3: Final = """\
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {folder}/oauth2.conf
+}}
+"""
+_OAUTH2_CONF: Final = """\
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={folder}/keys/
+username_attribute = email
+scope = mail
+"""
+_TOKENS_2_4: Final = """\
+oauth2 {{
+  introspection_mode = local
+  username_attribute = email
+  scope = mail
+}}
+oauth2_local_validation {{
+  dict fs {{
+    fs posix {{
+      prefix = {folder}/keys/
+    }}
+  }}
+}}
+"""
 _VERSION_2_4: Final = """\
 dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
@@ -153,6 +182,7 @@ class Dovecot:
         relay_port: int = 9,
         mechanisms: str = "plain digest-md5 scram-sha-1 scram-sha-256",
         stock: bool = False,
+        token_key: bytes = b"",
     ) -> None:
         """Describe a server; nothing runs before the `with`.
 
@@ -160,8 +190,11 @@ class Dovecot:
             relay_port: Where submission hands messages on, an SMTP server on 127.0.0.1.
             mechanisms: Dovecot's auth_mechanisms.
             stock: Whether it has its usual delays, penalties and limits; else tests need not wait for them.
+            token_key: Verifies tokens of OAuth: JWTs of HS256 with the scope mail, whose email is the user; empty takes
+                none.
         """
         self._relay_port = relay_port
+        self._token_key = token_key
         self._mechanisms = mechanisms
         self._stock = stock
         self._cleanup = contextlib.ExitStack()
@@ -195,6 +228,11 @@ class Dovecot:
     def _write_users(self) -> None:
         lines = [f"{person.name}:{{PLAIN}}{person.password}::::::\n" for person in PEOPLE.values()]
         (self.folder / "users").write_text("".join(lines), encoding="utf-8")
+        if self._token_key:
+            keys = self.folder / "keys" / "default" / "HS256"  # azp, algorithm and, its name, the key's id
+            keys.mkdir(parents=True)
+            (keys / "default").write_bytes(b64encode(self._token_key))
+            (self.folder / "oauth2.conf").write_text(_OAUTH2_CONF.format(folder=self.folder), encoding="utf-8")
         mail = self.folder / "mail"
         mail.mkdir()
         if os.geteuid() == 0:
@@ -213,9 +251,11 @@ class Dovecot:
         is_root = os.geteuid() == 0
         mail_uid, mail_gid = _mail_owner()
         path = self.folder / "dovecot.conf"
-        template = (
-            _CONFIGURATION + _CONFIGURATION_2_3 if _is_old() else _VERSION_2_4 + _CONFIGURATION + _CONFIGURATION_2_4
-        )
+        if _is_old():
+            # A token stands before the passwords, which would be tried with it.
+            template = _CONFIGURATION + (_TOKENS_2_3 if self._token_key else "") + _CONFIGURATION_2_3
+        else:
+            template = _VERSION_2_4 + _CONFIGURATION + _CONFIGURATION_2_4 + (_TOKENS_2_4 if self._token_key else "")
         path.write_text(
             template.format(
                 folder=self.folder,
