@@ -36,6 +36,7 @@ COMPLETE: Final[tuple[str, ...]] = (
     "ms-nlmp",
     "profile-ldap",
     "profile-mail",
+    "rfc2195",
     "rfc2831",
     "rfc4178-ms-spng",
     "rfc4422",

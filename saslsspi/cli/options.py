@@ -8,19 +8,21 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import shlex
+import subprocess
 import sys
 import warnings
 from pathlib import Path
 from typing import Final
 
-from saslsspi.accounts import Chain, MemoryAuthority
+from saslsspi.accounts import Chain, MemoryAuthority, MemoryTokens
 from saslsspi.accounts.account import Account, AccountLookup
 from saslsspi.accounts.stores.places import authority_at
 from saslsspi.cli.exit_status import WrongUsage
 from saslsspi.cli.output import say
-from saslsspi.credentials import Password
+from saslsspi.credentials import Password, Token
 from saslsspi.engine.policy import CredSspPolicy, Policy
-from saslsspi.errors import SaslError
+from saslsspi.errors import NoCredentials, SaslError
 from saslsspi.host_names import in_a_labels
 from saslsspi.sasl.logon import Logon, MechanismNames
 
@@ -39,6 +41,8 @@ __all__ = [
 ]
 
 PASSWORD_VARIABLE: Final = "SASLSSPI_PASSWORD"
+_SECRETS: Final = ("password", "password_file", "token_file", "token_command")
+_COMMAND_SECONDS: Final = 120
 
 
 def add_identity_options(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +51,10 @@ def add_identity_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--user", metavar="NAME", help="who authenticates")
     group.add_argument("--password", help=f"the password; better: --password-file, {PASSWORD_VARIABLE} or the prompt")
     group.add_argument("--password-file", type=Path, metavar="FILE", help="a file whose first line is the password")
+    group.add_argument("--token-file", type=Path, metavar="FILE",
+        help="a file whose first line is a token of OAuth; read again when the server says it has expired")  # fmt: skip
+    group.add_argument("--token-command", metavar="COMMAND",
+        help="a command that prints a token of OAuth; run again when the server says it has expired")  # fmt: skip
     group.add_argument("--realm", "--domain", metavar="NAME",
         help="the realm (or domain) of the user; without it the one that the server offers")  # fmt: skip
     group.add_argument("--authzid", default="", metavar="NAME", help="the identity to act as")
@@ -78,14 +86,48 @@ def names_of_service(arguments: argparse.Namespace) -> list[str]:
     return [arguments.host, *replicated]
 
 
-def credentials_from(arguments: argparse.Namespace) -> Password | None:
-    """Return user and password, or None without --user."""
+def credentials_from(arguments: argparse.Namespace) -> Password | Token | None:
+    """Return user and password, or user and token, or None without --user."""
     if arguments.user is None:
-        unused = [option for option in ("password", "password_file", "realm") if getattr(arguments, option) is not None]
+        options = ("password", "password_file", "realm", "token_file", "token_command")
+        unused = [option for option in options if getattr(arguments, option) is not None]
         if unused:
             raise WrongUsage(f"--{unused[0].replace('_', '-')} needs --user")
         return None
-    return Password(arguments.user, password_from(arguments), realm=arguments.realm)
+    if arguments.token_file is None and arguments.token_command is None:
+        return Password(arguments.user, password_from(arguments), realm=arguments.realm)
+    given = [option for option in _SECRETS if getattr(arguments, option) is not None]
+    if len(given) > 1:
+        raise WrongUsage(" and ".join(f"--{option.replace('_', '-')}" for option in given) + " exclude each other")
+    if arguments.token_file is not None:
+        file = arguments.token_file
+        return Token(arguments.user, lambda: _token_in(file))
+    command = shlex.split(arguments.token_command)
+    if not command:
+        raise WrongUsage("--token-command is empty; it is to print a token")
+    return Token(arguments.user, lambda: _printed(command))
+
+
+def _token_in(file: Path) -> str:
+    try:
+        return first_line(file, "the token").strip()
+    except WrongUsage as error:
+        raise NoCredentials(str(error)) from error
+
+
+def _printed(command: list[str]) -> str:
+    """Return the first line that a command prints; what it says of itself goes to standard error."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=_COMMAND_SECONDS)  # noqa: S603
+    except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
+        # Not the error's own text: a command line may hold a secret.
+        status = getattr(error, "returncode", None)
+        ended = type(error).__name__ if status is None else f"exit status {status}"
+        raise NoCredentials(f"--token-command: {command[0]} gave no token ({ended})") from error
+    lines = done.stdout.splitlines()
+    if not lines or not lines[0].strip():
+        raise NoCredentials(f"--token-command: {command[0]} printed nothing; its first line is to be the token")
+    return lines[0].strip()
 
 
 def credssp_from(
@@ -125,14 +167,14 @@ def password_from(arguments: argparse.Namespace) -> str:
     return getpass.getpass(f"Password of {arguments.user}: ", stream=sys.stderr)
 
 
-def first_line(file: Path) -> str:
-    """Return the first line of a file that holds a password."""
+def first_line(file: Path, what: str = "the password") -> str:
+    """Return the first line of a file that holds a secret."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUsage(f"cannot read {file}: {error}") from error
     if not lines:
-        raise WrongUsage(f"{file} is empty; its first line is to be the password")
+        raise WrongUsage(f"{file} is empty; its first line is to be {what}")
     return lines[0]
 
 
@@ -144,6 +186,8 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--accounts", metavar="STORE",
         help="a TOML file ([accounts] of user = \"password\", or entries [[account]]), or whatever"
         " `saslsspi accounts` takes: htdigest:FILE, dovecot:FILE, sqlite:///FILE ...")  # fmt: skip
+    group.add_argument("--token", action="append", default=[], type=_token, metavar="USER:TOKEN",
+        help="a valid token of OAuth; every other one has expired; repeatable, for trying things out")  # fmt: skip
     group.add_argument("--allow-anonymous", action="store_true", help="let in who authenticates as nobody")
 
 
@@ -152,10 +196,12 @@ def authority_from(arguments: argparse.Namespace) -> AccountLookup:
     authorities: list[AccountLookup] = []
     if arguments.account:
         authorities.append(MemoryAuthority(arguments.account))
+    if arguments.token:
+        authorities.append(MemoryTokens({token: user for user, token in arguments.token}))
     if arguments.accounts is not None:
         authorities.append(_authority_at(arguments.accounts))
     if not authorities:
-        raise WrongUsage("nobody may log on: give --account USER:PASSWORD or --accounts FILE")
+        raise WrongUsage("nobody may log on: give --account USER:PASSWORD, --token USER:TOKEN or --accounts FILE")
     return authorities[0] if len(authorities) == 1 else Chain(*authorities)
 
 
@@ -164,6 +210,13 @@ def _account(text: str) -> Account:
     if not user or not colon:
         raise argparse.ArgumentTypeError("it is to be USER:PASSWORD")
     return Account(username=user, password=password)
+
+
+def _token(text: str) -> tuple[str, str]:
+    user, colon, token = text.partition(":")
+    if not user or not colon or not token:
+        raise argparse.ArgumentTypeError("it is to be USER:TOKEN")
+    return user, token
 
 
 def _authority_at(place: str) -> AccountLookup:

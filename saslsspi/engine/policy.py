@@ -282,6 +282,7 @@ class Policy:
         channel_binding: Whether bindings are used, and whether their absence is fatal.
         ciphers: The DIGEST-MD5 ciphers that may be used, the preferred first. The weak ones (des, rc4-56,
             rc4-40) exist for old peers and are used only where they are named here.
+        weak_mechanisms: Mechanisms that are used only where they are named here: LOGIN and CRAM-MD5, for old peers.
         tolerances: Which departures of peers are accepted.
         nonce_lifetime: How long after its issue a nonce serves subsequent authentication, in seconds. There is none
             in DIGEST-MD5 where a layer is wanted: its keys would be those of the connection before.
@@ -308,6 +309,7 @@ class Policy:
     properties: Property = Property.NONE
     channel_binding: ChannelBindingPolicy = ChannelBindingPolicy.ALLOW
     ciphers: tuple[str, ...] = ("rc4", "3des")
+    weak_mechanisms: tuple[str, ...] = ()
     tolerances: Tolerances = Tolerances.DEFAULT
     nonce_lifetime: float = 300.0
     kdc_timeout: float = 30.0

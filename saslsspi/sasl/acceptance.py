@@ -81,6 +81,8 @@ def _forbidden(mechanism: Mechanism, policy: Policy, external_ssf: int) -> str |
     has = int(mechanism.properties)
     if missing := int(policy.properties) & ~has:
         return f"it lacks {Property(missing).name}"
+    if mechanism.weak and mechanism.name not in (name.upper() for name in policy.weak_mechanisms):
+        return f"{mechanism.weak}; it is off unless a policy names it: Policy(weak_mechanisms=({mechanism.name!r},))"
     # RFC 4616 section 5: "By default, implementations SHOULD NOT advertise and SHOULD NOT make use of the PLAIN
     # mechanism unless adequate data security services are in place." The same holds for all that send the password.
     if not has & _NO_PLAINTEXT and external_ssf <= 1 and not policy.allow_plaintext:

@@ -294,6 +294,8 @@ class Mechanism:
             without any; empty says nothing.
         secrets: The kinds of secrets of which a server needs one of each account; empty for a mechanism that needs
             none, or does not say. Secret.EXISTENCE among them: it suffices where Kerberos vouches for the user.
+        takes_early: Whether a client may speak with the command although the server speaks first: deployed ones do.
+        weak: Why it is off until a policy names it (Policy.weak_mechanisms); "" for one that is on.
         hash_bits: Size of the hash that guards the password; it decides between mechanisms that give the same.
     """
 
@@ -309,6 +311,8 @@ class Mechanism:
     credentials: tuple[type[Credentials] | None, ...] = ()
     hash_bits: int = 0
     secrets: tuple[Secret, ...] = ()
+    takes_early: bool = False
+    weak: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME(self.name):

@@ -16,17 +16,17 @@ from interop.people import ALICE, JOERG, Person
 from interop.postfix import Postfix
 from interop.postgresql import PostgreSql
 from interop.require import program, require_peer
-from saslsspi import LogonDenied, Password, SaslError
+from saslsspi import LogonDenied, Password, Policy, SaslError
 from saslsspi.accounts.account import Secret
 from saslsspi.accounts.stores.places import store_at
 from saslsspi.accounts.stores.stored import derived
 from saslsspi.adapters.smtp import SaslSMTP
 
 pytestmark = pytest.mark.interop
-MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "DIGEST-MD5", "NTLM"]
+MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "DIGEST-MD5", "NTLM", "LOGIN", "CRAM-MD5"]
 REALM = "example.test"
-# What msmtp and swaks have of NTLM is its first version, which is refused unless a policy names it.
-NTLM_V1 = 'ntlm.responses = ["V2", "V1"]'
+# What msmtp and swaks have of NTLM is its first version, which is refused unless a policy names it; and so are these.
+NAMED = 'ntlm.responses = ["V2", "V1"]\nweak_mechanisms = ["LOGIN", "CRAM-MD5"]'
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,10 @@ def authd() -> Iterator[Authd]:
         folder.chmod(0o755)  # the servers run as other users
         people = {one.name: derived(one.name, one.password, kinds=kinds, realms=[REALM]) for one in (ALICE, JOERG)}
         store_at(database.url()).write(people)
-        with Authd(folder, [database.url()], workers=2, policy=NTLM_V1) as service:
+        passwords = folder / "passwords.toml"  # which CRAM-MD5 needs as they are
+        passwords.write_text(f'[accounts]\n{ALICE.name} = "{ALICE.password}"\n"{JOERG.name}" = "{JOERG.password}"\n')
+        passwords.chmod(0o600)
+        with Authd(folder, [f"toml:{passwords}", database.url()], workers=2, policy=NAMED) as service:
             yield service
 
 
@@ -53,7 +56,9 @@ def log_on(server: Postfix | Exim, mechanism: str, person: Person, *, tls: bool 
         if tls:
             client.starttls(context=context)
         security = client.authenticate_sasl(
-            mechanism=mechanism, credentials=Password(person.name, person.password, realm=None)
+            mechanism=mechanism,
+            credentials=Password(person.name, person.password, realm=None),
+            policy=Policy(weak_mechanisms=("LOGIN", "CRAM-MD5")),
         )
         client.mail("a@example.test")
         code, _ = client.rcpt("b@example.test")
@@ -69,7 +74,7 @@ def test_our_client(mechanism: str, person: Person, server: Postfix | Exim) -> N
         log_on(server, mechanism, Person(person.name, "wrong"))
 
 
-@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "DIGEST-MD5", "NTLM"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "DIGEST-MD5", "NTLM", "CRAM-MD5"])
 def test_without_tls(mechanism: str, server: Postfix | Exim) -> None:
     assert log_on(server, mechanism, ALICE, tls=False) == mechanism
 
@@ -79,7 +84,7 @@ def test_a_password_does_not_cross_in_clear(server: Postfix | Exim) -> None:
         client.authenticate_sasl(mechanism="PLAIN", credentials=Password(ALICE.name, ALICE.password))
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "DIGEST-MD5", "NTLM"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "DIGEST-MD5", "NTLM", "LOGIN", "CRAM-MD5"])
 def test_swaks(mechanism: str, server: Postfix | Exim) -> None:
     require_peer("swaks")
     for password, right in ((ALICE.password, True), ("wrong", False)):
@@ -92,7 +97,7 @@ def test_swaks(mechanism: str, server: Postfix | Exim) -> None:
         assert (done.returncode == 0) is right, done.stdout
 
 
-@pytest.mark.parametrize("mechanism", ["plain", "scram-sha-256", "digest-md5", "ntlm"])
+@pytest.mark.parametrize("mechanism", ["plain", "scram-sha-256", "digest-md5", "ntlm", "login", "cram-md5"])
 def test_msmtp(mechanism: str, server: Postfix | Exim, tmp_path: Path) -> None:
     require_peer("msmtp")
     for password, right in ((ALICE.password, True), ("wrong", False)):

@@ -243,7 +243,7 @@ class ServerDialogue:
         if len(words) == 2:
             # RFC 4954 section 4: an initial response "if the selected mechanism does not support" one is an error.
             # DIGEST-MD5 has one only for a session that it takes up again (RFC 2831 section 2.2).
-            if mechanism.first is First.SERVER and self._service.nonce_store is None:
+            if mechanism.first is First.SERVER and not mechanism.takes_early and self._service.nonce_store is None:
                 return self._end(Verdict.UNINVITED)
             try:
                 initial = b"" if words[1] == EMPTY_INITIAL_RESPONSE else decode_line(words[1])
