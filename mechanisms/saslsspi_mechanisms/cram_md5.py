@@ -95,7 +95,7 @@ class _CramServer(ServerExchange):
         environment, hosts = self._parameters.environment, self._parameters.hosts
         digits = int.from_bytes(environment.random(_NONCE_SIZE))
         host = in_a_labels(hosts[0].split("/")[0]) if hosts and hosts[0] else "localhost"
-        self._challenge = f"<{digits}.{int(environment.clock())}@{host}>".encode()
+        self._challenge = f"<{digits:020}.{int(environment.clock())}@{host}>".encode()
         return self._challenge
 
     def resume(self, account: Account | None) -> None:

@@ -26,10 +26,10 @@ from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_
 from saslsspi.accounts.tokens import MemoryTokens, TokenAuthority
 
 if TYPE_CHECKING:
+    from saslsspi.accounts.jwt import JwtAuthority as JwtAuthority
     from saslsspi.accounts.shared.failures import RedisFailures as RedisFailures
     from saslsspi.accounts.shared.nonces import RedisNonceStore as RedisNonceStore
     from saslsspi.accounts.shared.redis import SharedRedis as SharedRedis
-    from saslsspi.accounts.jwt import JwtAuthority as JwtAuthority
     from saslsspi.accounts.stores.sql import SqlAuthority as SqlAuthority
 
 __all__ = [

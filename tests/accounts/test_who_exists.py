@@ -37,7 +37,7 @@ from work import counting
 
 PASSWORD = "wonderland"
 REALM = "example.test"
-POLICY = Policy(negotiate=NegotiatePolicy(packages="NTLM"))
+POLICY = Policy(weak_mechanisms=("LOGIN", "CRAM-MD5"), negotiate=NegotiatePolicy(packages="NTLM"))
 
 
 def keys(iterations: int = 10_000, *hashes: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ ASKING = {
     "saslsspi/packages/ntlm/server.py": "mechanisms, contexts, schemes",
     "saslsspi_mechanisms/plain.py": "mechanisms, simple binds",
     "saslsspi_mechanisms/scram/server.py": "mechanisms",
+    "saslsspi_mechanisms/cram_md5.py": "mechanisms",
+    "saslsspi_mechanisms/oauth/server.py": "asks about a token, whoever the client says it is",
     "saslsspi/packages/kerberos/exchange.py": "asks only about who has proved who it is",
     "saslsspi_mechanisms/external.py": "asks only about who has proved who it is",
 }

@@ -22,7 +22,9 @@ from saslsspi import (
     Password,
     Policy,
     SaslError,
+    Secret,
     Server,
+    Token,
     sspi,
 )
 from saslsspi.accounts.account import Account as AccountRecord
@@ -34,8 +36,13 @@ from saslsspi.errors import LogonDenied
 from saslsspi.sasl.registry import MECHANISMS
 
 NTLM_ONLY = NegotiatePolicy(packages="NTLM")
-POLICY = Policy(negotiate=NTLM_ONLY, allow_anonymous=True, allow_plaintext=True)
-PEOPLE = MemoryAuthority([Account(username="alice", password="wonderland", may_act_as=frozenset({"bob"}))])
+TOKENS = ("OAUTHBEARER", "XOAUTH2")
+WEAK = ("LOGIN", "CRAM-MD5")
+POLICY = Policy(negotiate=NTLM_ONLY, allow_anonymous=True, allow_plaintext=True, weak_mechanisms=WEAK)
+ALICE = Account(
+    username="alice", password="wonderland", may_act_as=frozenset({"bob"}), other={Secret.TOKEN: "wonderland"}
+)
+PEOPLE = MemoryAuthority([ALICE])
 NEED_A_KDC = {"GSSAPI", "Kerberos"}
 WITHOUT_USERS = {"Schannel"}
 INSTALLED = sorted(plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None)
@@ -45,7 +52,10 @@ CONTEXTS = sorted(
     for plugin in PACKAGES.plugins()
     if plugin.value is not None and plugin.name not in NEED_A_KDC | WITHOUT_USERS
 )
+WITHOUT_NAMES = ("NTLM", "GSS-SPNEGO", *WEAK, *TOKENS)
 PASSWORDS = [name for name in USABLE if name not in ("ANONYMOUS", "EXTERNAL")]
+
+NAMING = [name for name in PASSWORDS if name not in WITHOUT_NAMES]
 
 Records = Callable[[], list[AuditRecord]]
 
@@ -61,6 +71,8 @@ def exchange(mechanism: str, password: str = "wonderland", authzid: str = "", **
     external = None
     if mechanism == "ANONYMOUS":
         credentials = Anonymous("guest")
+    if mechanism in TOKENS:
+        credentials = Token("alice", password)
     if mechanism == "EXTERNAL":
         credentials, external = None, "alice"
     options: dict[str, object] = {"service": "ldap", "host": "h", "policy": POLICY, "external_ssf": 256}
@@ -125,7 +137,9 @@ def test_rubbish_is_one_record(mechanism: str, records: Records) -> None:
     assert record.how == mechanism
 
 
-@pytest.mark.parametrize("mechanism", [name for name in PASSWORDS if name not in ("NTLM", "GSS-SPNEGO")])
+@pytest.mark.parametrize(
+    "mechanism", [name for name in PASSWORDS if name not in ("NTLM", "GSS-SPNEGO", *WEAK, *TOKENS)]
+)
 def test_as_whom_somebody_acts_is_in_the_record(mechanism: str, records: Records) -> None:
     exchange(mechanism, authzid="bob")
     with pytest.raises(SaslError):

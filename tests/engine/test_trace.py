@@ -10,8 +10,8 @@ from types import FrameType
 
 import pytest
 
-from engine.test_audit import CONTEXTS, PASSWORDS, PEOPLE, POLICY, run, talk
-from saslsspi import Client, Context, LogonDenied, Password, SaslError, Server
+from engine.test_audit import CONTEXTS, PASSWORDS, PEOPLE, POLICY, TOKENS, run, talk
+from saslsspi import Client, Context, LogonDenied, Password, SaslError, Server, Token
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Side
@@ -25,7 +25,8 @@ def sasl(mechanism: str, password: str, environment: Environment) -> None:
         ChannelBindings.tls_exporter(b"exported keying material of TLS.") if mechanism.endswith("-PLUS") else None
     )
     shared = {"service": "ldap", "host": "h", "external_ssf": 256, "environment": environment, "bindings": bindings}
-    client = Client(mechanism, credentials=Password("alice", password), **shared)  # type: ignore[arg-type]
+    credentials = Token("alice", password) if mechanism in TOKENS else Password("alice", password)
+    client = Client(mechanism, credentials=credentials, **shared)  # type: ignore[arg-type]
     server = Server(mechanism, success_data=False, **shared)  # type: ignore[arg-type]
     run(client, server)
     if not client.done:

@@ -13,6 +13,7 @@ from typing import Final
 
 from fuzz.target import Finding, Target, environment, joined, parted
 from saslsspi import (
+    Account,
     Anonymous,
     ChannelBindings,
     Client,
@@ -21,7 +22,9 @@ from saslsspi import (
     Pending,
     Policy,
     SaslError,
+    Secret,
     Server,
+    Token,
 )
 from saslsspi.credentials import Credentials
 from saslsspi.engine.policy import CredSspPolicy, NegotiatePolicy, Property
@@ -35,8 +38,10 @@ LEFT_OUT: Final = {
     "GSSAPI": "its tokens are read by the system's Kerberos",
     "CREDSSP": "the randomness of TLS is its own: see fuzz.edits",
 }
-_RIGHT: Final = MemoryAuthority({"alice": "wonderland"})
-_WRONG: Final = MemoryAuthority({"alice": "looking-glass"})
+_RIGHT, _WRONG = (
+    MemoryAuthority([Account(username="alice", password=secret, other={Secret.TOKEN: secret})])
+    for secret in ("wonderland", "looking-glass")
+)
 _BINDINGS: Final = ChannelBindings.tls_unique(b"the finished message")
 _POLICY: Final = Policy(
     negotiate=NegotiatePolicy(packages="NTLM"),
@@ -54,6 +59,8 @@ def mechanisms() -> list[Mechanism]:
 
 def _client(mechanism: Mechanism, password: str = "wonderland") -> Client:
     credentials: Credentials | None = Password("alice", password)
+    if Token in mechanism.credentials:
+        credentials = Token("alice", password)
     if mechanism.name in _WITHOUT_PROOF:
         credentials = Anonymous("alice@example.test") if mechanism.name == "ANONYMOUS" else None
     return Client(
@@ -68,7 +75,8 @@ def _client(mechanism: Mechanism, password: str = "wonderland") -> Client:
 
 
 def _policy(mechanism: Mechanism) -> Policy:
-    return replace(_POLICY, allow_anonymous=mechanism.name == "ANONYMOUS")
+    weak = (mechanism.name,) if mechanism.weak else ()
+    return replace(_POLICY, allow_anonymous=mechanism.name == "ANONYMOUS", weak_mechanisms=weak)
 
 
 def _server(mechanism: Mechanism, authority: MemoryAuthority = _RIGHT) -> Server:

@@ -37,6 +37,7 @@ from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestRespon
 from saslsspi.packages.ntlm.credential import split_name
 from saslsspi.sspi import Tolerances
 from saslsspi.testbed.ldap.messages import message_size
+from saslsspi_mechanisms.oauth.messages import BearerMessage, XOAuth2Message
 
 __all__ = ["CALLS", "MODULES", "OURS", "Reader", "names", "readers"]
 
@@ -103,6 +104,8 @@ CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.adapters.http.client.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(
         text, "http://a.example/"
     ),
+    "saslsspi_mechanisms.oauth.messages.BearerMessage.of": lambda text: BearerMessage.of(text, "alice", "h"),
+    "saslsspi_mechanisms.oauth.messages.XOAuth2Message.of": lambda text: XOAuth2Message.of(text, "alice", "h"),
     "saslsspi.adapters.mail.protocols.imap._read_imap": _fed(imap._read_imap, b"a1"),
     "saslsspi.adapters.mail.protocols.imap._read_imap_capabilities": _fed(imap._read_imap_capabilities, b"a1"),
     "saslsspi.adapters.mail.protocols.pop3._read_pop3": _fed(pop3._read_pop3, b""),

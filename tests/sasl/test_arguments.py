@@ -133,7 +133,16 @@ def test_credentials_that_a_description_does_not_name_are_refused(mechanism: Mec
     assert mechanism.credentials, "ours say what they take"
 
     def made(credentials: Any) -> Client:
-        return Client(mechanism, service="imap", host="h", credentials=credentials, external_ssf=256, bindings=BINDINGS)
+        policy = Policy(weak_mechanisms=(mechanism.name,))
+        return Client(
+            mechanism,
+            service="imap",
+            host="h",
+            credentials=credentials,
+            external_ssf=256,
+            bindings=BINDINGS,
+            policy=policy,
+        )
 
     for credentials in (ALICE, Anonymous(), None):
         kind = None if credentials is None else type(credentials)

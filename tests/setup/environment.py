@@ -35,20 +35,15 @@ class Purpose:
     requirement_files: tuple[Path, ...] = ()
 
 
+_TESTED: Final = ("cli", "http", "smtp", "sql", "redis", "kerberos", "oauth")
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
-    "test": Purpose(
-        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test",), requirement_files=(_PEERS,)
-    ),
-    "fuzz": Purpose(
-        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test", "fuzz"), requirement_files=(_PEERS,)
-    ),
-    "docs": Purpose(
-        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"), groups=("test", "docs"), requirement_files=(_PEERS,)
-    ),
+    "test": Purpose(extras=_TESTED, groups=("test",), requirement_files=(_PEERS,)),
+    "fuzz": Purpose(extras=_TESTED, groups=("test", "fuzz"), requirement_files=(_PEERS,)),
+    "docs": Purpose(extras=_TESTED, groups=("test", "docs"), requirement_files=(_PEERS,)),
     "release": Purpose(extras=("cli",), groups=("release",)),
     "check": Purpose(
-        extras=("cli", "http", "smtp", "sql", "redis", "kerberos"),
+        extras=_TESTED,
         groups=("test", "check", "docs"),
         requirement_files=(_PEERS,),
     ),
