@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from saslsspi.services.supervisor import Supervisor, Work, become
 __all__ = ["PROTOCOLS", "check", "serve"]
 
 _LOG: Final = logging.getLogger("saslsspi.authd")
+_KEY_SIZE: Final = 32
 Serve = Callable[[Door, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PROTOCOLS: Final[Mapping[str, Serve]] = {"dovecot": serve_dovecot, "saslauthd": serve_saslauthd}
@@ -34,7 +36,7 @@ def check(path: Path) -> ServiceSettings:
         SaslError: it cannot be used; the text says why.
     """
     settings = read_settings(path, tuple(PROTOCOLS))
-    _doors(settings)
+    _doors(settings, secrets.token_bytes(_KEY_SIZE))
     return settings
 
 
@@ -47,13 +49,14 @@ def serve(path: Path) -> None:
     first = check(path)
     sockets = listening(first.listeners)
     become(first.user)
+    key = secrets.token_bytes(_KEY_SIZE)
 
     def make() -> tuple[int, Work]:
         settings = read_settings(path, tuple(PROTOCOLS))
         if settings.listeners != first.listeners or settings.user != first.user:
             raise InvalidParameter("listeners and user change with a restart, and not with SIGHUP")
-        _doors(settings)  # what cannot be opened is told before a worker ends
-        return settings.workers, lambda ready: asyncio.run(_serve(settings, sockets, ready))
+        _doors(settings, key)  # what cannot be opened is told before a worker ends
+        return settings.workers, lambda ready: asyncio.run(_serve(settings, key, sockets, ready))
 
     try:
         Supervisor(make).run()
@@ -65,8 +68,8 @@ def serve(path: Path) -> None:
                     Path(first.listeners[number].path).unlink()
 
 
-def _doors(settings: ServiceSettings) -> list[Door]:
-    authority = settings.authority()
+def _doors(settings: ServiceSettings, decoy_key: bytes) -> list[Door]:
+    authority = settings.authority(decoy_key)
     throttle = settings.throttle()
     doors = [Door(listener, authority, settings.policy, settings.limits, throttle) for listener in settings.listeners]
     for door in doors:
@@ -77,13 +80,15 @@ def _doors(settings: ServiceSettings) -> list[Door]:
     return doors
 
 
-async def _serve(settings: ServiceSettings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
+async def _serve(
+    settings: ServiceSettings, key: bytes, sockets: Sequence[socket.socket], ready: Callable[[], None]
+) -> None:
     """Be one worker, until SIGTERM; exchanges that run then are ended first."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
     connections: set[asyncio.Task[None]] = set()
     servers = []
-    for door, one in zip(_doors(settings), sockets, strict=True):
+    for door, one in zip(_doors(settings, key), sockets, strict=True):
         accept = _accepting(door, connections)
         servers.append(await asyncio.start_server(accept, sock=one.dup(), limit=MAX_LINE))
     ready()

@@ -137,12 +137,15 @@ class ServiceSettings:
 
     Attributes:
         stores: Where the accounts are, as `saslsspi accounts` names places.
+        decoy_key: The secret behind what unknown users are shown, at least 16 octets (in the file in hex). Servers
+            behind one name share it, and it stays over a restart; None makes one for the workers of this process.
         workers: How many processes serve.
         user: Who they run as, by name; "" changes nothing.
     """
 
     listeners: tuple[ListenerSettings, ...]
     stores: tuple[str, ...]
+    decoy_key: bytes | None = field(default=None, repr=False)
     policy: Policy = field(default_factory=Policy)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
     shared: SharedSettings = field(default_factory=SharedSettings)
@@ -166,13 +169,18 @@ class ServiceSettings:
             raise NoAuthenticatingAuthority(f"[shared] cannot be used: {error}") from error
         return Throttle(RedisFailures(shared), self.limits.failures())
 
-    def authority(self) -> AccountLookup:
+    def authority(self, decoy_key: bytes) -> AccountLookup:
         """Open the accounts.
+
+        Args:
+            decoy_key: What takes the place of decoy_key where there is none; the same for all workers, or they would
+                show unknown users different salts, and known ones the same.
 
         Raises:
             SaslError: a store cannot be opened.
         """
         opened = [authority_at(store) for store in self.stores]
+        opened[0].decoy_key = self.decoy_key or decoy_key
         return opened[0] if len(opened) == 1 else Chain(*opened)
 
 
@@ -202,12 +210,17 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
     )
     for number, listener in enumerate(listeners, 1):
         _check_listener(listener, protocols, f"[[listener]] number {number}")
-    stores = table.get("accounts", {}).get("stores")
+    accounts = table.get("accounts", {})
+    stores = accounts.get("stores")
+    unknown = set(accounts) - {"stores", "decoy_key"}
+    if unknown:
+        raise InvalidParameter(f"[accounts] has no {', '.join(sorted(unknown))}; it has stores and decoy_key")
     if not isinstance(stores, list) or not stores or not all(isinstance(store, str) for store in stores):
         raise InvalidParameter("[accounts] needs stores, a list of places such as sqlite:///accounts.db")
     made = ServiceSettings(
         listeners=listeners,
         stores=tuple(stores),
+        decoy_key=_value(None, accounts["decoy_key"], "[accounts] decoy_key") if "decoy_key" in accounts else None,  # type: ignore[arg-type]  # octets
         policy=_record(Policy(), table.get("policy", {}), "[policy]"),
         limits=_record(ServiceLimits(), table.get("limits", {}), "[limits]"),
         shared=_record(SharedSettings(), table.get("shared", {}), "[shared]"),

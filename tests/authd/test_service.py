@@ -220,3 +220,26 @@ def test_it_ends_on_sigterm_and_leaves_no_socket(store: str, tmp_path: Path) -> 
         assert service.process.wait(30) == 0
         assert not service.dovecot.exists()
         assert not service.saslauthd.exists()
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_unknown_users_are_shown_the_same_by_every_worker(configured: bool, store: str, tmp_path: Path) -> None:
+    """Else two questions tell who has an account: a known user's salt is the same at each."""
+
+    def shown(user: str) -> set[bytes]:
+        said, workers = set(), set()
+        response = b64encode(f"n,,n={user},r=abc".encode()).decode()
+        while len(workers) < 3:
+            with Talk(service.dovecot) as talk:
+                workers.add(talk.worker)
+                talk.send(f"AUTH\t1\tSCRAM-SHA-256\tsecured\tresp={response}")
+                said.add(b64decode(talk.line()[2]).partition(b",")[2])
+        return said
+
+    before: set[bytes] = set()
+    for _ in range(2):
+        with Authd(tmp_path, [store], workers=3, decoy_key="0a" * 32 if configured else "") as service:
+            assert len(shown("alice")) == 1
+            assert len(shown("nobody")) == 1
+            before |= shown("nobody")
+    assert len(before) == (1 if configured else 2), "over a restart a key of the configuration is needed"

@@ -16,6 +16,7 @@ _CONFIGURATION: Final = """\
 workers = {workers}
 [accounts]
 stores = {stores}
+{decoy_key}
 [policy]
 {policy}
 [limits]
@@ -44,12 +45,13 @@ class Authd:
     """
 
     def __init__(self, folder: Path, stores: list[str], *, workers: int = 1, delay: float = 0.0, policy: str = "",
-        realm: str = "example.test",
+        realm: str = "example.test", decoy_key: str = "",
     ) -> None:  # fmt: skip
         self.dovecot, self.saslauthd = folder / "dovecot", folder / "mux"
         self.configuration = folder / "authd.toml"
         self._log = folder / "authd.log"
         self._values = {"stores": [str(store) for store in stores], "delay": delay, "policy": policy, "realm": realm}
+        self._values["decoy_key"] = f'decoy_key = "{decoy_key}"' if decoy_key else ""
         self._cleanup = contextlib.ExitStack()
         self.write(workers=workers)
 
