@@ -6,8 +6,7 @@ functions in `saslsspi.sspi` do; neither knows the other. A SASL exchange, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, NoReturn, Self, TypeVar
+from typing import Self, TypeVar
 
 from saslsspi.accounts.account import Account, AccountLookup, Pending, Question
 from saslsspi.channel_bindings import ChannelBindings
@@ -21,27 +20,17 @@ from saslsspi.engine.export import export_context, import_context
 from saslsspi.engine.flags import ExportFlags
 from saslsspi.engine.identity import AuthIdentity, identity_of
 from saslsspi.engine.policy import Policy
-from saslsspi.engine.protection import Detached, Numbering, Octets, Part, Protection, Records, Signing
 from saslsspi.engine.registry import find_package
 from saslsspi.engine.security import Security, check_outcome, flags_for, seals_signed, security_of
-from saslsspi.errors import (
-    ContextExpired,
-    ContextMisuse,
-    IncompleteMessage,
-    InvalidParameter,
-    MessageAltered,
-    SaslError,
-    UnsupportedFunction,
-)
+from saslsspi.errors import ContextMisuse, IncompleteMessage, SaslError
+from saslsspi.messages import Messages
 
 __all__ = ["Context"]
-
-_UNLIMITED: Final = 1 << 62  # while there is nothing to protect, which is said instead
 
 Attribute = TypeVar("Attribute", bound=SecPkgContext)
 
 
-class Context:
+class Context(Messages):
     """One side of a security context; made by initiate, accept and imported.
 
     With the packages whose context is a byte stream (CREDSSP, Schannel) tokens and protected messages may be cut
@@ -50,15 +39,12 @@ class Context:
     One thread may wrap while another unwraps; of everything else one call at a time.
     """
 
-    __slots__ = ("_context", "_largest", "_policy", "_request", "_seal", "_untaken")
+    __slots__ = ("_policy", "_request")
 
     def __init__(self, context: SecurityContext, request: Request, policy: Policy) -> None:
-        self._context, self._request, self._policy = context, request, policy
-        self._untaken = bytearray()  # of a stream
+        super().__init__(context)
+        self._request, self._policy = request, policy
         context.recorded(deferred=True)
-        self._seal: Callable[[Octets], tuple[Octets, ...]]
-        self._largest: int
-        self._protect()
 
     @classmethod
     def initiate(
@@ -174,115 +160,39 @@ class Context:
     def query(self, kind: type[Attribute]) -> Attribute:
         """Return an attribute, one of the SecPkgContext classes of `saslsspi.sspi`.
 
+        What is early (SecPkgContextTlsObjects, say) can be asked for before the first step too.
+
         Raises:
             ContextMisuse: it can be asked for only once the context is done.
             UnsupportedFunction: this package has no such attribute.
         """
+        if kind.early:
+            self._context.prepare(self._request)
         return self._context.query(kind)
 
-    def step(self, token: bytes | None = None) -> bytes | None:
+    def step(self, token: bytes | None = None, *, bindings: ChannelBindings | None = None) -> bytes | None:
         """Take the peer's token (None: none has come) and return the next one, or None where nothing goes to the peer.
 
         b"" is an empty token. Questions about accounts go to the authority, which may block.
 
+        Args:
+            token: The peer's.
+            bindings: Channel bindings, where they are known only now; they go before those that the context has.
+
         Raises:
             SaslError: the exchange failed and is dead; the error's token, if any, still goes to the peer.
         """
-        reply = self._advance(token, ask=True)
+        reply = self._advance(token, bindings, ask=True)
         assert not isinstance(reply, Pending), "the engine has asked"
         return reply
 
     def begin(self, token: bytes | None = None) -> bytes | Pending | None:
         """Like step, but hand a question about an account to the caller, who passes the answer to resume."""
-        return self._advance(token, ask=False)
+        return self._advance(token, None, ask=False)
 
     def resume(self, account: Account | None) -> bytes | Pending | None:
         """Go on with the answer to a question: an account, or None for an unknown user."""
         return self._follow(self._context.resume(account))
-
-    def wrap(self, message: bytes) -> bytes:
-        """Return the protected message for the wire: sealed, or signed where only integrity was agreed on.
-
-        Raises:
-            ContextMisuse: the context is not done.
-            QopNotSupported: it was established without protection of messages.
-            InvalidParameter: the message is longer than the peer takes at once; nothing was consumed.
-        """
-        if len(message) > self._largest:
-            raise InvalidParameter(f"{len(message)} octets are more than the peer takes at once ({self._largest})")
-        return b"".join(self._seal(message))
-
-    def unwrap(self, message: bytes) -> bytes:
-        """Open what wrap returned on the other side.
-
-        It is one whole protected message; of a stream any octets, and what is complete comes out: b"" where nothing is.
-
-        Raises:
-            OutOfSequence: not the next message; it is discarded and the context lives.
-            MessageAltered: it does not verify, or came in clear where everything is encrypted. The context is dead
-                where its cipher cannot go on.
-            ContextExpired: the peer has closed its direction of the stream.
-        """
-        protection = self._context.protection()
-        try:
-            if not isinstance(protection, Records):
-                return protection.unseal(message)
-            self._untaken += message
-            text, _, closed, _ = protection.open_whole(self._untaken)
-        except MessageAltered:
-            self._lose(protection)
-            raise
-        if closed and not text:
-            raise ContextExpired("the peer has closed its direction")
-        return text
-
-    def sign(self, message: bytes) -> bytes:
-        """Return the signature of a message, which travels beside it.
-
-        Raises:
-            UnsupportedFunction: the package (Schannel) makes no signatures apart from its messages.
-            QopNotSupported: the context was established without integrity, and a signature would say nothing.
-        """
-        return self._signing().sign(message, 0)
-
-    def verify(self, message: bytes, signature: bytes) -> None:
-        """Verify the peer's signature of a message.
-
-        Raises:
-            MessageAltered, OutOfSequence: the message is discarded and the context lives.
-        """
-        self._signing().verify(message, signature, 0)
-
-    def wrap_parts(self, parts: Sequence[Part]) -> tuple[bytes, list[bytes]]:
-        """Protect a message of several parts under one signature; return it, and each part's octets for the wire.
-
-        Raises:
-            UnsupportedFunction: the package protects whole messages only; nothing was consumed.
-            InvalidParameter: together they are longer than the peer takes at once; nothing was consumed.
-        """
-        protection = self._detached()
-        size = sum(len(part.octets) for part in parts)
-        if size > self._largest:
-            raise InvalidParameter(f"{size} octets are more than the peer takes at once ({self._largest})")
-        before, octets, after = protection.seal_parts(parts, 0)
-        return before + after, octets
-
-    def unwrap_parts(self, parts: Sequence[Part], signature: bytes) -> list[bytes]:
-        """Open what wrap_parts returned on the other side; each part says whether it was sealed or signed only.
-
-        Raises:
-            OutOfSequence, MessageAltered: as unwrap.
-            UnsupportedFunction: the package protects whole messages only.
-        """
-        protection = self._detached()
-        try:
-            plain, sealed = protection.unseal_parts(parts, *protection.split(signature, parts), 0)
-        except MessageAltered:
-            self._lose(protection)
-            raise
-        if not sealed and protection.encrypts and any(part.sealed for part in parts):
-            raise MessageAltered("a message came in clear, and every message of this context is encrypted")
-        return plain
 
     def export(self, key: bytes) -> bytes:
         """Move the context to another process, which goes on with imported; here it ends.
@@ -311,25 +221,14 @@ class Context:
         context = self._context
         return f"<{type(self).__name__} {context.package.info.name} {context.side.value}: {context.state.name.lower()}>"
 
-    def _signing(self) -> Signing:
-        protection = self._context.protection()
-        if isinstance(protection, Signing) and protection.numbering is not Numbering.CALLER:
-            protection.check_integrity()
-            return protection
-        raise UnsupportedFunction(f"{self._context.package.info.name} makes no signatures apart from its messages")
-
-    def _detached(self) -> Detached:
-        protection = self._context.protection()
-        if isinstance(protection, Detached) and protection.numbering is not Numbering.CALLER:
-            return protection
-        raise UnsupportedFunction(f"{self._context.package.info.name} protects whole messages only")
-
     @property
     def _streams(self) -> bool:
         return self._context.package.takes_records
 
-    def _advance(self, token: bytes | None, *, ask: bool) -> bytes | Pending | None:
+    def _advance(self, token: bytes | None, bindings: ChannelBindings | None, *, ask: bool) -> bytes | Pending | None:
         context, request = self._context, self._request
+        if bindings is not None:
+            request = request._replace(bindings=bindings)
         take = context.advance if ask else context.begin
         if not self._streams:
             if self.done:
@@ -368,25 +267,6 @@ class Context:
             self._context.fail(error)
             raise
         self._context.accept()
-
-    def _protect(self) -> None:
-        """Bind what wraps, so that a message costs two calls; before completion and after an end it refuses."""
-        context, outcome = self._context, self._context.outcome
-        if outcome is not None and outcome.protection is not None:
-            self._seal, self._largest = outcome.protection.seal, outcome.protection.max_payload
-            return
-
-        def refuse(message: Octets) -> NoReturn:
-            context.protection()
-            raise ContextMisuse("the context protects no messages")
-
-        self._seal, self._largest = refuse, _UNLIMITED
-
-    def _lose(self, protection: Protection) -> None:
-        """End the context unless it can go on after a message that did not verify."""
-        if not protection.recovers:
-            self._context.fail()
-            self._protect()
 
 
 def _request(

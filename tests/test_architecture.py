@@ -28,6 +28,7 @@ FLOORS: list[set[str]] = [
     {"saslsspi.channel_bindings", "saslsspi.credentials", "saslsspi.prep"},
     {"saslsspi.accounts"},
     {"saslsspi.engine"},
+    {"saslsspi.messages"},
     {"saslsspi.context", "saslsspi.packages", *PACKAGES},
     {"saslsspi.sasl"},
     {"saslsspi.sspi"},
@@ -141,6 +142,8 @@ def test_no_room_outgrows_the_largest_of_the_first_release() -> None:
 def test_no_public_class_has_its_name_in_two_rooms() -> None:
     homes: dict[str, list[str]] = {}
     for name, path in MODULES:
+        if name.startswith("saslsspi.compat."):
+            continue  # a face has the names of the library that it stands for
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(name)

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ["ldap", "imap", "smtp", "pop3", "sieve", "aiosmtplib", "aiosmtpd", "stream", "requests", "httpx", "http",
             "wsgi", "asgi", "winrm"]  # fmt: skip
-FACES = ["ldap3", "pywin32"]
+FACES = ["ldap3", "puresasl", "pywin32", "sasl", "spnego"]
 DOORS = ["saslsspi", "saslsspi.sspi", *(f"saslsspi.adapters.{name}" for name in ADAPTERS),
          "saslsspi.compat", *(f"saslsspi.compat.{name}" for name in FACES),
          "saslsspi_conformance.contract"]  # fmt: skip

@@ -22,6 +22,12 @@ INHERITED = {
     "saslsspi/adapters/ldap/strategies.py open",
     "saslsspi/adapters/ldap/strategies.py start_tls",
     "saslsspi/adapters/stream/tls_duplex.py getpeercert",
+    "saslsspi/compat/puresasl/client.py __init__",
+    "saslsspi/compat/puresasl/client.py choose_mechanism",
+    "saslsspi/compat/spnego/_context.py wrap",
+    "saslsspi/compat/spnego/_context.py wrap_iov",
+    "saslsspi/compat/spnego/_credssp.py wrap",
+    "saslsspi/compat/spnego/_credssp.py wrap_iov",
 }
 # What tells the time or tosses a coin, by the module it is of.
 OUTSIDE = {

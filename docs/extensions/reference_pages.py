@@ -40,6 +40,9 @@ DOORS = {
     "saslsspi.compat": "Taking the places of other libraries",
     "saslsspi.compat.ldap3": "ldap3's face",
     "saslsspi.compat.pywin32": "pywin32's face",
+    "saslsspi.compat.puresasl": "pure-sasl's face",
+    "saslsspi.compat.sasl": "Cyrus SASL's face",
+    "saslsspi.compat.spnego": "pyspnego's face",
     "saslsspi_conformance.contract": "Tests of a mechanism of one's own",
 }
 BRANCHES = ("CallerError", "LocalError", "RemoteError", "SaslError")

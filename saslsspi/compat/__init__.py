@@ -44,6 +44,9 @@ FACES: Final[Mapping[str, Face]] = {
             for name in ("pywintypes", "sspi", "sspicon", "win32api", "win32security")
         }
     ),
+    "sasl": Face(modules={"sasl": "saslsspi.compat.sasl"}),
+    "puresasl": Face(modules={"puresasl": "saslsspi.compat.puresasl"}),
+    "spnego": Face(modules={"spnego": "saslsspi.compat.spnego"}),
     "ldap3": Face(within="saslsspi.compat.ldap3", options=frozenset({"clear", "lookup"})),
 }
 """The faces that install and `run --as` know, by the name of the library that a program imports."""

@@ -32,6 +32,7 @@ __all__ = [
     "SecPkgContextSizes",
     "SecPkgContextStreamSizes",
     "SecPkgContextTarget",
+    "SecPkgContextUnpromised",
     "SecPkgCred",
     "SecPkgCredKdcProxySettings",
     "SecPkgCredNames",
@@ -179,6 +180,19 @@ class SecPkgContextEstablished(SecPkgContext):
     early: ClassVar[bool] = True
 
     outcome: object = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextUnpromised(SecPkgContext):
+    """Ours, not SSPI's: what seals messages whatever the context's flags grant, where there are keys for it.
+
+    Kerberos has keys always, and MIT's GSS-API seals with them whatever was asked for.
+
+    Attributes:
+        protection: A saslsspi.engine.protection.Protection; left out of repr, since it leads to keys.
+    """
+
+    protection: object = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.attributes import SecPkgContext, SecPkgInfo
 from saslsspi.engine.flags import SchannelProtocol
 from saslsspi.engine.identity import Delegated
 
+if TYPE_CHECKING:  # who asks for its objects has loaded it
+    import ssl
+
 __all__ = [
     "SCHANNEL_SHUTDOWN",
+    "CredSspStage",
     "SecPkgContextApplicationProtocol",
     "SecPkgContextBindings",
     "SecPkgContextCertTrustStatus",
     "SecPkgContextClientCreds",
     "SecPkgContextConnectionInfo",
+    "SecPkgContextCredSspProgress",
     "SecPkgContextEndpointBindings",
     "SecPkgContextIssuerListInfoEx",
     "SecPkgContextLocalCert",
@@ -24,6 +30,7 @@ __all__ = [
     "SecPkgContextRemoteCert",
     "SecPkgContextServerAuthFlags",
     "SecPkgContextSessionInfo",
+    "SecPkgContextTlsObjects",
     "SecPkgContextUniqueBindings",
 ]
 
@@ -126,3 +133,43 @@ class SecPkgContextServerAuthFlags(SecPkgContext):
     """SECPKG_ATTR_SERVER_AUTH_FLAGS: the attributes (IscRet) of the context inside, that of Negotiate."""
 
     flags: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextTlsObjects(SecPkgContext):
+    """Ours, not SSPI's: the objects of Python's ssl that an exchange runs on, there before its first step.
+
+    Look at them; whoever handshakes, reads or writes on the connection breaks the exchange.
+
+    Attributes:
+        context: What the connection was made of.
+        connection: The connection itself.
+    """
+
+    early: ClassVar[bool] = True
+
+    context: ssl.SSLContext = field(repr=False)
+    connection: ssl.SSLObject = field(repr=False)
+
+
+class CredSspStage(enum.Enum):
+    """How far an exchange of CredSSP is (MS-CSSP section 3.1.5); its last stage lasts."""
+
+    TLS_HANDSHAKE = enum.auto()
+    NEGOTIATE = enum.auto()
+    PUBLIC_KEY = enum.auto()  # the key of TLS is being bound
+    CREDENTIALS = enum.auto()  # they are on their way, or have come
+
+
+@dataclass(frozen=True, slots=True)
+class SecPkgContextCredSspProgress(SecPkgContext):
+    """Ours, not SSPI's: how far an exchange of CredSSP is, there before its first step.
+
+    Attributes:
+        version: What both sides go by, 2 to 6; None before the peer has said its own.
+    """
+
+    early: ClassVar[bool] = True
+
+    stage: CredSspStage
+    version: int | None = None

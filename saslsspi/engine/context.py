@@ -116,17 +116,9 @@ class SecurityContext:
     """
 
     __slots__ = (
-        "_credential",
-        "_environment",
-        "_exchange",
-        "_request",
-        "_steps",
-        "attempt",
-        "outcome",
-        "package",
-        "side",
+        "_credential", "_environment", "_exchange", "_request", "_steps", "attempt", "outcome", "package", "side",
         "state",
-    )
+    )  # fmt: skip
 
     def __init__(self, package: AnyPackage, credential: Credential, side: Side, environment: Environment) -> None:
         self.package = package
@@ -162,6 +154,11 @@ class SecurityContext:
             raise UnsupportedFunction("an imported context is not authenticated anew")
         begin = self.package.initiate if self.side is Side.INITIATE else self.package.accept
         return begin(self._credential, self._environment, request)
+
+    def prepare(self, request: Request) -> None:
+        """Make the exchange before its first step, whose request this is, so that it can be asked early attributes."""
+        if self.state is State.NEW and self._exchange is None:
+            self._exchange = self._made(request)
 
     def advance(self, token: bytes, request: Request) -> StepResult:
         """Take the peer's token through one step, asking the environment's authority where the package has a question.

@@ -5,11 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn, Self
 
 from saslsspi.credentials import Credentials, NtHash, Password, PerPackage, Tickets
 from saslsspi.engine.flags import CredentialKind, SchannelProtocol, WinNTAuthFlags
 from saslsspi.errors import InvalidParameter, UnknownCredentials
+
+if TYPE_CHECKING:  # who has a context has loaded it
+    import ssl
 
 __all__ = [
     "AuthIdentity",
@@ -161,6 +164,8 @@ class SchCredentials(AuthIdentity):
         ciphers: OpenSSL's list of ciphers for TLS 1.2; "" takes Python's.
         resumption: Whether sessions are taken up again.
         session_lifetime: How long, in seconds.
+        context: An ssl.SSLContext in place of all this but host; it says itself whom it trusts, and an acceptor's
+            holds its certificate.
     """
 
     certificate: str = ""
@@ -172,6 +177,7 @@ class SchCredentials(AuthIdentity):
     ciphers: str = ""
     resumption: bool = True
     session_lifetime: float = 36000.0
+    context: ssl.SSLContext | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

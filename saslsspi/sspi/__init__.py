@@ -34,10 +34,12 @@ from saslsspi.engine.attributes import (
 )
 from saslsspi.engine.channel_attributes import (
     SCHANNEL_SHUTDOWN,
+    CredSspStage,
     SecPkgContextApplicationProtocol,
     SecPkgContextCertTrustStatus,
     SecPkgContextClientCreds,
     SecPkgContextConnectionInfo,
+    SecPkgContextCredSspProgress,
     SecPkgContextEndpointBindings,
     SecPkgContextIssuerListInfoEx,
     SecPkgContextLocalCert,
@@ -45,6 +47,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextRemoteCert,
     SecPkgContextServerAuthFlags,
     SecPkgContextSessionInfo,
+    SecPkgContextTlsObjects,
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.environment import Environment
@@ -170,6 +173,7 @@ __all__ = [
     "CredHandle",
     "CredSspCredentials",
     "CredSspPolicy",
+    "CredSspStage",
     "CredentialKind",
     "CredentialUse",
     "CredsspCred",
@@ -213,6 +217,7 @@ __all__ = [
     "SecPkgContextChannelBindings",
     "SecPkgContextClientCreds",
     "SecPkgContextConnectionInfo",
+    "SecPkgContextCredSspProgress",
     "SecPkgContextEndpointBindings",
     "SecPkgContextFlags",
     "SecPkgContextIssuerListInfoEx",
@@ -230,6 +235,7 @@ __all__ = [
     "SecPkgContextSizes",
     "SecPkgContextStreamSizes",
     "SecPkgContextTarget",
+    "SecPkgContextTlsObjects",
     "SecPkgContextUniqueBindings",
     "SecPkgCred",
     "SecPkgCredKdcProxySettings",

@@ -47,6 +47,8 @@ PEERS: Final[Mapping[str, Needs]] = {
     "freerdp": Needs(programs=("xfreerdp", "freerdp-shadow-cli", "Xvfb")),
     "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
+    "zookeeper": Needs(files=("/usr/share/java/zookeeper.jar",)),
+    "smbd": Needs(programs=("smbd", "smbpasswd")),
     "apt-get": Needs(programs=("apt-get", "dpkg-deb")),
     "authen-sasl": Needs(programs=("perl",), files=("/usr/share/perl5/Authen/SASL.pm",)),
     "swaks": Needs(programs=("swaks",)),
@@ -87,6 +89,7 @@ def missing_parts(peer: str) -> list[str]:
         *(name for name in needs.programs if find_program(name) is None),
         *(name for name in needs.modules if importlib.util.find_spec(name) is None),
         *(name for name in needs.libraries if not _loads(name)),
+        *(name for name in needs.files if not Path(name).exists()),
         *(name for name in needs.plugins if not any(Path("/usr/lib").glob(f"**/sasl2/{name}"))),
         *(name for name in needs.files if not Path(name).exists()),
     ]

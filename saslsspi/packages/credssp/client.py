@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question
-from saslsspi.engine.channel_attributes import SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
+from saslsspi.engine.channel_attributes import CredSspStage, SecPkgContextCertTrustStatus, SecPkgContextRemoteCert
 from saslsspi.engine.context import State
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Outcome, Request, Side, StepResult
@@ -70,8 +70,8 @@ class CredsspClient(CredsspExchange):
 
     side = Side.INITIATE
 
-    def __init__(self, credential: CredsspCredential, environment: Environment) -> None:
-        super().__init__(credential, environment)
+    def __init__(self, credential: CredsspCredential, environment: Environment, request: Request) -> None:
+        super().__init__(credential, environment, request)
         self._position = _Position.TOKEN
         self._proved = False
         self._supplied: bytes | None = None
@@ -226,6 +226,9 @@ class CredsspClient(CredsspExchange):
         if requested & _SUPPLIED and (self._supplied is not None or self._credential.identity is not None):
             flags |= int(IscRet.ISC_RET_USED_SUPPLIED_CREDS)
         return flags
+
+    def _stage(self) -> CredSspStage:
+        return CredSspStage.PUBLIC_KEY if self._position is _Position.PROOF else CredSspStage.NEGOTIATE
 
     def _tell(self, error: SaslError) -> None:
         """A server that waits is told with an alert; one that has given its own reason is not."""

@@ -18,9 +18,11 @@ from saslsspi.engine.attributes import (
 )
 from saslsspi.engine.channel_attributes import (
     SCHANNEL_SHUTDOWN,
+    CredSspStage,
     SecPkgContextCertTrustStatus,
     SecPkgContextClientCreds,
     SecPkgContextConnectionInfo,
+    SecPkgContextCredSspProgress,
     SecPkgContextEndpointBindings,
     SecPkgContextIssuerListInfoEx,
     SecPkgContextLocalCert,
@@ -28,6 +30,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextRemoteCert,
     SecPkgContextServerAuthFlags,
     SecPkgContextSessionInfo,
+    SecPkgContextTlsObjects,
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.context import SecurityContext, State
@@ -77,8 +80,9 @@ class CredsspExchange(Exchange):
     side: ClassVar[Side]
     extended_error: ClassVar[int]
 
-    def __init__(self, credential: CredsspCredential, environment: Environment) -> None:
+    def __init__(self, credential: CredsspCredential, environment: Environment, request: Request) -> None:
         self.outcome: Outcome | None = None
+        self._request = request
         self._credential = credential
         self._environment = environment
         self._policy = environment.policy.credssp
@@ -289,6 +293,11 @@ class CredsspExchange(Exchange):
             return cast("Attribute", SecPkgContextNegotiationPackage(info))
         if kind is SecPkgContextIssuerListInfoEx and initiating:
             return self._tls.query(kind)
+        if kind is SecPkgContextCredSspProgress:
+            return cast("Attribute", self._progress())
+        if kind is SecPkgContextTlsObjects:
+            self._tls.prepare(self._tls_request(self._request))
+            return self._tls.query(kind)
         if kind in _OF_TLS or (kind is SecPkgContextCertTrustStatus and initiating):
             return self._tls.query(kind) if self._tls.outcome is not None else None  # not yet: a client begins anew
         if self.outcome is None:
@@ -300,6 +309,18 @@ class CredsspExchange(Exchange):
         if kind is SecPkgContextClientCreds and self.outcome.delegated is not None:
             return cast("Attribute", SecPkgContextClientCreds(self.outcome.delegated))
         return None
+
+    def _progress(self) -> SecPkgContextCredSspProgress:
+        version = None if self._peer_version is None else self._version
+        if self.outcome is not None:
+            return SecPkgContextCredSspProgress(CredSspStage.CREDENTIALS, version)
+        if self._tls.outcome is None:
+            return SecPkgContextCredSspProgress(CredSspStage.TLS_HANDSHAKE)
+        return SecPkgContextCredSspProgress(self._stage(), version)
+
+    @abstractmethod
+    def _stage(self) -> CredSspStage:
+        """Return how far the exchange is, inside TLS and before its end."""
 
     @abstractmethod
     def _tls_request(self, request: Request) -> Request:

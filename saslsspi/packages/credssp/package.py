@@ -71,13 +71,13 @@ class CredsspPackage(Package[CredsspCredential]):
         """See Package.initiate."""
         from saslsspi.packages.credssp.client import CredsspClient
 
-        return CredsspClient(credential, environment)
+        return CredsspClient(credential, environment, request)
 
     def accept(self, credential: CredsspCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
         from saslsspi.packages.credssp.server import CredsspServer
 
-        return CredsspServer(credential, environment)
+        return CredsspServer(credential, environment, request)
 
     def reauthenticate(self, side: Side) -> None:
         """A client may begin anew, with a handshake of its own and a new context of the server."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question
-from saslsspi.engine.channel_attributes import SecPkgContextLocalCert
+from saslsspi.engine.channel_attributes import CredSspStage, SecPkgContextLocalCert
 from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import AscReq, AscRet
 from saslsspi.errors import BadBindings, DowngradeDetected, InvalidToken, MessageAltered, PeerUnsupported, SaslError
@@ -161,6 +161,9 @@ class CredsspServer(CredsspExchange):
         assert message.nego_token is not None
         step = self._inner.advance(message.nego_token, _INNER)
         return TSRequest(self._policy.version, nego_token=step.token) if step.token else None
+
+    def _stage(self) -> CredSspStage:
+        return CredSspStage.PUBLIC_KEY if self._position is _Position.CREDENTIALS else CredSspStage.NEGOTIATE
 
     def _tell(self, error: SaslError) -> None:
         """Send errorCode to a client whose version has it."""

@@ -190,7 +190,10 @@ def _initiating(name: Any, password: str | None, keytab: str | None, cache: str 
         elif keytab is not None or cache is not None:
             named = {b"client_keytab": keytab, b"ccache": cache}
             store = {key: value.encode() for key, value in named.items() if value is not None}
-            made = gss.acquire_cred_from(store, name, mechs=[krb5()], usage="initiate")
+            if hasattr(gss, "acquire_cred_from"):
+                made = gss.acquire_cred_from(store, name, mechs=[krb5()], usage="initiate")
+            else:
+                made = _from_cache(cache, name)
         else:
             made = gss.acquire_cred(name, mechs=[krb5()], usage="initiate")
     # MIT's initiator promises integrity and confidentiality whatever it was asked for, and peers that go by the
@@ -200,6 +203,18 @@ def _initiating(name: Any, password: str | None, keytab: str | None, cache: str 
         with contextlib.suppress(gss.GSSError):
             gss.set_cred_option(no_ci_flags(), made.creds)
     return made.creds
+
+
+def _from_cache(cache: str | None, name: Any) -> Any:
+    """Return a cache's credential where there are no credential stores: its name is this thread's for a moment."""
+    gss = library()
+    if cache is None or not hasattr(gss, "krb5_ccache_name"):
+        raise NoCredentials("this GSS-API library opens no keytab and no cache by name; get a ticket with kinit")
+    before = gss.krb5_ccache_name(cache.encode())
+    try:
+        return gss.acquire_cred(name, mechs=[krb5()], usage="initiate")
+    finally:
+        gss.krb5_ccache_name(before)
 
 
 def _accepting(keytab: str | None) -> Any:

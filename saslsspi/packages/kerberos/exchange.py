@@ -14,6 +14,7 @@ from saslsspi.engine.attributes import (
     SecPkgContextLifespan,
     SecPkgContextNames,
     SecPkgContextSessionKey,
+    SecPkgContextUnpromised,
 )
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Exchange, Outcome, Qop, Request, Side, StepResult
@@ -108,6 +109,16 @@ class _KerberosExchange(Exchange):
             value = SecPkgContextLifespan(0, int(end * _SECONDS) + FILETIME_EPOCH)
         elif kind is SecPkgContextSessionKey and self._session.key is not None:
             value = SecPkgContextSessionKey(self._session.key)
+        elif kind is SecPkgContextUnpromised:
+            value = SecPkgContextUnpromised(
+                KerberosProtection(
+                    self._context,
+                    self._session,
+                    encrypts=True,
+                    initiates=isinstance(self, KerberosClient),
+                    dce=bool(self._flags & GSS_DCE),
+                )
+            )
         return value  # type: ignore[return-value]  # each is of the kind that was compared
 
     def _establish(self, side: Side, lifetime: int | None, granted: int, **more: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from saslsspi.errors import NoCredentials, UnknownCredentials
 
-__all__ = ["SelfSigned", "first_certificate", "key_kind", "self_signed", "temporary_file"]
+__all__ = ["SelfSigned", "first_certificate", "key_kind", "self_signed", "shown_certificate", "temporary_file"]
 
 _YEARS: Final = 10
 
@@ -87,6 +87,34 @@ def key_kind(certificate: bytes) -> str:
 
     key = x509.load_der_x509_certificate(certificate).public_key() if certificate else None
     return "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA" if isinstance(key, ec.EllipticCurvePublicKey) else ""
+
+
+def shown_certificate(context: ssl.SSLContext) -> bytes:
+    """Return the certificate of an acceptor's context in DER, which only a client is told: a handshake in memory.
+
+    Raises:
+        NoCredentials: it has none.
+    """
+    asking = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    asking.check_hostname, asking.verify_mode = False, ssl.CERT_NONE
+    asking.set_ciphers("ALL:@SECLEVEL=0")  # nothing but the certificate is wanted
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(back, there)
+    server = context.wrap_bio(there, back, server_side=True)
+    for side in (client, server, client, server, client):  # TLS 1.3 is done with the third
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            raise NoCredentials(
+                f"the SSLContext shows no certificate to a client without one ({error.reason or error}): give it one "
+                "with load_cert_chain"
+            ) from error
+    try:
+        return client.getpeercert(binary_form=True) or b""
+    except ValueError as error:  # the handshake is not done
+        raise NoCredentials("the SSLContext shows no certificate: give it one with load_cert_chain") from error
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.identity import SchCredentials
 from saslsspi.errors import NoCredentials, NothingEnabled
-from saslsspi.packages.schannel.certificate import first_certificate, self_signed, temporary_file
+from saslsspi.packages.schannel.certificate import first_certificate, self_signed, shown_certificate, temporary_file
 
 __all__ = ["SchannelCredential", "WatchedObject"]
 
@@ -61,6 +61,8 @@ class SchannelCredential(Credential):
 
     def certificate(self) -> bytes:
         """Return our own certificate in DER, b"" on a client without one."""
+        if self._certificate is None and self.identity.context is not None:
+            self._certificate = shown_certificate(self.identity.context)
         return self._certificate or b""
 
     def context(self, side: Side, protocols: tuple[str, ...], *, verify: bool) -> ssl.SSLContext:
@@ -83,6 +85,8 @@ class SchannelCredential(Credential):
 
     def _make(self, side: Side, *, verify: bool) -> ssl.SSLContext:
         identity = self.identity
+        if identity.context is not None:
+            return identity.context
         client = side is Side.INITIATE
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if client else ssl.PROTOCOL_TLS_SERVER)
         context.check_hostname = client and verify

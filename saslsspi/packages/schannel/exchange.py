@@ -27,6 +27,7 @@ from saslsspi.engine.channel_attributes import (
     SecPkgContextLocalCert,
     SecPkgContextRemoteCert,
     SecPkgContextSessionInfo,
+    SecPkgContextTlsObjects,
     SecPkgContextUniqueBindings,
 )
 from saslsspi.engine.environment import Environment
@@ -76,11 +77,12 @@ class TlsExchange(Exchange):
 
     __slots__ = (
         "_alert", "_asked", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing",
-        "_protection", "_seals", "_side", "_size", "_target", "_told", "outcome",
+        "_protection", "_request", "_seals", "_side", "_size", "_target", "_told", "outcome",
     )  # fmt: skip
 
-    def __init__(self, side: Side, credential: SchannelCredential, environment: Environment) -> None:
+    def __init__(self, side: Side, credential: SchannelCredential, environment: Environment, request: Request) -> None:
         self.outcome: Outcome | None = None
+        self._request = request
         self._side = side
         self._credential = credential
         self._environment = environment
@@ -261,6 +263,11 @@ class TlsExchange(Exchange):
         assert self._connection is not None
         return self._connection
 
+    def _objects(self) -> SecPkgContextTlsObjects:
+        if self._connection is None:
+            self._connection = self._open(self._request)
+        return SecPkgContextTlsObjects(self._connection.context, self._connection)
+
     def _connection_info(self) -> SecPkgContextConnectionInfo:
         cipher, _, bits = self._opened.cipher() or ("", "", 0)
         version = self._opened.version() or ""
@@ -336,5 +343,6 @@ _ATTRIBUTES: Final[Mapping[type[SecPkgContext], Callable[[TlsExchange], SecPkgCo
     SecPkgContextLocalCert: lambda x: SecPkgContextLocalCert(x._credential.certificate()),
     SecPkgContextRemoteCert: lambda x: SecPkgContextRemoteCert(x._remote_certificate()),
     SecPkgContextSessionInfo: lambda x: SecPkgContextSessionInfo(bool(x._opened.session_reused)),
+    SecPkgContextTlsObjects: TlsExchange._objects,
     SecPkgContextUniqueBindings: TlsExchange._unique,
 }

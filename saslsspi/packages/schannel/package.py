@@ -63,14 +63,14 @@ class SchannelPackage(Package["SchannelCredential"]):
 
     def initiate(self, credential: SchannelCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.initiate."""
-        return _exchange(Side.INITIATE, credential, environment)
+        return _exchange(Side.INITIATE, credential, environment, request)
 
     def accept(self, credential: SchannelCredential, environment: Environment, request: Request) -> Exchange:
         """See Package.accept."""
-        return _exchange(Side.ACCEPT, credential, environment)
+        return _exchange(Side.ACCEPT, credential, environment, request)
 
 
-def _exchange(side: Side, credential: SchannelCredential, environment: Environment) -> Exchange:
+def _exchange(side: Side, credential: SchannelCredential, environment: Environment, request: Request) -> Exchange:
     from saslsspi.packages.schannel.exchange import TlsExchange
 
-    return TlsExchange(side, credential, environment)
+    return TlsExchange(side, credential, environment, request)

@@ -1,0 +1,106 @@
+"""Programs for Cyrus SASL's wrapper and for pure-sasl, unchanged, with the faces in their places."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from interop.kdc import Kdc
+from interop.people import ALICE, BOB, HANAKO, Person
+from interop.require import require_peer
+from interop.zookeeper import zookeeper
+from world.programs import python_with
+
+pytestmark = pytest.mark.interop
+
+HERE: Final = Path(__file__).parent / "programs_for_sasl"
+PROGRAMS: Final = ("PyHive==0.7.0", "thrift==0.23.0", "thrift_sasl==0.4.3", "impyla==0.24.0", "kazoo==2.11.0")
+LOGIN: Final = """\
+com.sun.security.jgss.accept {{
+  com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true doNotPrompt=true
+    isInitiator=false keyTab="{keytab}" principal="hive/localhost";
+}};
+"""
+
+
+def python() -> Path:
+    return python_with(*PROGRAMS, this=("kerberos",))
+
+
+def run(program: str, *arguments: object, **environment: str) -> str:
+    """Run a program of the folder with the faces in place; return what it says."""
+    command = [python(), "-m", "saslsspi.compat", "run", "--as", "sasl,puresasl", HERE / program,
+               *map(str, arguments)]  # fmt: skip
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=known | environment)
+    return done.stdout.strip() or done.stderr
+
+
+@contextlib.contextmanager
+def hive(mechanism: str, qop: str, person: Person = ALICE, *options: str) -> Iterator[str]:
+    """Run HiveServer2 in small; its port."""
+    require_peer("java")
+    command = [python(), HERE / "hive_peer.py", mechanism, qop, person.name, person.password, *options]
+    known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=known) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize(("qop", "ssf"), [("auth", "0"), ("auth-int", "1"), ("auth-conf", "128")])
+def test_pyhive_with_digest_md5(qop: str, ssf: str) -> None:
+    with hive("DIGEST-MD5", qop) as port:
+        told = run("hive_client.py", "pyhive", "DIGEST-MD5", port, ALICE.name, ALICE.password)
+        assert told == f"in True {ssf} saslsspi.compat.sasl"
+
+
+def test_pyhive_with_a_name_beyond_ascii() -> None:
+    with hive("DIGEST-MD5", "auth-conf", HANAKO) as port:
+        told = run("hive_client.py", "pyhive", "DIGEST-MD5", port, HANAKO.name, HANAKO.password)
+        assert told == "in True 128 saslsspi.compat.sasl"
+
+
+@pytest.mark.parametrize(("qop", "ssf"), [("auth", "0"), ("auth-int", "1"), ("auth-conf", "256")])
+def test_pyhive_with_kerberos(qop: str, ssf: str, kdc: Kdc, tmp_path: Path) -> None:
+    keytab, login = tmp_path / "hive.keytab", tmp_path / "login.conf"
+    kdc.kadmin("addprinc -randkey hive/localhost", f"ktadd -norandkey -k {keytab} hive/localhost")
+    login.write_text(LOGIN.format(keytab=keytab), encoding="utf-8")
+    options = (f"-Djava.security.krb5.conf={kdc.environment['KRB5_CONFIG']}",
+               f"-Djava.security.auth.login.config={login}",
+               "-Djavax.security.auth.useSubjectCredsOnly=false", "-Dsun.security.krb5.rcache=none")  # fmt: skip
+    environment = kdc.environment | {"KRB5CCNAME": kdc.tickets(ALICE)}
+    with hive("GSSAPI", qop, ALICE, *options) as port:
+        told = run("hive_client.py", "pyhive", "GSSAPI", port, "-", "-", **environment)
+        assert told == f"in True {ssf} saslsspi.compat.sasl"
+
+
+@pytest.mark.parametrize("who", ["pyhive", "impyla"])
+def test_plain(who: str) -> None:
+    face = "sasl" if who == "pyhive" else "puresasl"
+    with hive("PLAIN", "auth") as port:
+        told = run("hive_client.py", who, "PLAIN", port, ALICE.name, ALICE.password)
+        assert told == f"in True {0 if who == 'pyhive' else '-'} saslsspi.compat.{face}"
+        assert run("hive_client.py", who, "PLAIN", port, ALICE.name, "wrong").startswith("refused: ")
+
+
+def test_a_wrong_password() -> None:
+    with hive("DIGEST-MD5", "auth-conf") as port:
+        told = run("hive_client.py", "pyhive", "DIGEST-MD5", port, ALICE.name, "wrong")
+        assert told.startswith("refused: TTransportException ")
+
+
+def test_kazoo() -> None:
+    with zookeeper() as port:
+        told = run("kazoo_client.py", port, ALICE.name, ALICE.password, BOB.name, BOB.password)
+        mine, others, wrong, module = told.splitlines()
+        assert (mine, others, module) == ("mine", "NoAuthError", "saslsspi.compat.puresasl")
+        assert not wrong.startswith("in ")
