@@ -76,13 +76,14 @@ class TlsExchange(Exchange):
     """One side of a handshake, and of the connection afterwards."""
 
     __slots__ = (
-        "_alert", "_asked", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming", "_outgoing",
-        "_protection", "_request", "_seals", "_side", "_size", "_target", "_told", "outcome",
+        "_alert", "_asked", "_begun", "_clear", "_connection", "_credential", "_environment", "_flight", "_incoming",
+        "_outgoing", "_protection", "_request", "_seals", "_side", "_size", "_target", "_told", "outcome",
     )  # fmt: skip
 
     def __init__(self, side: Side, credential: SchannelCredential, environment: Environment, request: Request) -> None:
         self.outcome: Outcome | None = None
         self._request = request
+        self._begun = False
         self._side = side
         self._credential = credential
         self._environment = environment
@@ -116,15 +117,18 @@ class TlsExchange(Exchange):
         whole, missing = whole_records(token)
         if token and not whole:
             raise IncompleteMessage("a record of TLS is not whole", missing=missing)
-        if self._connection is None:
+        if not self._begun:
             if token and self._side is Side.INITIATE:
                 raise InvalidToken("a token came before the client's first one")
             if not token and self._side is Side.ACCEPT:
                 return StepResult(Event.CONTINUE, b"")
-            self._connection = self._open(request)
+            self._begun = True
+            if self._connection is None:  # whoever has asked for its objects has had it made
+                self._connection = self._open(request)
         elif not token:
             raise IncompleteMessage("nothing came, where a record of TLS is due", missing=HEADER_SIZE)
         connection = self._connection
+        assert connection is not None, "it was made at the first step"
         watched = isinstance(connection, WatchedObject) and not self._told
         if watched and (asked := self._clear.find(13, token[:whole])) is not None:
             # With TLS 1.2 the request is in clear, and OpenSSL looks for its certificate when it takes it: nothing of
