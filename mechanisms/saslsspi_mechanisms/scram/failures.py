@@ -62,4 +62,9 @@ def error_of(value: str, binding_type: str = "") -> SaslError:
     if known == ServerError.BINDING_TYPE_NOT_SUPPORTED and binding_type:
         # Not "go without": whoever sits in the middle would like that, and nothing proves that the server said this.
         text += f", {binding_type}; pass bindings of another type"
+        if binding_type == "tls-server-end-point":
+            text += (
+                ": under TLS 1.3 tls-exporter, which Python's ssl cannot give and a pyOpenSSL connection can"
+                " (saslsspi.adapters.stream.channel_bindings_of)"
+            )
     return kind(f"the server refuses with {known}: {text}")

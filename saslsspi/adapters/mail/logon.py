@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Refused, Turn, converse
 from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reply, ReplyKind, printable
 from saslsspi.adapters.mail.lines import carry, strength_of
-from saslsspi.adapters.stream.tls_bindings import tls_bindings
+from saslsspi.adapters.stream.tls_bindings import channel_bindings_of, exports
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
     InvalidToken,
@@ -84,7 +84,7 @@ class MailLogon(NamedTuple):
         """Make a logon over a connected socket (or TLS object), whose TLS speaks for itself."""
         own: dict[str, Any] = {**options, "host": options.get("host") or host}
         initial_response, given = own.pop("initial_response", True), own.get("bindings")
-        found = tls_bindings(sock) if isinstance(sock, ssl.SSLSocket | ssl.SSLObject) else ()
+        found = channel_bindings_of(sock) if isinstance(sock, ssl.SSLSocket | ssl.SSLObject) or exports(sock) else ()
         # NTLM and Kerberos have tls-server-end-point on every version of TLS, SCRAM its own default.
         own["bindings"] = given or next((one for one in found if one.type_name == "tls-server-end-point"), None)
         own["plus_bindings"] = given or next(iter(found), None)

@@ -11,5 +11,6 @@ from saslsspi.adapters.stream.asyncio import LayeredStream
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.boundary import Boundary, Truncated
 from saslsspi.adapters.stream.socket import LayeredSocket
+from saslsspi.adapters.stream.tls_bindings import channel_bindings_of
 
-__all__ = ["Boundary", "LayeredSocket", "LayeredStream", "Truncated", "beside_loop"]
+__all__ = ["Boundary", "LayeredSocket", "LayeredStream", "Truncated", "beside_loop", "channel_bindings_of"]
