@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from typing import Final
 
 from saslsspi.accounts.failures import MemoryFailures
@@ -53,7 +52,7 @@ class RedisFailures:
     def add(self, name: str, window: float) -> int:
         """Count a failure; see FailureMemory.add."""
         here = self._meanwhile.add(name, window)
-        counted = self._add([self._named(name)], [round(window * 1_000_000), secrets.token_bytes(8), _MOST])
+        counted = self._add([self._named(name)], [round(window * 1_000_000), self._shared.random(8), _MOST])
         return here if counted is None else max(here, int(counted))
 
     def count(self, name: str, window: float) -> int:

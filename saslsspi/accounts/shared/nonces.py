@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import secrets
 from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -95,7 +94,8 @@ class RedisNonceStore:
         session = record.session
         octets = session if isinstance(session, bytes) else b"" if session is None else session.to_bytes()
         issued = b"%020d" % round(record.issued * _PER_SECOND)
-        sealed = _sealed(epoch, name, len(owner).to_bytes(_LENGTH_SIZE) + owner + octets)
+        message = len(owner).to_bytes(_LENGTH_SIZE) + owner + octets
+        sealed = _sealed(epoch, name, message, self._shared.random(_GCM_NONCE))
         answer = self._answer(
             epoch,
             self._remember(
@@ -141,7 +141,7 @@ class RedisNonceStore:
         """Return the epoch, as far as this process knows; None while Redis is away."""
         epoch = self._epoch
         if epoch is None:
-            drawn = secrets.token_hex(_EPOCH_SIZE).encode()
+            drawn = self._shared.random(_EPOCH_SIZE).hex().encode()
             name = self._begin([self._shared.name(b"epoch")], [drawn, self._shared.name(), *scripts.KEYS])
             if name is None:
                 return None
@@ -168,8 +168,7 @@ def _sealing(epoch: _Epoch, name: bytes) -> AESGCM:
     return AESGCM(hmac.digest(epoch.sealing_key, name, hashlib.sha256))
 
 
-def _sealed(epoch: _Epoch, name: bytes, octets: bytes) -> bytes:
-    nonce = secrets.token_bytes(_GCM_NONCE)
+def _sealed(epoch: _Epoch, name: bytes, octets: bytes, nonce: bytes) -> bytes:
     return _SEALED + nonce + _sealing(epoch, name).encrypt(nonce, octets, _SEALED + name)
 
 

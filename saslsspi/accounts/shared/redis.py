@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
@@ -44,6 +45,7 @@ class SharedRedis:
         prefix: What the names of its keys begin with. It is in braces there, so that a cluster keeps them together.
         pause: Seconds for which a Redis that did not answer is not asked again.
         monotonic: Seconds that only go up.
+        random: Takes a count of octets and returns so many, unpredictable ones: names of epochs, nonces of AES-GCM.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class SharedRedis:
         prefix: str = "saslsspi",
         pause: float = _PAUSE,
         monotonic: Callable[[], float] = time.monotonic,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
+        self.random = random
         if not isinstance(secret, bytes) or len(secret) < _SECRET_SIZE:
             raise InvalidParameter(f"the servers' secret is bytes, at least {_SECRET_SIZE} of them")
         if client.get_encoder().decode_responses:
