@@ -10,7 +10,7 @@ from typing import Unpack, cast
 
 import aiosmtplib
 
-from saslsspi.adapters.mail.asyncio_stream import carry_async
+from saslsspi.adapters.mail.asyncio_stream import carry_async, first_turn
 from saslsspi.adapters.mail.dialogue import Refused, Turn
 from saslsspi.adapters.mail.line_protocol import Reply, ReplyKind
 from saslsspi.adapters.mail.logon import (
@@ -64,9 +64,10 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         logon = MailLogon.over(self.get_transport_info("ssl_object"), mechanism, options, host=self.hostname or "")
         offered = logon.candidates(self._offered() if self.supports_extension("auth") else None)
         dialogue = log_on(logon, SMTP, offered, initial_response=self.supports_extension("auth"))
-        turn = next(dialogue)
+        blocks = logon.logon.may_block
+        turn = await first_turn(dialogue, blocks=blocks)
         with closing_on_error(self.close, aiosmtplib.SMTPException):
-            ended = await carry_async(dialogue, turn, self._ask)
+            ended = await carry_async(dialogue, turn, self._ask, blocks=blocks)
             if isinstance(ended, Established) and ended.layer is not None:
                 self._install(ended.layer)
                 with layer_is_spoken(SMTP, ended.security):

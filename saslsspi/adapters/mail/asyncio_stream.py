@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import repeat
-from typing import Self, TypeVar, Unpack, cast
+from typing import NamedTuple, Self, TypeVar, Unpack, cast
 
 from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import (
@@ -32,12 +33,12 @@ from saslsspi.adapters.mail.logon import (
     log_on,
 )
 from saslsspi.adapters.mail.strings import LINE
-from saslsspi.adapters.stream import LayeredStream
+from saslsspi.adapters.stream import LayeredStream, beside_loop
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, PeerUnsupported, UnsupportedFunction
 from saslsspi.sasl.logon import MechanismNames
 
-__all__ = ["LineClient", "authenticate_stream", "carry_async", "read_stream"]
+__all__ = ["LineClient", "authenticate_stream", "carry_async", "first_turn", "read_stream"]
 
 _T = TypeVar("_T")
 
@@ -63,22 +64,49 @@ async def read_stream(stream: LayeredStream, reading: Reading[_T], limit: int = 
         return cast(_T, stop.value)
 
 
-async def carry_async(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]]) -> _T:
+class _Ended(NamedTuple):
+    """What a dialogue returned: a StopIteration does not come through a future."""
+
+    value: object
+
+
+async def first_turn(dialogue: Generator[Turn, Reply, _T], *, blocks: bool) -> Turn:
+    """Return the first turn of a dialogue; see carry_async."""
+    return await beside_loop(next, dialogue) if blocks else next(dialogue)
+
+
+async def carry_async(
+    dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]], *, blocks: bool
+) -> _T:
     """Carry a dialogue over an asyncio connection, from its first turn on; ask sends a turn and reads the reply.
+
+    Args:
+        dialogue: Has yielded its first turn.
+        turn: That one.
+        ask: See above.
+        blocks: Whether its steps may block (Logon.may_block), so that they are taken beside the loop.
 
     Raises:
         SaslError: see the dialogue; where no reply came it decides what the error is.
     """
+    while True:
+        try:
+            reply = await ask(turn)
+        except Exception as lost:
+            step = partial(_step, partial(dialogue.throw, lost))
+        else:
+            step = partial(_step, partial(dialogue.send, reply))
+        reached = await beside_loop(step) if blocks else step()
+        if isinstance(reached, _Ended):
+            return cast(_T, reached.value)
+        turn = reached
+
+
+def _step(step: Callable[[], Turn]) -> Turn | _Ended:
     try:
-        while True:
-            try:
-                reply = await ask(turn)
-            except Exception as lost:
-                turn = dialogue.throw(lost)
-            else:
-                turn = dialogue.send(reply)
+        return step()
     except StopIteration as stop:
-        return cast(_T, stop.value)
+        return _Ended(stop.value)
 
 
 async def authenticate_stream(
@@ -122,7 +150,8 @@ async def _log_on(
     tags: Iterable[bytes],
 ) -> Established:
     dialogue = log_on(logon, protocol, offered, initial_response=initial_response, tags=tags)
-    turn = next(dialogue)
+    blocks = logon.logon.may_block
+    turn = await first_turn(dialogue, blocks=blocks)
 
     async def ask(turn: Turn) -> Reply:
         stream.write(turn.line)
@@ -130,7 +159,7 @@ async def _log_on(
         return await read_stream(stream, protocol.read(turn.tag))
 
     with closing_on_error(stream.close):
-        ended = await carry_async(dialogue, turn, ask)
+        ended = await carry_async(dialogue, turn, ask, blocks=blocks)
         if isinstance(ended, Established) and ended.layer is not None:
             stream.install(ended.layer, unread_is_protected=protocol.speaks_unasked)
     if isinstance(ended, Refused):

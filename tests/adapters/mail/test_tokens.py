@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,9 @@ from interop.daemon import free_port
 from saslsspi import LogonDenied, Policy, Token
 from saslsspi.accounts import JwtAuthority, TokenAuthority
 from saslsspi.adapters.aiosmtpd import SaslSmtpProtocol
+from saslsspi.adapters.aiosmtplib import SaslAsyncSMTP
+from saslsspi.adapters.mail.asyncio_stream import LineClient
+from saslsspi.adapters.mail.protocols.smtp import SMTP
 from saslsspi.adapters.mail.server import SaslService
 from saslsspi.adapters.smtp import SaslSMTP
 
@@ -82,6 +86,30 @@ class Asking(TokenAuthority):
     async def validate(self, token: str) -> str | None:
         await asyncio.sleep(0)
         return "alice" if token == "T0ken" else None
+
+
+@pytest.mark.parametrize("client", ["LineClient", "aiosmtplib"])
+def test_a_function_that_gives_tokens_holds_no_loop_up(client: str, aiosmtpd_port: int) -> None:
+    tokens, threads = [token(-600), token()], []
+
+    def give() -> str:
+        threads.append(threading.current_thread())
+        return tokens.pop(0)
+
+    async def run() -> None:
+        options: Any = {"credentials": Token("alice", give), "policy": CLEAR}
+        if client == "aiosmtplib":
+            smtp = SaslAsyncSMTP(hostname="127.0.0.1", port=aiosmtpd_port, start_tls=False)
+            await smtp.connect()
+            await smtp.authenticate_sasl("XOAUTH2", **options)
+            await smtp.quit()
+        else:
+            async with await LineClient.connect(SMTP, "127.0.0.1", aiosmtpd_port) as lines:
+                await lines.authenticate_sasl("XOAUTH2", **options)
+
+    asyncio.run(run())
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads
 
 
 @pytest.mark.requirement("RFC7628-3-02", "RFC7628-3.2.3-01")
