@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
     return None if any(path.resolve().is_relative_to(_WORLD) for path in named) else True
+
+
+@pytest.fixture(autouse=True)
+def _audit_log_as_it_was() -> Iterator[None]:
+    """Take away what a test has put on the audit log: a level there makes a record of each logon behind it."""
+    log = logging.getLogger("saslsspi.audit")
+    level, handlers = log.level, log.handlers[:]
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -240,9 +240,10 @@ def test_decrypt_message(wire: Wire, specs: list[Spec]) -> None:
             return
     except SaslError as error:
         if isinstance(error, IncompleteMessage):
-            assert [b for b, (*_, kind) in zip(shown(buffers), before, strict=True) if kind is not EMPTY] == [
-                b for b in before if b[2] is not EMPTY
-            ]
+            # MISSING stands in the first buffer of a stream, and in an EMPTY one.
+            after = shown(buffers)
+            kept = [at for at, (*_, kind) in enumerate(before) if at and kind is not EMPTY]
+            assert [after[at] for at in kept] == [before[at] for at in kept]
         else:
             assert shown(buffers) == before
     else:
