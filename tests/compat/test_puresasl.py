@@ -90,7 +90,7 @@ def test_the_classes_of_errors_are_two_and_neither_is_the_other() -> None:
         face.choose_mechanism(["PLAIN", "ANONYMOUS"], allow_plaintext=False, allow_anonymous=False)
 
 
-def test_the_strongest_is_chosen_and_a_callback_is_asked() -> None:
+def test_the_strongest_is_chosen_and_a_callback_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def answer(name: str) -> str:
@@ -98,10 +98,12 @@ def test_the_strongest_is_chosen_and_a_callback_is_asked() -> None:
         return {"username": USER, "password": SECRET}[name]
 
     face = SASLClient("h.example", "zookeeper", callback=answer)
-    with pytest.warns(puresasl.SASLWarning, match="X-OTP will be ignored"):  # which is not installed
-        face.choose_mechanism(["PLAIN", "X-OTP"])
+    monkeypatch.setattr("saslsspi.compat.puresasl.client.package_problem", lambda name: "it is away")
+    with pytest.warns(puresasl.SASLWarning, match="GSSAPI will be ignored"):
+        face.choose_mechanism(["PLAIN", "GSSAPI"])
+    monkeypatch.undo()
     assert face.mechanism == "PLAIN"
-    face.choose_mechanism(["PLAIN", "DIGEST-MD5", "X-OTP"])
+    face.choose_mechanism(["PLAIN", "DIGEST-MD5", "CRAM-MD5"])
     assert face.mechanism == "DIGEST-MD5"
     exchange(face, server("DIGEST-MD5"))
     assert asked == ["username", "password"]
@@ -111,3 +113,10 @@ def test_plain_says_whom_to_act_as() -> None:
     assert client("PLAIN", authorization_id="boss").process() == b"\0".join((b"boss", USER.encode(), SECRET.encode()))
     assert client("PLAIN", identity="boss").process() == client("PLAIN", authorization_id="boss").process()
     assert client("PLAIN").process() == b"\0".join((b"", USER.encode(), SECRET.encode()))
+
+
+def test_cram_md5_is_there_for_whoever_names_it() -> None:
+    policy = Policy(weak_mechanisms=("CRAM-MD5",))
+    theirs = Server("CRAM-MD5", service="zookeeper", host="h.example", authority=PEOPLE, policy=policy)
+    exchange(client("CRAM-MD5"), theirs)
+    assert theirs.security.authcid == USER

@@ -139,7 +139,7 @@ def _decoded(token: str) -> bytes | None:
         return None
     try:
         return b"" if token == "=" else base64.b64decode(token, validate=True)
-    except binascii.Error:
+    except (binascii.Error, ValueError):  # the second where it is beyond ASCII
         raise CaseError(f"the program's token is no base64: {token[:200]!r}") from None
 
 

@@ -208,6 +208,7 @@ class SASLClient:
             max_buffer=min(max(self.max_buffer, 17), 0xFFFFFF),
             allow_plaintext=True,
             allow_anonymous=True,
+            weak_mechanisms=("CRAM-MD5",),  # whoever names it there has it
         )
 
     def _need(self) -> Mechanism:

@@ -50,7 +50,8 @@ class NativeError(Exception):
 class NegotiateOptions(enum.IntFlag):
     """Wishes of a caller about how a context is made.
 
-    There is one engine here, so the use_ options choose no other; use_ntlm asks for NTLM alone, as there.
+    There is one engine here, so the options that begin with "use" choose no other; that of NTLM asks for NTLM
+    alone, as there.
     """
 
     none = 0x00
