@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from saslsspi.der import Lengths, Reader, element, enumerated, integer, octet_string, sequence
+from saslsspi.errors import InvalidToken
 
 __all__ = ["DISCONNECTION", "START_TLS", "WHO_AM_I", "LdapAnswer", "bind", "extended", "message", "parse", "root_dse",
            "sasl", "simple", "whole"]  # fmt: skip
@@ -86,7 +87,8 @@ def parse(octets: bytes) -> LdapAnswer:
     outer = Reader(octets, max_size=max(len(octets), 1), lengths=Lengths.ANY_DEFINITE)
     body = outer.enter()
     number, tag = body.integer(), body.peek()
-    assert tag is not None
+    if tag is None:
+        raise InvalidToken("an LDAP message without an operation")
     inner = body.enter(tag)
     if tag == 0x64:
         inner.contents(0x04)
