@@ -6,6 +6,7 @@ from saslsspi import Password
 from saslsspi.__main__ import main
 from saslsspi.cli.demo import ldap as demo_ldap
 from saslsspi.cli.demo import mail as demo_mail
+from saslsspi.sasl.registry import MECHANISMS
 
 # ldap3 2.9.1 calls it on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWarning")
@@ -104,3 +105,15 @@ def test_a_mechanism_behind_which_mail_goes_on_in_clear_is_shown_without_a_layer
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert {row["ssf"] for row in rows if row["client"].startswith("LDAP")} == {0, 1, 128}
     assert {row["ssf"] for row in rows if not row["client"].startswith("LDAP")} == {0}
+
+
+@pytest.mark.slow
+def test_the_whole_demo_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every mechanism that is installed is shown, or it is said why not: one that is added breaks nothing."""
+    assert main(["demo", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    shown = {row["mechanism"] for row in told["rows"]}
+    installed = {plugin.name for plugin in MECHANISMS.plugins()}
+    assert shown | set(told["left_out"]) == installed
+    assert {"LOGIN", "CRAM-MD5"} <= set(told["left_out"])
+    assert "OAUTHBEARER" in shown

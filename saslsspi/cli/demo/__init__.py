@@ -93,6 +93,8 @@ def _usable() -> list[Plugin[Mechanism]]:
 
 
 def _reason(mechanism: Mechanism) -> str | None:
+    if mechanism.weak:
+        return f"{mechanism.weak}; it is off unless a policy names it"
     if mechanism.package is None:
         return None
     return _UNSTAGED.get(mechanism.package) or find_package(mechanism.package).problem()

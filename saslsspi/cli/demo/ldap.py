@@ -13,12 +13,10 @@ from typing import Final
 import ldap3
 from ldap3.core.exceptions import LDAPException
 
-from saslsspi.accounts import MemoryAuthority
 from saslsspi.adapters.ldap import Connection
 from saslsspi.cli.auth.ldap import close
 from saslsspi.cli.certificate import bindings_of
-from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
-from saslsspi.credentials import Password
+from saslsspi.cli.demo.rows import PEOPLE, USER, Play, ProtectionLevel, Row, credentials_for
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.mechanism import Mechanism
@@ -29,7 +27,6 @@ from saslsspi.testbed.tap import Tap
 
 __all__ = ["stage"]
 
-_ALICE: Final = Password("alice", "wonderland")
 _ENTRIES: Final = 300
 _SEARCHED: Final = "entry00042"
 _TIMEOUT: Final = 10
@@ -39,9 +36,9 @@ _TIMEOUT: Final = 10
 def stage() -> Iterator[Play]:
     """Run the embedded server."""
     with tempfile.TemporaryDirectory() as folder:
-        certificates = make_certificates(Path(folder), _ALICE.username)
+        certificates = make_certificates(Path(folder), USER)
         server = LdapServer(
-            authority=MemoryAuthority({_ALICE.username: _ALICE.password}),
+            authority=PEOPLE,
             policy=Policy(allow_anonymous=True),
             realm="example.test",
             entries=_ENTRIES,
@@ -62,7 +59,6 @@ def _server_side(certificates: Certificates) -> ssl.SSLContext:
 
 def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, level: ProtectionLevel) -> Row:
     row = Row("LDAP with ldap3", mechanism.name, level.name, level.tls)
-    takes_password = not mechanism.credentials or Password in mechanism.credentials
     try:
         with Tap("127.0.0.1", server.port) as tap:
             connection = Connection(
@@ -70,7 +66,7 @@ def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, 
                     "127.0.0.1", tap.port, get_info=ldap3.NONE, connect_timeout=_TIMEOUT, tls=_client_side(certificates)
                 ),
                 mechanism=mechanism.name,
-                credentials=_ALICE if takes_password else None,
+                credentials=credentials_for(mechanism),
                 policy=level.policy,
                 host="localhost",
                 receive_timeout=_TIMEOUT,

@@ -12,11 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
-from saslsspi.accounts import MemoryAuthority
 from saslsspi.cli.certificate import bindings_of
-from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row
+from saslsspi.cli.demo.rows import PEOPLE, USER, Play, ProtectionLevel, Row, credentials_for
 from saslsspi.cli.mail_clients import CLIENTS, ImapClient, MailClient, Pop3Client, SmtpClient, own_errors, tls_for
-from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.mechanism import Mechanism
@@ -27,7 +25,6 @@ from saslsspi.testbed.tap import Tap
 
 __all__ = ["imap", "pop3", "smtp"]
 
-_ALICE: Final = Password("alice", "wonderland")
 _SECRET: Final = b"Line 00042 of the message"
 _MESSAGE: Final = b"From: alice@localhost\r\nTo: bob@localhost\r\nSubject: demo\r\n\r\n" + b"".join(
     b"Line %05d of the message\r\n" % number for number in range(500)
@@ -84,12 +81,12 @@ def _stage(protocol: _Protocol) -> Iterator[Play]:
     )
     logons: list[Authenticated] = []
     with tempfile.TemporaryDirectory() as folder:
-        certificates = make_certificates(Path(folder), _ALICE.username)
+        certificates = make_certificates(Path(folder), USER)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(certificates.authority))
         context.load_cert_chain(certificates.server)
         context.verify_mode = ssl.CERT_OPTIONAL
         server = make(
-            authority=MemoryAuthority({_ALICE.username: _ALICE.password}),
+            authority=PEOPLE,
             policy=Policy(allow_anonymous=True),
             realm="example.test",
             certificate=context,
@@ -139,11 +136,10 @@ def _play(
 
 
 def _authenticate(row: Row, tap: Tap, client: MailClient, mechanism: Mechanism, level: ProtectionLevel) -> Row:
-    takes_password = not mechanism.credentials or Password in mechanism.credentials
     tap.begin_count()
     started = time.perf_counter()
     security = client.authenticate(
-        mechanism.name, credentials=_ALICE if takes_password else None, policy=level.policy, host="localhost"
+        mechanism.name, credentials=credentials_for(mechanism), policy=level.policy, host="localhost"
     )
     elapsed = (time.perf_counter() - started) * 1000
     return row._replace(

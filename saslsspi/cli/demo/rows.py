@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
+from saslsspi.accounts import Chain, MemoryAuthority, MemoryTokens
+from saslsspi.credentials import Credentials, Password, Token
 from saslsspi.engine.policy import Policy
 from saslsspi.sasl.mechanism import Mechanism
 
-__all__ = ["Play", "ProtectionLevel", "Row", "Stage"]
+__all__ = ["PEOPLE", "USER", "Play", "ProtectionLevel", "Row", "Stage", "credentials_for"]
+
+USER: Final = "alice"
+_PASSWORD: Final = Password(USER, "wonderland")
+_TOKEN: Final = "an-issuer.has-given.this"
+
+PEOPLE: Final = Chain(MemoryTokens({_TOKEN: USER}), MemoryAuthority({USER: _PASSWORD.password}))
+"""Who may log on at the embedded servers: one user, with a password or a token."""
 
 
 class ProtectionLevel(NamedTuple):
@@ -54,6 +63,13 @@ class Row(NamedTuple):
     found: int = 0
     clear: bool = True
     problem: str = ""
+
+
+def credentials_for(mechanism: Mechanism) -> Credentials | None:
+    """Return what the user logs on with by a mechanism; None where the channel says who it is, or nobody logs on."""
+    if Token in mechanism.credentials:
+        return Token(USER, _TOKEN)
+    return _PASSWORD if not mechanism.credentials or Password in mechanism.credentials else None
 
 
 Play: TypeAlias = Callable[[Mechanism, ProtectionLevel], Row]
