@@ -21,7 +21,7 @@ from typing import Final
 
 import pytest
 
-__all__ = ["SUBJECTS", "strangers"]
+__all__ = ["ABOVE", "SUBJECTS", "strangers"]
 
 SUBJECTS: Final[Mapping[str, str]] = {
     "http-digest": "digest",
@@ -34,6 +34,26 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "sspi-isc-digest": "digest",
 }
 """Catalogue file -> the room below saslsspi/packages that its requirements are about."""
+
+ABOVE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("SSPI-ISC-DIGEST-19", "SSPI-ISC-DIGEST-57", "SSPI-ISC-DIGEST-58", "SSPI-ISC-DIGEST-70", "SSPI-ISC-DIGEST-71",
+         "SSPI-ISC-DIGEST-99"),
+        "names and numbers of the headers, the same for every package",
+    ),
+    **dict.fromkeys(
+        ("SSPI-ISC-DIGEST-06", "SSPI-ISC-DIGEST-118"), "the functions of the page and their arguments"
+    ),
+    **dict.fromkeys(
+        ("SSPI-ISC-DIGEST-66", "SSPI-ISC-DIGEST-67", "SSPI-ISC-DIGEST-109", "SSPI-ISC-DIGEST-110"),
+        "statuses that the engine gives for a package; a package of the test's own asks for each",
+    ),
+    "SSPI-ISC-DIGEST-17": "flags without a meaning are tried in the packages that take them, and Digest is tried elsewhere",
+    "RFC6331-1-01": "the choice of a mechanism, above the packages",
+    "RFC2831-3-07": "files of accounts, below the packages",
+    "MSSPNG-3.1.5.9-03": "the reader of DER, below the packages",
+}  # fmt: skip
+"""Requirements of such files that are about a floor above or below the package, and why."""
 
 _ROOMS: Final = Path(__file__).parents[1] / "saslsspi" / "packages"
 _SECONDS: Final = 1800
