@@ -31,13 +31,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(autouse=True)
-def _audit_log_as_it_was() -> Iterator[None]:
-    """Take away what a test has put on the audit log: a level there makes a record of each logon behind it."""
-    log = logging.getLogger("saslsspi.audit")
-    level, handlers = log.level, log.handlers[:]
+def _logs_as_they_were() -> Iterator[None]:
+    """Take away what a test has put on our logs: a level there makes a record of each logon behind it."""
+    before = {log: (log.level, log.handlers[:]) for log in map(logging.getLogger, ("saslsspi", "saslsspi.audit"))}
     yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
+    for log, (level, handlers) in before.items():
+        log.setLevel(level)
+        log.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
