@@ -48,7 +48,7 @@ ABOVE: Final[Mapping[str, str]] = {
         ("SSPI-ISC-DIGEST-66", "SSPI-ISC-DIGEST-67", "SSPI-ISC-DIGEST-109", "SSPI-ISC-DIGEST-110"),
         "statuses that the engine gives for a package; a package of the test's own asks for each",
     ),
-    "SSPI-ISC-DIGEST-17": "flags without a meaning are tried where they are taken; Digest refuses them, as is tested elsewhere",
+    "SSPI-ISC-DIGEST-17": "flags without a meaning are tried where they are taken; Digest refuses them, elsewhere",
     "RFC6331-1-01": "the choice of a mechanism, above the packages",
     "RFC2831-3-07": "files of accounts, below the packages",
     "MSSPNG-3.1.5.9-03": "the reader of DER, below the packages",
