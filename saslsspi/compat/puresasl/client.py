@@ -213,7 +213,7 @@ class SASLClient:
 
     def _need(self) -> Mechanism:
         if self._chosen is None:
-            raise SASLError("A mechanism has not been chosen yet")
+            raise SASLError("call choose_mechanism first: one has not been chosen")
         return self._chosen
 
     @property

@@ -76,7 +76,7 @@ _MISSING: Final = {
     NegotiateOptions.wrapping_winrm: (
         "The system is missing the GSSAPI IOV extension headers required for WinRM encryption with Kerberos."
     ),
-    NegotiateOptions.session_key: "The protocol selected does not support getting the session key.",
+    NegotiateOptions.session_key: "this protocol hands out no session key",
 }
 
 
@@ -204,14 +204,14 @@ class BadMechanismError(SpnegoError, major=0x10000, statuses=(SecurityStatus.SEC
     """A mechanism that is not there."""
 
     ERROR_CODE = ErrorCode.bad_mech
-    _TEXT = "An unsupported mechanism was requested"
+    _TEXT = "there is no such mechanism here"
 
 
 class BadNameError(SpnegoError, major=0x20000, statuses=(SecurityStatus.SEC_E_TARGET_UNKNOWN,)):
     """A name that nobody has."""
 
     ERROR_CODE = ErrorCode.bad_name
-    _TEXT = "An invalid name was supplied"
+    _TEXT = "nobody has this name"
 
 
 class BadBindingsError(SpnegoError, major=0x40000, statuses=(SecurityStatus.SEC_E_BAD_BINDINGS,)):
@@ -225,21 +225,21 @@ class BadMICError(SpnegoError, major=0x60000, statuses=(SecurityStatus.SEC_E_MES
     """A signature does not verify."""
 
     ERROR_CODE = ErrorCode.bad_mic
-    _TEXT = "A token had an invalid Message Integrity Check (MIC)"
+    _TEXT = "a signature does not verify"
 
 
 class NoCredentialError(SpnegoError, major=0x70000, statuses=(SecurityStatus.SEC_E_NO_CREDENTIALS,)):
     """There is nothing to authenticate with."""
 
     ERROR_CODE = ErrorCode.no_cred
-    _TEXT = "No credentials were supplied, or the credentials were unavailable or inaccessible"
+    _TEXT = "there is nothing to authenticate with"
 
 
 class NoContextError(SpnegoError, major=0x80000, statuses=(SecurityStatus.SEC_E_INVALID_HANDLE,)):
     """The context is not established."""
 
     ERROR_CODE = ErrorCode.no_context
-    _TEXT = "No context has been established, or invalid handled passed in"
+    _TEXT = "the context is not established"
 
 
 class InvalidTokenError(
@@ -250,7 +250,7 @@ class InvalidTokenError(
     """A token is wrong, or the logon was denied."""
 
     ERROR_CODE = ErrorCode.invalid_token
-    _TEXT = "A token was invalid, or the logon was denied"
+    _TEXT = "the token is none, or the peer says no"
 
 
 class InvalidCredentialError(SpnegoError, major=0xA0000, statuses=(NTSTATUS.STATUS_LOGON_FAILURE,)):
@@ -264,28 +264,28 @@ class CredentialsExpiredError(SpnegoError, major=0xB0000, statuses=(0xC0000071,)
     """A credential has expired."""
 
     ERROR_CODE = ErrorCode.credentials_expired
-    _TEXT = "The referenced credentials have expired"
+    _TEXT = "the credentials have expired"
 
 
 class ContextExpiredError(SpnegoError, major=0xC0000, statuses=(SecurityStatus.SEC_E_CONTEXT_EXPIRED,)):
     """The context is at its end."""
 
     ERROR_CODE = ErrorCode.context_expired
-    _TEXT = "Security context has expired"
+    _TEXT = "the context has expired"
 
 
 class UnsupportedQop(SpnegoError, major=0xE0000, statuses=(SecurityStatus.SEC_E_QOP_NOT_SUPPORTED,)):
     """A quality of protection that is not there."""
 
     ERROR_CODE = ErrorCode.bad_qop
-    _TEXT = "The quality-of-protection requested could not be provided"
+    _TEXT = "the protection that was asked for cannot be had"
 
 
 class OperationNotAvailableError(SpnegoError, major=0x100000, statuses=(SecurityStatus.SEC_E_UNSUPPORTED_FUNCTION,)):
     """The context has no such operation."""
 
     ERROR_CODE = ErrorCode.unavailable
-    _TEXT = "Operation not supported or available"
+    _TEXT = "there is no such operation here"
 
 
 def __getattr__(name: str) -> type[Exception]:
