@@ -33,7 +33,7 @@ def _buffer(entry: Any) -> IOVBuffer:
             raise ValueError('a pair in an IOV is a type and its data: (BufferType.data, b"...")')
         kind, data = entry
         if not isinstance(kind, int):
-            raise ValueError("the first of a pair in an IOV is a BufferType")
+            raise ValueError("IOV entry[0] must specify the BufferType as an int")
         if data is not None and not isinstance(data, bytes | bytearray | memoryview | int):
             raise ValueError(
                 "IOV entry[1] must specify the buffer bytes, length of the buffer, or whether it is auto allocated."
@@ -45,7 +45,7 @@ def _buffer(entry: Any) -> IOVBuffer:
         return IOVBuffer(BufferType(entry), None)
     if isinstance(entry, bytes | bytearray | memoryview):
         return IOVBuffer(BufferType.data, bytes(entry))
-    raise ValueError("an IOV holds IOVBuffers, pairs, buffer types and octets")
+    raise ValueError("IOV entry must be a IOVBuffer tuple, int, or bytes")
 
 
 def _octets(buffer: IOVBuffer) -> bytes:

@@ -292,7 +292,7 @@ class ContextProxy:
     def session_key(self) -> bytes:
         """The session key; raises NoContextError before the end."""
         if not self._context.done:
-            raise NoContextError(context_msg="there is a session key once the context is established")
+            raise NoContextError(context_msg="Retrieving session key failed as no context was initialized")
         return self._context.query(SecPkgContextSessionKey).session_key
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

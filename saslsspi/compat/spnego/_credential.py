@@ -182,7 +182,9 @@ def _of_user_file(username: str | None) -> Any:
         )
     entry = entry_of(path, domain or "", user or "")
     if entry is None:
-        raise NoCredentialError(context_msg="the file that NTLM_USER_FILE names has no such user")
+        raise NoCredentialError(
+            context_msg="Failed to find any matching credential in NTLM_USER_FILE credential store."
+        )
     if entry.nt_hash is not None:
         return engine.NtHash(entry.username, entry.nt_hash, realm=entry.domain)
     return engine.Password(entry.username, entry.password or "", realm=entry.domain)

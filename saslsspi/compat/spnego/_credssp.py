@@ -221,7 +221,7 @@ class CredSSPProxy(ContextProxy):
     @property
     def session_key(self) -> bytes:
         """There is none to share."""
-        raise OperationNotAvailableError(context_msg="CredSSP's key is that of TLS, and is not handed out")
+        raise OperationNotAvailableError(context_msg="CredSSP does not have a session key to share")
 
     @property
     def context_attr(self) -> ContextReq:
@@ -270,19 +270,19 @@ class CredSSPProxy(ContextProxy):
 
     def wrap_iov(self, iov: Iterable[IOV], encrypt: bool = True, qop: int | None = None) -> IOVWrapResult:
         """It has none."""
-        raise OperationNotAvailableError(context_msg="records of TLS have no parts: use wrap and unwrap")
+        raise OperationNotAvailableError(context_msg="CredSSP does not offer IOV wrapping")
 
     def unwrap_iov(self, iov: Iterable[IOV]) -> IOVUnwrapResult:
         """It has none."""
-        raise OperationNotAvailableError(context_msg="records of TLS have no parts: use wrap and unwrap")
+        raise OperationNotAvailableError(context_msg="CredSSP does not offer IOV wrapping")
 
     def sign(self, data: bytes, qop: int | None = None) -> bytes:
         """It has none."""
-        raise OperationNotAvailableError(context_msg="records of TLS have no signature apart: use wrap")
+        raise OperationNotAvailableError(context_msg="CredSSP does not offer signing")
 
     def verify(self, data: bytes, mic: bytes) -> int:
         """It has none."""
-        raise OperationNotAvailableError(context_msg="records of TLS have no signature apart: use unwrap")
+        raise OperationNotAvailableError(context_msg="CredSSP does not offer verification")
 
 
 def _handed_over(password: Password) -> bytes:

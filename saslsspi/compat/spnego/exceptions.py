@@ -1,4 +1,7 @@
-"""The errors of pyspnego: one class a kind, chosen by the code of what happened underneath."""
+"""The errors of pyspnego: one class a kind, chosen by the code of what happened underneath.
+
+Some texts in this room are those of pyspnego to the letter: its public tests, and programs, look for them.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ _MISSING: Final = {
     NegotiateOptions.wrapping_winrm: (
         "The system is missing the GSSAPI IOV extension headers required for WinRM encryption with Kerberos."
     ),
-    NegotiateOptions.session_key: "this protocol hands out no session key",
+    NegotiateOptions.session_key: "The protocol selected does not support getting the session key.",
 }
 
 
@@ -232,7 +235,7 @@ class NoCredentialError(SpnegoError, major=0x70000, statuses=(SecurityStatus.SEC
     """There is nothing to authenticate with."""
 
     ERROR_CODE = ErrorCode.no_cred
-    _TEXT = "there is nothing to authenticate with"
+    _TEXT = "No credentials were supplied, or the credentials were unavailable or inaccessible"
 
 
 class NoContextError(SpnegoError, major=0x80000, statuses=(SecurityStatus.SEC_E_INVALID_HANDLE,)):
@@ -250,7 +253,7 @@ class InvalidTokenError(
     """A token is wrong, or the logon was denied."""
 
     ERROR_CODE = ErrorCode.invalid_token
-    _TEXT = "the token is none, or the peer says no"
+    _TEXT = "A token was invalid, or the logon was denied"
 
 
 class InvalidCredentialError(SpnegoError, major=0xA0000, statuses=(NTSTATUS.STATUS_LOGON_FAILURE,)):
@@ -264,7 +267,7 @@ class CredentialsExpiredError(SpnegoError, major=0xB0000, statuses=(0xC0000071,)
     """A credential has expired."""
 
     ERROR_CODE = ErrorCode.credentials_expired
-    _TEXT = "the credentials have expired"
+    _TEXT = "The referenced credentials have expired"
 
 
 class ContextExpiredError(SpnegoError, major=0xC0000, statuses=(SecurityStatus.SEC_E_CONTEXT_EXPIRED,)):
@@ -285,7 +288,7 @@ class OperationNotAvailableError(SpnegoError, major=0x100000, statuses=(Security
     """The context has no such operation."""
 
     ERROR_CODE = ErrorCode.unavailable
-    _TEXT = "there is no such operation here"
+    _TEXT = "Operation not supported or available"
 
 
 def __getattr__(name: str) -> type[Exception]:
