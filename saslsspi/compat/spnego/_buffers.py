@@ -30,7 +30,7 @@ def read(iov: Iterable[Any]) -> list[IOVBuffer]:
 def _buffer(entry: Any) -> IOVBuffer:
     if isinstance(entry, tuple):
         if len(entry) != 2:
-            raise ValueError('a pair in an IOV is a type and its data: (BufferType.data, b"...")')
+            raise ValueError("IOV entry tuple must contain 2 values, the type and data, see IOVBuffer.")
         kind, data = entry
         if not isinstance(kind, int):
             raise ValueError("IOV entry[0] must specify the BufferType as an int")
