@@ -12,6 +12,7 @@
 #   make release-check   the archives: built twice, looked into, installed where nothing else is
 #   make fuzz         change what peers say until something breaks: TARGET=server-ntlm SECONDS=60
 #   make docs         the site, in build/site
+#   make share        the manual page and the shells' completions, from the program's parser
 #   make conformance    the requirement catalogue as a run against this library; writes conformance-report.html
 #
 # PYTHON=python3.12 picks the Python, PEERS=no leaves the Debian packages alone, TESTS=tests/sasl narrows the run.
@@ -25,7 +26,7 @@ QUICK = tests/crypto tests/engine tests/sasl tests/mechanisms tests/packages tes
 VENV = .venv
 BIN = $(VENV)/bin
 
-.PHONY: help demo quick release-check test test-world test-all check bench requirements mutants fuzz docs conformance clean peers
+.PHONY: help demo quick release-check test test-world test-all check bench requirements mutants fuzz docs share conformance clean peers
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -84,6 +85,10 @@ docs:
 	@$(PYTHON) tests/setup/environment.py $(VENV) docs
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/site
 	@echo "the site is in build/site/index.html"
+
+share:
+	@$(PYTHON) tests/setup/environment.py $(VENV) release
+	@$(BIN)/python tests/setup/share.py
 
 conformance:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test

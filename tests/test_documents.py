@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from saslsspi.cli.commands import program
+
 ROOT = Path(__file__).parent.parent
 PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in path.parts]  # those are generated
 DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *PAGES]
+WRITTEN = sorted(path for path in (ROOT / "share").rglob("*") if path.is_file())
 DOTTED = re.compile(r"(?<![\w./])(saslsspi(?:_mechanisms|_conformance)?(?:\.\w+)+)")
 PATHS = re.compile(
     r"(?<![\w/])((?:saslsspi|mechanisms|conformance|tests|benchmarks|docs)/[\w./-]+\.(?:py|md|toml|json))"
@@ -53,3 +58,30 @@ def test_what_a_document_links_to_is_there(document: Path) -> None:
     for link in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         target = document.parent / link
         assert target.exists() or made & set(target.parts), link
+
+
+def options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield the long options and commands of a parser and of those below it."""
+    for action in parser._actions:
+        yield from (option for option in action.option_strings if option.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                yield name
+                yield from options(below)
+
+
+@pytest.mark.parametrize("file", WRITTEN, ids=[path.name for path in WRITTEN])
+def test_the_manual_page_and_the_completions_have_every_option_and_no_other(file: Path) -> None:
+    text = re.sub(r"\\f[BIRP]|\\[,/]", "", file.read_text(encoding="utf-8")).replace("\\-", "-")  # roff
+    wanted = set(options(program()))
+    # argparse-manpage leaves --help out; fish has long options as "-l name", and zsh and fish words of their own.
+    missing = {
+        name
+        for name in wanted - {"--help"}
+        if not re.search(rf"(?<![\w-])(?:{name}|-l {name.removeprefix('--')})(?![\w-])", text)
+    }
+    assert not missing, "the parser has changed: `make share` writes the files anew"
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text)) | {
+        f"--{name}" for name in re.findall(r"^complete .* -l ([a-z0-9-]+)", text, re.MULTILINE)
+    }
+    assert named - wanted <= {"--roles-only"}, "the parser has changed: `make share` writes the files anew"

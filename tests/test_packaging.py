@@ -20,7 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("wheel")
     tree = target / "tree"
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
-    for name in ("saslsspi", "mechanisms", "conformance"):
+    for name in ("saslsspi", "mechanisms", "conformance", "share"):
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree / name)
@@ -57,7 +57,13 @@ def test_wheel_holds_every_module_and_data_file(wheel: Path) -> None:
 
 def test_wheel_holds_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist() if ".dist-info" not in name}
-    assert tops == {"saslsspi", "saslsspi_mechanisms", "saslsspi_conformance"}
+    (data,) = {top for top in tops if top.endswith(".data")}
+    assert tops - {data} == {"saslsspi", "saslsspi_mechanisms", "saslsspi_conformance"}
+
+
+def test_the_manual_page_and_the_completions_are_where_programs_look_below_the_prefix(wheel: Path) -> None:
+    data = [name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist() if ".data/" in name]
+    assert sorted(data) == sorted(str(path.relative_to(ROOT)) for path in (ROOT / "share").rglob("*") if path.is_file())
 
 
 def test_every_plugin_loads_from_the_wheel(wheel: Path, tmp_path: Path) -> None:

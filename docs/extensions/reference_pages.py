@@ -209,7 +209,7 @@ def whole(thing: object, name: str) -> str:
 
 def commands() -> str:
     """Return what every command's --help says."""
-    from saslsspi.__main__ import _ROOMS, COMMANDS
+    from saslsspi.cli.commands import COMMANDS, command
 
     lines = [
         "# Commands and their options",
@@ -219,7 +219,7 @@ def commands() -> str:
     ]
     for name, meaning in COMMANDS.items():
         parser = argparse.ArgumentParser(prog=f"saslsspi {name}", allow_abbrev=False, formatter_class=Wide)
-        importlib.import_module(f"saslsspi.cli.{_ROOMS.get(name, name)}").configure(parser)
+        command(name).configure(parser)
         lines += [f"## saslsspi {name}", "", f"{meaning}.", "", "```text", parser.format_help().rstrip(), "```", ""]
     return "\n".join(lines)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from saslsspi.__main__ import COMMANDS, main
+from saslsspi.__main__ import main
 from saslsspi.cli import mechanisms, packages
+from saslsspi.cli.commands import COMMANDS
 from saslsspi.cli.output import print_table
 from saslsspi.engine.entry_points import Plugin
 
