@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from saslsspi.cli.commands import program
+from saslsspi.cli.commands import COMMANDS, program
 
 ROOT = Path(__file__).parent.parent
 PAGES = [path for path in sorted((ROOT / "docs").rglob("*.md")) if "reference" not in path.parts]  # those are generated
@@ -85,3 +85,8 @@ def test_the_manual_page_and_the_completions_have_every_option_and_no_other(file
         f"--{name}" for name in re.findall(r"^complete .* -l ([a-z0-9-]+)", text, re.MULTILINE)
     }
     assert named - wanted <= {"--roles-only"}, "the parser has changed: `make share` writes the files anew"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_document_of_the_program_has_every_command(name: str) -> None:
+    assert f"`saslsspi {name}" in (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")

@@ -11,8 +11,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import saslsspi
 from argparse_manpage.manpage import Manpage
+
+import saslsspi
 from saslsspi.cli.commands import program
 from saslsspi.cli.completion import completion
 
