@@ -8,7 +8,7 @@
 #   make check          format, lint, types, architecture, packaging
 #   make bench          speed, beside other implementations
 #   make requirements   which requirement is claimed by which test
-#   make mutants        whether the tests that claim a requirement notice when it is broken
+#   make mutants        whether the tests that claim a requirement notice when it is broken: TABLE=rfc2831
 #   make release-check   the archives: built twice, looked into, installed where nothing else is
 #   make fuzz         change what peers say until something breaks: TARGET=server-ntlm SECONDS=60
 #   make docs         the site, in build/site
@@ -21,6 +21,9 @@ PYTHON = python3
 PEERS = yes
 TESTS =
 TARGET =
+TABLE =
+SINCE = HEAD~1
+SAMPLE =
 SECONDS = 60
 QUICK = tests/crypto tests/engine tests/sasl tests/mechanisms tests/packages tests/test_context.py
 VENV = .venv
@@ -75,7 +78,7 @@ requirements:
 
 mutants:
 	@$(PYTHON) tests/setup/environment.py $(VENV) test
-	@$(BIN)/python tests/mutants/run.py
+	@cd tests && $(CURDIR)/$(BIN)/python -m mutants.run $(if $(SAMPLE),--since $(SINCE) --sample $(SAMPLE)) $(TABLE)
 
 fuzz:
 	@$(PYTHON) tests/setup/environment.py $(VENV) fuzz

@@ -6,8 +6,9 @@ as "later" or "not applicable"; an entry with a `reason` in the catalogue is not
 claims it all the same. Everything else is missing.
 
 The exit status is 1 when a file declared complete has missing requirements, a claim names no requirement, a requirement
-is both claimed and listed as not applicable, the tests cannot be collected, or a test that claims a requirement about a
-package never touches that package (see requirement_subjects.py; `--collect-only` leaves these tests unrun).
+is both claimed and listed as not applicable, the tests cannot be collected, a claim has no mutant that its test must
+notice and stands in no list of tests/mutants/unbroken.json, or a test that claims a requirement about a package never
+touches that package (see requirement_subjects.py; `--collect-only` leaves these tests unrun).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from mutants.table import names, read, unbroken
 from requirement_subjects import ABOVE, SUBJECTS, strangers
 from saslsspi_conformance import catalogue
 
@@ -168,6 +170,17 @@ def collect() -> tuple[Claims, str]:
     ) else output.getvalue()
 
 
+def without_mutant(files: Iterable[catalogue.CatalogueFile], claims: Claims) -> list[str]:
+    """Return a line for each claim that no mutant breaks and no list excuses, and for each excuse without need."""
+    excused = unbroken()
+    broken = {identifier for name in names() for mutant in read(name) for identifier in mutant.requirements}
+    claimed = {requirement.id for file in files for requirement in file.requirements} & claims.keys()
+    listed = excused.no_line.keys() | excused.later
+    found = [f"{each} is claimed, and has no mutant in tests/mutants" for each in claimed - broken - listed]
+    found += [f"tests/mutants/unbroken.json lists {each}, which has a mutant" for each in listed & broken]
+    return sorted(found)
+
+
 def unproved(files: Mapping[str, catalogue.CatalogueFile], claims: Claims) -> list[str]:
     """Run the tests that claim requirements about a package; return a line for each that never touches it."""
     subjects = {
@@ -222,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in tallies
         if row.missing and row.name in COMPLETE
     ]
+    found += without_mutant(files.values(), claims)
     found += [f"the tests cannot be collected:\n{failure}"] if failure else []
     if not (failure or options.collect_only):
         found += unproved(files if options.file is None else {options.file: files[options.file]}, claims)

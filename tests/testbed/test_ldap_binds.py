@@ -284,6 +284,13 @@ def test_other_authorization_identities_are_invalid_credentials(raw: RawLdap, au
     assert raw.who_am_i() == ""
 
 
+@pytest.mark.requirement("LDAP4513-5.2.1.8-05")
+def test_an_identity_of_an_unknown_form_is_refused_even_where_the_authority_lists_it() -> None:
+    people = MemoryAuthority([Account(username="alice", password="wonderland", may_act_as=frozenset({"x:abc"}))])
+    with ldap_server(authority=people) as server, RawLdap(server.port) as raw:
+        assert raw.sasl(authzid="x:abc").code == BAD_CREDENTIALS
+
+
 @pytest.mark.parametrize("name", ["u:bob", f"dn:{ALICE_DN}", "u:bob@example.test"])
 def test_a_user_whose_name_looks_like_an_identity_is_nobody_else(name: str) -> None:
     """Mechanisms take a user's own name for itself; what it means in LDAP is somebody else's."""
