@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import signal
@@ -16,9 +15,9 @@ from saslsspi.authd.dovecot import MAX_LINE, serve_dovecot
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.saslauthd import serve_saslauthd
 from saslsspi.errors import InvalidParameter, SaslError
+from saslsspi.services.running import run_service
 from saslsspi.services.settings import ServiceSettings, read_settings
-from saslsspi.services.sockets import listening
-from saslsspi.services.supervisor import Supervisor, Work, become
+from saslsspi.services.supervisor import Work
 
 __all__ = ["PROTOCOLS", "check", "serve"]
 
@@ -47,25 +46,16 @@ def serve(path: Path) -> None:
         SaslError: the configuration cannot be used, or a socket cannot be had.
     """
     first = check(path)
-    sockets = listening(first.listeners)
-    become(first.user)
     key = secrets.token_bytes(_KEY_SIZE)
 
-    def make() -> tuple[int, Work]:
+    def make(sockets: Sequence[socket.socket]) -> tuple[int, Work]:
         settings = read_settings(path, tuple(PROTOCOLS))
         if settings.listeners != first.listeners or settings.user != first.user:
             raise InvalidParameter("listeners and user change with a restart, and not with SIGHUP")
         _doors(settings, key)  # what cannot be opened is told before a worker ends
         return settings.workers, lambda ready: asyncio.run(_serve(settings, key, sockets, ready))
 
-    try:
-        Supervisor(make).run()
-    finally:
-        for number, one in enumerate(sockets):
-            one.close()
-            with contextlib.suppress(OSError):
-                if first.listeners[number].path:
-                    Path(first.listeners[number].path).unlink()
+    run_service(first.listeners, first.user, make)
 
 
 def _doors(settings: ServiceSettings, decoy_key: bytes) -> list[Door]:

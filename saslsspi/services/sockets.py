@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from saslsspi.errors import NoAuthenticatingAuthority
-from saslsspi.services.settings import ListenerSettings
+from saslsspi.services.places import ListeningPlace
 
 __all__ = ["handed_over", "listening"]
 
@@ -29,7 +29,7 @@ def handed_over() -> list[socket.socket]:
     return [socket.socket(fileno=number) for number in range(_FIRST, _FIRST + count)]
 
 
-def listening(listeners: Sequence[ListenerSettings]) -> list[socket.socket]:
+def listening(listeners: Sequence[ListeningPlace]) -> list[socket.socket]:
     """Return a listening socket for each listener.
 
     Raises:
@@ -54,7 +54,7 @@ def listening(listeners: Sequence[ListenerSettings]) -> list[socket.socket]:
     return made
 
 
-def _opened(listener: ListenerSettings) -> socket.socket:
+def _opened(listener: ListeningPlace) -> socket.socket:
     if not listener.path:
         family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
         return socket.create_server((listener.address, listener.port), family=family, backlog=_BACKLOG)
