@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from saslsspi.accounts.account import Account
 from saslsspi.accounts.tokens import TokenAuthority
@@ -15,7 +20,10 @@ try:
 except ModuleNotFoundError as error:
     raise PackageNotFound("JwtAuthority needs PyJWT: pip install 'saslsspi[oauth]'") from error
 
-__all__ = ["JwtAuthority"]
+__all__ = ["JwtAuthority", "JwtKey"]
+
+JwtKey: TypeAlias = str | bytes | jwt.PyJWK | RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
+"""What verifies a signature: PEM, octets for HMAC, or a key that was read."""
 
 _LOG: Final = logging.getLogger("saslsspi.accounts")
 _LOG.addHandler(logging.NullHandler())
@@ -42,7 +50,7 @@ class JwtAuthority(TokenAuthority):
 
     def __init__(
         self,
-        key: Any,
+        key: JwtKey | Mapping[str, JwtKey] | jwt.PyJWKClient,
         *,
         algorithms: Sequence[str],
         audience: str | Sequence[str] | None = None,
@@ -89,13 +97,13 @@ class JwtAuthority(TokenAuthority):
             return None
         return Account(username=name)
 
-    def _key_of(self, token: str) -> Any:
+    def _key_of(self, token: str) -> JwtKey:
         key = self._key
         if isinstance(key, jwt.PyJWKClient):
             return key.get_signing_key_from_jwt(token)
         if isinstance(key, Mapping):
             kid = jwt.get_unverified_header(token).get("kid")
-            if kid not in key:
+            if not isinstance(kid, str) or kid not in key:
                 raise _UnknownKey("its key is unknown here")
             return key[kid]
         return key

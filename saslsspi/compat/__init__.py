@@ -13,7 +13,7 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from saslsspi.compat.places import take
 from saslsspi.errors import InvalidParameter, PackageNotFound
@@ -52,7 +52,7 @@ FACES: Final[Mapping[str, Face]] = {
 """The faces that install and `run --as` know, by the name of the library that a program imports."""
 
 
-def install(*names: str, **options: Any) -> None:
+def install(*names: str, **options: object) -> None:
     """Put faces into the places of other libraries, in this process.
 
     Call it first: a program that holds another library's classes already would keep them. Doing it twice is no error.

@@ -10,7 +10,7 @@ import asyncio
 import collections
 import re
 import ssl
-from typing import Any, Final, cast
+from typing import Any, Final, TypedDict, Unpack, cast
 
 from aiosmtpd.smtp import SMTP
 
@@ -34,6 +34,22 @@ _MAIL_AUTH: Final = re.compile(r"(?:^|\s)AUTH=(\S*)", re.IGNORECASE)
 _XTEXT: Final = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})+\Z")
 
 
+class SmtpOptions(TypedDict, total=False):
+    """aiosmtpd's own options of a connection, save those about authentication."""
+
+    data_size_limit: int | None
+    enable_SMTPUTF8: bool
+    decode_data: bool
+    hostname: str | None
+    ident: str | None
+    tls_context: ssl.SSLContext | None
+    require_starttls: bool
+    timeout: float
+    command_call_limit: int | dict[str, int] | None
+    proxy_protocol_timeout: float | None
+    loop: asyncio.AbstractEventLoop | None
+
+
 class SaslSmtpProtocol(SMTP):
     """One connection of an aiosmtpd server with SASL.
 
@@ -43,20 +59,20 @@ class SaslSmtpProtocol(SMTP):
         bindings: The channel bindings of the server's certificate.
         auth_required: Whether MAIL and its like need authentication.
         max_failures: How many exchanges of one connection may fail; RFC 4954 section 9 wants three at least.
-        **kwargs: aiosmtpd's own, save those about authentication.
+        **kwargs: Those of SmtpOptions.
     """
 
     line_length_limit = MAX_LINE  # of the reader that aiosmtpd makes; a message's lines keep their own limit
 
     def __init__(
         self,
-        handler: Any,
+        handler: object,
         *,
         sasl: SaslService,
         bindings: ChannelBindings | None = None,
         auth_required: bool = False,
         max_failures: int = 10,
-        **kwargs: Any,
+        **kwargs: Unpack[SmtpOptions],
     ) -> None:
         # Whether TLS is needed is the policy's to say, mechanism by mechanism.
         super().__init__(handler, auth_require_tls=False, auth_callback=lambda *_: False, **kwargs)

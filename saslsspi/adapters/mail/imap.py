@@ -11,7 +11,7 @@ import imaplib
 import re
 import ssl
 from collections.abc import Iterator
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Literal, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
@@ -27,6 +27,7 @@ from saslsspi.sasl.logon import MechanismNames
 
 __all__ = ["ImapLogonDenied", "SaslIMAP4", "SaslIMAP4_SSL"]
 
+_TLS_PORT: Final = 993  # RFC 8314 section 7.2
 _MAX_RESPONSE_LINE: Final = 1_000_000  # imaplib's own limit
 _UNTAGGED: Final = re.compile(rb"\* ([A-Za-z]+)(?: (.*))?\Z", re.S)
 
@@ -88,7 +89,7 @@ class _Sasl(imaplib.IMAP4):
         self.security = security
         return security
 
-    def login(self, user: str, password: str) -> tuple[Any, list[Any]]:
+    def login(self, user: str, password: str) -> tuple[Literal["OK"], list[bytes]]:
         """Log on as imaplib's login, with the strongest mechanism of the server.
 
         A server that has none for a password is logged on to with LOGIN, under verified TLS only.
@@ -105,11 +106,11 @@ class _Sasl(imaplib.IMAP4):
             base=imaplib.IMAP4.error,
         )
 
-    def starttls(self, *args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[Literal["OK"], list[None]]:
         """Start TLS as imaplib does; octets that came in clear behind the reply are an error, not a response."""
         if self._layered:
             raise ContextMisuse("TLS cannot be started under a security layer")
-        return super().starttls(*args, **kwargs)
+        return super().starttls(ssl_context)
 
     def read(self, size: int) -> bytes:
         """Read size octets."""
@@ -207,6 +208,13 @@ class SaslIMAP4(_Sasl):
 class SaslIMAP4_SSL(_Sasl, imaplib.IMAP4_SSL):  # noqa: N801  # imaplib's own spelling
     """imaplib.IMAP4_SSL with authenticate_sasl; without an `ssl_context` of its own it verifies the server."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("ssl_context", ssl.create_default_context())
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        host: str = "",
+        port: int = _TLS_PORT,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        context = ssl.create_default_context() if ssl_context is None else ssl_context
+        super().__init__(host, port, ssl_context=context, timeout=timeout)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Generator
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 from saslsspi.adapters.mail.dialogue import Turn
 from saslsspi.adapters.mail.line_protocol import MAX_LINE, LineProtocol, Reading, Reply
@@ -18,7 +18,25 @@ from saslsspi.adapters.stream import LayeredSocket
 from saslsspi.errors import InvalidToken
 from saslsspi.sasl.layer import Layer
 
-__all__ = ["LineFile", "Readable", "StreamSocket", "asking", "carry", "check_silence", "layered", "read", "strength_of"]
+__all__ = [
+    "DEFAULT_TIMEOUT",
+    "LineFile",
+    "Readable",
+    "SourceAddress",
+    "StreamSocket",
+    "asking",
+    "carry",
+    "check_silence",
+    "layered",
+    "read",
+    "strength_of",
+]
+
+DEFAULT_TIMEOUT: Final[float] = socket._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # the clients' own default
+"""What the standard library's clients take for socket.getdefaulttimeout()."""
+
+SourceAddress: TypeAlias = tuple[str | bytes | bytearray, int]
+"""The address and port to connect from."""
 
 _RECEIVE: Final = 1 << 16
 _LINE_END: Final = b"\n"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import poplib
 import ssl
-from typing import Any, Self, Unpack
+from collections.abc import Iterator
+from typing import Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
-from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, read, strength_of
+from saslsspi.adapters.mail.lines import DEFAULT_TIMEOUT, LineFile, asking, check_silence, layered, read, strength_of
 from saslsspi.adapters.mail.login import log_in
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols.pop3 import POP3
@@ -45,10 +46,12 @@ class _Sasl(poplib.POP3):
     _layered = False
     _user = ""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    @contextlib.contextmanager
+    def _greeted(self) -> Iterator[None]:
+        """Close the connection on an error: poplib leaves it open when what greets it is no POP3 server."""
         try:
-            super().__init__(*args, **kwargs)
-        except BaseException:  # poplib leaves the connection open when what greets it is no POP3 server
+            yield
+        except BaseException:
             with contextlib.suppress(AttributeError):  # there is none yet
                 self._drop()
             raise
@@ -128,12 +131,12 @@ class _Sasl(poplib.POP3):
         """Return the capabilities as poplib does, whatever octets stand in them."""
         return {name: value.split() for name, value in self._capabilities().values.items()}
 
-    def stls(self, *args: Any, **kwargs: Any) -> bytes:
+    def stls(self, context: ssl.SSLContext | None = None) -> bytes:
         """Start TLS as poplib does; octets that came in clear behind the reply are an error, not a reply."""
         if self._layered:
             raise ContextMisuse("TLS cannot be started under a security layer")
         before = self._open_file()
-        answer = super().stls(*args, **kwargs)
+        answer = super().stls(context)
         try:
             check_silence(before, "the reply to STLS")
         except SaslError:
@@ -185,10 +188,22 @@ class _Sasl(poplib.POP3):
 class SaslPOP3(_Sasl):
     """poplib.POP3 with authenticate_sasl; use `stls` first where the server has it."""
 
+    def __init__(self, host: str, port: int = poplib.POP3_PORT, timeout: float = DEFAULT_TIMEOUT) -> None:
+        with self._greeted():
+            super().__init__(host, port, timeout)
+
 
 class SaslPOP3_SSL(_Sasl, poplib.POP3_SSL):  # type: ignore[misc]  # noqa: N801  # stls differs in typeshed only
     """poplib.POP3_SSL with authenticate_sasl; without a `context` of its own it verifies the server."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("context", ssl.create_default_context())
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        host: str,
+        port: int = poplib.POP3_SSL_PORT,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        verifying = ssl.create_default_context() if context is None else context
+        with self._greeted():
+            super().__init__(host, port, timeout=timeout, context=verifying)

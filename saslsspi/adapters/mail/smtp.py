@@ -14,7 +14,15 @@ from typing import Any, Self, Unpack
 
 from saslsspi.adapters.mail.dialogue import Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import Capabilities, Reply
-from saslsspi.adapters.mail.lines import LineFile, asking, check_silence, layered, strength_of
+from saslsspi.adapters.mail.lines import (
+    DEFAULT_TIMEOUT,
+    LineFile,
+    SourceAddress,
+    asking,
+    check_silence,
+    layered,
+    strength_of,
+)
 from saslsspi.adapters.mail.login import log_in
 from saslsspi.adapters.mail.logon import Carrier, MailLogon, MailOptions, authenticate, closing_on_error
 from saslsspi.adapters.mail.protocols.smtp import SMTP
@@ -54,11 +62,13 @@ class _Sasl(smtplib.SMTP):
     _silence_after_reply = False
     _connected_name = ""
 
-    def connect(self, host: str = "localhost", port: int = 0, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+    def connect(  # type: ignore[override]  # smtplib's types take what no socket of TCP does
+        self, host: str = "localhost", port: int = 0, source_address: SourceAddress | None = None
+    ) -> tuple[int, bytes]:
         """Connect as smtplib does, and remember to whom."""
         name, colon, digits = host.rpartition(":")
         self._connected_name = name if not port and colon and digits.isdigit() and ":" not in name else host
-        return super().connect(host, port, *args, **kwargs)
+        return super().connect(host, port, source_address)
 
     def authenticate_sasl(
         self,
@@ -110,13 +120,13 @@ class _Sasl(smtplib.SMTP):
             base=smtplib.SMTPException,
         )
 
-    def starttls(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+    def starttls(self, *, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:  # type: ignore[override, unused-ignore]  # Python 3.11 takes names of files too
         """Start TLS as smtplib does; octets that came in clear behind the reply are an error, not a reply."""
         if self._layered:
             raise ContextMisuse("TLS cannot be started under a security layer")
         self._silence_after_reply = True
         try:
-            return super().starttls(*args, **kwargs)
+            return super().starttls(context=context)
         finally:
             self._silence_after_reply = False
 
@@ -189,6 +199,21 @@ class SaslSMTP(_Sasl):
 class SaslSMTP_SSL(_Sasl, smtplib.SMTP_SSL):  # noqa: N801  # smtplib's own spelling
     """smtplib.SMTP_SSL with authenticate_sasl; without a `context` of its own it verifies the server."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("context", ssl.create_default_context())
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        host: str = "",
+        port: int = 0,
+        local_hostname: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        source_address: SourceAddress | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            host,
+            port,
+            local_hostname,
+            timeout=timeout,
+            source_address=source_address,
+            context=ssl.create_default_context() if context is None else context,
+        )
