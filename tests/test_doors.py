@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+
+from documents.surface import members, public, surface
 
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ["ldap", "imap", "smtp", "pop3", "sieve", "aiosmtplib", "aiosmtpd", "stream", "requests", "httpx", "http",
@@ -28,9 +31,9 @@ def test_a_door_says_what_is_public(name: str) -> None:
     door = importlib.import_module(name)
     assert door.__all__
     assert sorted(set(door.__all__)) == sorted(door.__all__)
-    for public in door.__all__:
-        assert not public.startswith("_")
-        assert getattr(door, public) is not None
+    for offered in door.__all__:
+        assert not offered.startswith("_")
+        assert getattr(door, offered) is not None
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -57,7 +60,7 @@ def test_every_door_has_a_page_of_the_reference() -> None:
     (table,) = (
         node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOORS"
     )
-    assert set(ast.literal_eval(table)) == {*DOORS, "saslsspi.accounts"}
+    assert set(ast.literal_eval(table)) == {*DOORS, *PLUGINS}
 
 
 def test_every_document_is_in_a_table_of_contents() -> None:
@@ -66,3 +69,42 @@ def test_every_document_is_in_a_table_of_contents() -> None:
     pages = {str(path.relative_to(docs).with_suffix("")) for path in DOCUMENTS if path.is_relative_to(docs)}
     made = {"index", "background/exchanges"}
     assert {page for page in pages - made if not page.startswith("decisions/")} <= listed
+
+
+SURFACE = ROOT / "tests" / "documents" / "surface.txt"
+# Where a signature is another library's to say, and that says Any.
+NOT_OURS = {
+    "saslsspi.adapters.ldap.": "ldap3 has no types",
+    "saslsspi.compat.": "the signatures are those of the libraries whose faces they are",
+    "saslsspi.adapters.stream.LayeredStream.get_extra_info": "asyncio's",
+}
+
+
+def test_the_public_surface_changes_only_on_purpose() -> None:
+    """Where a change is meant: `python tests/documents/surface.py > tests/documents/surface.txt`, and a fragment."""
+    found, kept = surface([*DOORS, *PLUGINS]), SURFACE.read_text(encoding="utf-8").splitlines()
+    gone, new = sorted(set(kept) - set(found)), sorted(set(found) - set(kept))
+    assert (gone, new) == ([], []), (
+        "the public names have changed; where that is meant: python tests/documents/surface.py > "
+        "tests/documents/surface.txt, and a fragment in changelog.d"
+    )
+
+
+def test_no_signature_says_any_where_we_choose_it() -> None:
+    said = {line for line in SURFACE.read_text(encoding="utf-8").splitlines() if re.search(r"\bAny\b", line)}
+    assert [line for line in sorted(said) if not line.startswith(tuple(NOT_OURS))] == []
+    assert all(any(line.startswith(prefix) for line in said) for prefix in NOT_OURS)
+
+
+def test_every_public_name_and_what_it_has_is_documented() -> None:
+    silent = []
+    for name, thing, _ in public([*DOORS, *PLUGINS]):
+        if inspect.isclass(thing) and thing.__module__.startswith("saslsspi"):
+            silent += [] if vars(thing).get("__doc__") else [name]
+            for member, value in members(thing):
+                described = value if isinstance(value, property) else getattr(thing, member)
+                if (callable(described) or isinstance(value, property)) and not member.startswith("__"):
+                    silent += [] if inspect.getdoc(described) else [f"{name}.{member}"]
+        elif callable(thing):
+            silent += [] if inspect.getdoc(thing) else [name]
+    assert silent == []

@@ -23,6 +23,7 @@ DOORS = {
     "saslsspi": "SASL, contexts, accounts",
     "saslsspi.sspi": "SSPI's functions",
     "saslsspi.accounts": "Writing an authority",
+    "saslsspi.sasl.mechanism": "Writing a mechanism",
     "saslsspi.adapters.ldap": "LDAP: ldap3",
     "saslsspi.adapters.imap": "IMAP: imaplib",
     "saslsspi.adapters.smtp": "SMTP: smtplib",

@@ -47,6 +47,8 @@ def members(kind: type) -> Iterator[tuple[str, Any]]:
     for base in reversed(kind.__mro__):
         if base.__module__.partition(".")[0] in HOMES:
             found |= {name: value for name, value in vars(base).items() if not name.startswith("_") or name in _CALLED}
+    if getattr(kind, "_is_protocol", False):
+        found.pop("__init__", None)  # nobody calls it
     yield from sorted(found.items())
 
 
@@ -97,7 +99,7 @@ def _signature(function: Any) -> str:
         plain.append(told if one.default is one.empty else told.replace(default=_Shown(_value(one.default))))
     returned = _type(signature.return_annotation)
     text = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-    return ("async " if inspect.iscoroutinefunction(function) else "") + f"{text} -> {returned}"
+    return f"{text} -> {f'Coroutine[{returned}]' if inspect.iscoroutinefunction(function) else returned}"
 
 
 def _type(annotation: Any) -> str:

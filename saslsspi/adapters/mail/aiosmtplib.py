@@ -6,7 +6,7 @@ aiosmtplib reads reply lines of up to 8,192 octets, so a mechanism whose challen
 from __future__ import annotations
 
 import asyncio
-from typing import Unpack, cast
+from typing import Self, Unpack, cast
 
 import aiosmtplib
 
@@ -40,6 +40,11 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
     """
 
     security: Security | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect as aiosmtplib does; the end of the block leaves the server."""
+        await super().__aenter__()
+        return self
 
     async def authenticate_sasl(
         self,
