@@ -107,7 +107,9 @@ def described(door: str, name: str, thing: object) -> list[str]:
     if inspect.isclass(thing):
         sentence(thing, f"{door}.{name}")
         kind = "autoexception" if issubclass(thing, BaseException) else "autoclass"
-        return [f".. {kind}:: {door}.{name}", "   :members:"]
+        # Of a named tuple the fields alone: types and meaning stand below, and autodoc trips over defaults of an Enum.
+        given = f"({', '.join(thing._fields)})" if hasattr(thing, "_fields") else ""
+        return [f".. {kind}:: {door}.{name}{given}", "   :members:"]
     if callable(thing):
         sentence(thing, f"{door}.{name}")
         return [f".. autofunction:: {door}.{name}"]
