@@ -192,6 +192,8 @@ def test_sockets_stand_in_adapters_testbed_and_services_only(name: str, path: Pa
     if name.startswith("saslsspi.compat.ldap3"):
         return  # it stands on the adapter, and speaks of what ldap3 has
     used = {imported.split(".")[0] for imported in imports(path)}
+    if name == "saslsspi.accounts.verifier":
+        used.discard("asyncio")  # it bounds for how long a function of somebody's own is awaited, and opens nothing
     assert not used & {"socket", "asyncio", "selectors", "socketserver", "smtplib", "imaplib", "poplib", "ldap3"}
 
 

@@ -81,4 +81,5 @@ EXTERNAL: Final = Mechanism(
     server=_ExternalServer,
     binding=Binding.NONE,
     credentials=(None,),
+    secrets=(Secret.EXISTENCE,),
 )

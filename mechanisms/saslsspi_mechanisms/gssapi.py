@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from saslsspi.accounts.account import Secret
 from saslsspi.credentials import Password, Tickets
 from saslsspi.engine.policy import Property
 from saslsspi.sasl.drivers.after_context import AFTER_CONTEXT
@@ -25,4 +26,5 @@ GSSAPI: Final = Mechanism(
     # Section 5 wants none; deployed peers (Active Directory first) check them where the client sends any.
     binding=Binding.OPTIONAL,
     credentials=(Password, Tickets, None),
+    secrets=(Secret.EXISTENCE,),
 )

@@ -6,6 +6,7 @@ policy says that it may go in clear.
 
 from __future__ import annotations
 
+import hmac
 from typing import Final
 
 from saslsspi.accounts.account import Account, Question, Secret
@@ -29,7 +30,13 @@ from saslsspi.sasl.single_message import SingleMessageClient
 __all__ = ["PLAIN"]
 
 _MAX_SIZE: Final = 16384  # section 2 asks for 255 octets in each of the three fields
-_SECRETS: Final = (Secret.SCRAM_SHA_1, Secret.SCRAM_SHA_256, Secret.SCRAM_SHA_512, Secret.PASSWORD)
+_SECRETS: Final = (
+    Secret.VERIFIED,
+    Secret.SCRAM_SHA_1,
+    Secret.SCRAM_SHA_256,
+    Secret.SCRAM_SHA_512,
+    Secret.PASSWORD,
+)
 
 
 def _client(parameters: ClientParameters) -> ClientExchange:
@@ -50,7 +57,7 @@ def _client(parameters: ClientParameters) -> ClientExchange:
 
 
 class _PlainServer(ServerExchange):
-    __slots__ = ("_authzid", "_parameters", "_password", "_username", "outcome")
+    __slots__ = ("_authzid", "_given", "_parameters", "_password", "_username", "outcome")
 
     def __init__(self, parameters: ServerParameters) -> None:
         self.outcome: Outcome | None = None
@@ -70,6 +77,7 @@ class _PlainServer(ServerExchange):
                 f"the PLAIN message has {len(fields)} fields between NULs, expected 3", requirement="RFC4616-2-02"
             )
         self._authzid, username, password = fields
+        self._given = password
         if not username or not password:
             raise InvalidToken("the PLAIN message lacks a user name or a password", requirement="RFC4616-2-05")
         policy = self._parameters.environment.policy
@@ -83,7 +91,8 @@ class _PlainServer(ServerExchange):
         # "if preparation fails or results in an empty string, verification SHALL fail"
         if not self._username or not self._password:
             raise LogonDenied("nothing is left of the user name or the password", requirement="RFC4616-2-09")
-        return Question(self._username, self._parameters.realm, _SECRETS)
+        # Another directory prepares by its own rules, so it gets the password as it came.
+        return Question(self._username, self._parameters.realm, _SECRETS, password=password)
 
     def resume(self, account: Account | None) -> None:
         parameters = self._parameters
@@ -91,6 +100,10 @@ class _PlainServer(ServerExchange):
         right = environment.decoys().password_holds(
             account, self._username, self._password.encode(), environment.policy.password_preparation
         )
+        if account is not None and _verified(account, self._given):
+            # Names that we take for two are often one to another directory: it says who has been verified.
+            right, said, self._username = True, self._username, account.username
+            self._authzid = "" if self._authzid == said else self._authzid
         if not right or account is None:
             raise LogonDenied("the user is unknown or the password is wrong", requirement="RFC4616-2-06")
         authorize(
@@ -101,6 +114,12 @@ class _PlainServer(ServerExchange):
             realm=parameters.realm or account.realm,
         )
         self.outcome = Outcome(username=self._username, authzid=self._authzid, account=account)
+
+
+def _verified(account: Account, given: str) -> bool:
+    """Whether the authority says that this very password is the user's."""
+    found = account.secret(Secret.VERIFIED)
+    return isinstance(found, str) and hmac.compare_digest(found.encode(), given.encode())
 
 
 PLAIN: Final = Mechanism(

@@ -24,6 +24,7 @@ from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.nonces import MemoryNonceStore
 from saslsspi.accounts.scram import derive_scram_keys, format_scram_keys, parse_scram_keys
 from saslsspi.accounts.tokens import MemoryTokens, TokenAuthority
+from saslsspi.accounts.verifier import PasswordVerifier
 
 if TYPE_CHECKING:
     from saslsspi.accounts.jwt import JwtAuthority as JwtAuthority
@@ -48,6 +49,7 @@ __all__ = [
     "MemoryFailures",
     "MemoryNonceStore",
     "MemoryTokens",
+    "PasswordVerifier",
     "Question",
     "RedisFailures",
     "RedisNonceStore",

@@ -41,11 +41,14 @@ class Secret:
         name: What a file of accounts calls it.
         meaning: In words for a person.
         read: Makes a secret of what stands in a file of accounts; raises ValueError where it is none.
+        presented: Whether it is nothing that an account has, but what a client presents and the authority verifies:
+            who has no other kind knows nobody before that.
     """
 
     name: str
     meaning: str
     read: Callable[[object], object] = field(default=lambda value: value, repr=False)
+    presented: bool = False
 
     HA1: ClassVar[Secret]
     NT_HASH: ClassVar[Secret]
@@ -55,6 +58,7 @@ class Secret:
     PASSWORD: ClassVar[Secret]
     EXISTENCE: ClassVar[Secret]
     TOKEN: ClassVar[Secret]
+    VERIFIED: ClassVar[Secret]
 
 
 Secret.HA1 = Secret("ha1", "H(user:realm:password)")
@@ -64,7 +68,8 @@ Secret.SCRAM_SHA_256 = Secret("scram-sha-256", "SCRAM stored and server key, of 
 Secret.SCRAM_SHA_512 = Secret("scram-sha-512", "SCRAM stored and server key, of SHA-512")
 Secret.PASSWORD = Secret("password", "the password")
 Secret.EXISTENCE = Secret("existence", "that the account exists")
-Secret.TOKEN = Secret("token", "the token of OAuth that is valid now")
+Secret.TOKEN = Secret("token", "the token of OAuth that is valid now", presented=True)
+Secret.VERIFIED = Secret("verified", "the password that somebody else has verified", presented=True)
 
 _SCRAM: Final[Mapping[str, Secret]] = {
     "SHA-1": Secret.SCRAM_SHA_1,
@@ -124,6 +129,9 @@ class Question(NamedTuple):
         token: The token of OAuth that the client presents, where that is to be verified; the answer is an account with
             the same token as its Secret.TOKEN, and then username is whom the client wants to be, or "". Its repr
             omits it.
+        password: The password that the client presents, as it came, where the mechanism shows it; "" where it does not.
+            Who can only verify it answers with an account with the same password as its Secret.VERIFIED. Its repr
+            omits it.
     """
 
     username: str
@@ -132,6 +140,7 @@ class Question(NamedTuple):
     any_case: bool = False
     hashed_with: str = ""
     token: str = ""
+    password: str = ""
 
     def __repr__(self) -> str:
         kinds = ", ".join(kind.name for kind in self.secrets)

@@ -10,6 +10,7 @@ from typing import Final
 from saslsspi.accounts.account import AccountLookup, Pending
 from saslsspi.accounts.authority import secrets_of
 from saslsspi.accounts.failures import Throttle
+from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.engine.hooks.audit import audited_from, refusals
@@ -31,6 +32,7 @@ class Door:
 
     Attributes:
         throttle: Counts failed logons, for all listeners of this process.
+        nonces: Where logons are remembered that may be taken up again, at any worker; None: nowhere.
         policy: What exchanges must satisfy. None of them gets a layer: the carriers go on in clear, or in TLS.
     """
 
@@ -39,6 +41,7 @@ class Door:
     policy: Policy
     limits: ServiceLimits
     throttle: Throttle
+    nonces: NonceStore | None = None
 
     @property
     def without_layer(self) -> Policy:
@@ -70,6 +73,7 @@ class Door:
             authority=MailAuthority(self.authority),
             realm=self.listener.realm or None,
             policy=self.without_layer,
+            nonce_store=self.nonces,
             external_ssf=SSF_UNLIMITED if secured else 0,
             external_identity=certificate_user or None,
             success_data=False,

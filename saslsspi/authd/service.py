@@ -60,8 +60,10 @@ def serve(path: Path) -> None:
 
 def _doors(settings: ServiceSettings, decoy_key: bytes) -> list[Door]:
     authority = settings.authority(decoy_key)
-    throttle = settings.throttle()
-    doors = [Door(listener, authority, settings.policy, settings.limits, throttle) for listener in settings.listeners]
+    throttle, nonces = settings.throttle(), settings.nonces()
+    doors = [
+        Door(listener, authority, settings.policy, settings.limits, throttle, nonces) for listener in settings.listeners
+    ]
     for door in doors:
         if not door.mechanisms:
             raise InvalidParameter(

@@ -237,10 +237,16 @@ def unverifiable(needed: Collection[Secret], held: frozenset[Secret] | None) -> 
         needed: The kinds of which one suffices; empty where none is needed.
         held: What the store says it holds; None where it does not say.
     """
-    if held is None or not needed or not held.isdisjoint(set(needed) - {Secret.EXISTENCE}):
+    others = set(needed) - {Secret.EXISTENCE}
+    if held is None or not needed or not held.isdisjoint(others):
         return None
-    if Secret.EXISTENCE in needed and package_problem("Kerberos", inbound=True) is None:
+    # Who holds nothing but what clients present knows of nobody that he exists.
+    knows = not held or any(not kind.presented for kind in held)
+    # Beside other kinds it suffices where Kerberos vouches for the user; alone, something else has vouched already.
+    if Secret.EXISTENCE in needed and knows and (not others or package_problem("Kerberos", inbound=True) is None):
         return None
+    if not others:
+        return "the accounts are known only by what a client presents"
     kinds = " or ".join(kind.meaning for kind in needed if kind is not Secret.EXISTENCE)
     return f"the accounts do not hold what it verifies with: {kinds}"
 

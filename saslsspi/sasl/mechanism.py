@@ -293,7 +293,8 @@ class Mechanism:
         credentials: The classes of credentials that a client can use it with, None among them where it can do
             without any; empty says nothing.
         secrets: The kinds of secrets of which a server needs one of each account; empty for a mechanism that needs
-            none, or does not say. Secret.EXISTENCE among them: it suffices where Kerberos vouches for the user.
+            none, or does not say. Secret.EXISTENCE among them: it suffices where Kerberos vouches for the user; alone:
+            something else has vouched for the user, and the account must exist.
         takes_early: Whether a client may speak with the command although the server speaks first: deployed ones do.
         weak: Why it is off until a policy names it (Policy.weak_mechanisms); "" for one that is on.
         hash_bits: Size of the hash that guards the password; it decides between mechanisms that give the same.

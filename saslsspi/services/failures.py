@@ -1,15 +1,22 @@
-"""What failed logons cost at a service, and where they are counted, as a configuration says it."""
+"""What failed logons cost at a service, and what its workers share, as a configuration says it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from saslsspi.accounts.failures import FailureLimits, Throttle
-from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority
+from saslsspi.accounts.nonces import NonceStore
+from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, PackageNotFound
 from saslsspi.services.tables import check_mode
 
+if TYPE_CHECKING:
+    from saslsspi.accounts.shared.redis import SharedRedis
+
 __all__ = ["FailureSettings", "SharedSettings"]
+
+_KEPT: Final = 600.0  # seconds: twice the skew that is permitted, and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,8 @@ class SharedSettings:
     """What the workers share, and services on other machines with them.
 
     Attributes:
-        redis: The URL of a Redis that counts failed logons; "" counts in each worker.
+        redis: The URL of a Redis that counts failed logons, and remembers logons of DIGEST-MD5 that may be taken up
+            again; "" counts in each worker, and remembers none.
         secret_file: A file with at least 16 octets, the same for all who share it.
     """
 
@@ -77,11 +85,33 @@ class SharedSettings:
         """
         if not self.redis:
             return Throttle(limits=limits)
+        shared = self._redis()
         from saslsspi.accounts.shared.failures import RedisFailures
-        from saslsspi.accounts.shared.redis import SharedRedis
 
+        return Throttle(RedisFailures(shared), limits)
+
+    def nonces(self, lifetime: float) -> NonceStore | None:
+        """Return what remembers logons of Digest that may be taken up again, at any worker; None without Redis.
+
+        Args:
+            lifetime: For how long a nonce may be used, in seconds, as the policy says.
+
+        Raises:
+            SaslError: Redis is named, and cannot be used.
+        """
+        if not self.redis:
+            return None
+        shared = self._redis()
+        from saslsspi.accounts.shared.nonces import RedisNonceStore
+
+        return RedisNonceStore(shared, keep=max(_KEPT, lifetime))
+
+    def _redis(self) -> SharedRedis:
         try:
-            shared = SharedRedis.at(self.redis, Path(self.secret_file).read_bytes())
+            from saslsspi.accounts.shared.redis import SharedRedis
+        except ModuleNotFoundError:
+            raise PackageNotFound("[shared] needs redis-py: pip install 'saslsspi[redis]'") from None
+        try:
+            return SharedRedis.at(self.redis, Path(self.secret_file).read_bytes())
         except (OSError, ValueError) as error:
             raise NoAuthenticatingAuthority(f"[shared] cannot be used: {error}") from error
-        return Throttle(RedisFailures(shared), limits)

@@ -24,14 +24,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saslsspi.accounts.account import AccountLookup
+from saslsspi.accounts.authority import Authority
 from saslsspi.accounts.chain import Chain
 from saslsspi.accounts.failures import Throttle
+from saslsspi.accounts.nonces import NonceStore
 from saslsspi.accounts.stores.places import authority_at, form_of
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter
 from saslsspi.services.failures import FailureSettings, SharedSettings
 from saslsspi.services.places import ListeningPlace, check_place
 from saslsspi.services.tables import check_mode, listed, read_table, record, value_like
+from saslsspi.services.verifiers import VerifierSettings
 
 __all__ = ["ListenerSettings", "ServiceLimits", "ServiceSettings", "check_private", "open_stores", "read_settings"]
 
@@ -80,6 +83,7 @@ class ServiceSettings:
 
     Attributes:
         stores: Where the accounts are, as `saslsspi accounts` names places.
+        verifiers: Who verifies passwords beside them.
         decoy_key: The secret behind what unknown users are shown, at least 16 octets (in the file in hex). Servers
             behind one name share it, and it stays over a restart; None makes one for the workers of this process.
         workers: How many processes serve.
@@ -88,6 +92,7 @@ class ServiceSettings:
 
     listeners: tuple[ListenerSettings, ...]
     stores: tuple[str, ...]
+    verifiers: tuple[VerifierSettings, ...] = ()
     decoy_key: bytes | None = field(default=None, repr=False)
     policy: Policy = field(default_factory=Policy)
     limits: ServiceLimits = field(default_factory=ServiceLimits)
@@ -103,6 +108,14 @@ class ServiceSettings:
         """
         return self.shared.throttle(self.limits.failures())
 
+    def nonces(self) -> NonceStore | None:
+        """Return what remembers logons of Digest that may be taken up again, at any worker; None without Redis.
+
+        Raises:
+            SaslError: Redis is named, and cannot be used.
+        """
+        return self.shared.nonces(self.policy.nonce_lifetime)
+
     def authority(self, decoy_key: bytes) -> AccountLookup:
         """Open the accounts.
 
@@ -113,16 +126,19 @@ class ServiceSettings:
         Raises:
             SaslError: a store cannot be opened.
         """
-        return open_stores(self.stores, self.decoy_key or decoy_key)
+        return open_stores(self.stores, self.decoy_key or decoy_key, self.verifiers)
 
 
-def open_stores(stores: Sequence[str], decoy_key: bytes) -> AccountLookup:
-    """Open accounts, and ask them in this order.
+def open_stores(
+    stores: Sequence[str], decoy_key: bytes, verifiers: Sequence[VerifierSettings] = ()
+) -> AccountLookup:  # fmt: skip
+    """Open accounts, and ask them in this order, and behind them who verifies passwords.
 
     Raises:
         SaslError: a store cannot be opened.
     """
-    opened = [authority_at(store) for store in stores]
+    opened: list[Authority] = [authority_at(store) for store in stores]
+    opened += [each.verifier() for each in verifiers]
     opened[0].decoy_key = decoy_key
     return opened[0] if len(opened) == 1 else Chain(*opened)
 
@@ -138,23 +154,36 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
         InvalidParameter: something in it cannot be; the text says where.
         NoAuthenticatingAuthority: it cannot be read, or others may read the secrets in it.
     """
-    table = read_table(path, ("accounts", "policy", "limits", "shared", "listener", "workers", "user"))
+    table = read_table(path, ("accounts", "policy", "limits", "shared", "listener", "verifier", "workers", "user"))
     listeners = tuple(
         record(ListenerSettings(protocol=""), entry, f"[[listener]] number {number}")
         for number, entry in enumerate(listed(table.get("listener"), "[[listener]]"), 1)
     )
     for number, listener in enumerate(listeners, 1):
         _check_listener(listener, protocols, f"[[listener]] number {number}")
+    verifiers = tuple(
+        record(VerifierSettings(), entry, f"[[verifier]] number {number}")
+        for number, entry in enumerate(listed(table["verifier"], "[[verifier]]") if "verifier" in table else (), 1)
+    )
     accounts = table.get("accounts", {})
-    stores = accounts.get("stores")
+    if not isinstance(accounts, dict):
+        raise InvalidParameter("[accounts] is a table")
+    stores = accounts.get("stores", [] if verifiers else None)
     unknown = set(accounts) - {"stores", "decoy_key"}
     if unknown:
         raise InvalidParameter(f"[accounts] has no {', '.join(sorted(unknown))}; it has stores and decoy_key")
-    if not isinstance(stores, list) or not stores or not all(isinstance(store, str) for store in stores):
-        raise InvalidParameter("[accounts] needs stores, a list of places such as sqlite:///accounts.db")
+    if (
+        not isinstance(stores, list)
+        or not all(isinstance(store, str) for store in stores)
+        or not (stores or verifiers)
+    ):
+        raise InvalidParameter(
+            "[accounts] needs stores, a list of places such as sqlite:///accounts.db; else a [[verifier]] is needed"
+        )
     made = ServiceSettings(
         listeners=listeners,
         stores=tuple(stores),
+        verifiers=verifiers,
         decoy_key=value_like(None, accounts["decoy_key"], "[accounts] decoy_key") if "decoy_key" in accounts else None,  # type: ignore[arg-type]  # octets
         policy=record(Policy(), table.get("policy", {}), "[policy]"),
         limits=record(ServiceLimits(), table.get("limits", {}), "[limits]"),

@@ -112,7 +112,8 @@ AUTHORITIES: dict[str, Callable[[], AccountLookup]] = {
 def verifying() -> list[Mechanism]:
     """The installed mechanisms whose servers verify with a secret of an account."""
     found = [plugin.value for plugin in MECHANISMS.plugins() if plugin.value is not None]
-    return [mechanism for mechanism in found if mechanism.secrets and Password in mechanism.credentials]
+    asking = [mechanism for mechanism in found if set(mechanism.secrets) - {Secret.EXISTENCE}]
+    return [mechanism for mechanism in asking if Password in mechanism.credentials]
 
 
 def attempt(mechanism: Mechanism, authority: AccountLookup, username: str, password: str) -> tuple[Any, Any]:

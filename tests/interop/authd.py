@@ -32,11 +32,15 @@ protocol = "saslauthd"
 path = "{folder}/mux"
 mode = "0666"
 realm = "{realm}"
+{more}
 """
 
 
 class Authd:
     """A service of one's own: `with Authd(folder, [store]) as authd: ... authd.dovecot`.
+
+    Args:
+        more: Tables that stand behind the others.
 
     Attributes:
         dovecot: The socket of Dovecot's authentication protocol.
@@ -45,12 +49,13 @@ class Authd:
     """
 
     def __init__(self, folder: Path, stores: list[str], *, workers: int = 1, delay: float = 0.0, policy: str = "",
-        realm: str = "example.test", decoy_key: str = "",
+        realm: str = "example.test", decoy_key: str = "", more: str = "",
     ) -> None:  # fmt: skip
         self.dovecot, self.saslauthd = folder / "dovecot", folder / "mux"
         self.configuration = folder / "authd.toml"
         self._log = folder / "authd.log"
         self._values = {"stores": [str(store) for store in stores], "delay": delay, "policy": policy, "realm": realm}
+        self._values["more"] = more
         self._values["decoy_key"] = f'decoy_key = "{decoy_key}"' if decoy_key else ""
         self._cleanup = contextlib.ExitStack()
         self.write(workers=workers)
