@@ -172,11 +172,7 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
     unknown = set(accounts) - {"stores", "decoy_key"}
     if unknown:
         raise InvalidParameter(f"[accounts] has no {', '.join(sorted(unknown))}; it has stores and decoy_key")
-    if (
-        not isinstance(stores, list)
-        or not all(isinstance(store, str) for store in stores)
-        or not (stores or verifiers)
-    ):
+    if not isinstance(stores, list) or not all(isinstance(store, str) for store in stores) or not (stores or verifiers):
         raise InvalidParameter(
             "[accounts] needs stores, a list of places such as sqlite:///accounts.db; else a [[verifier]] is needed"
         )
