@@ -44,6 +44,7 @@ class PasswordVerifier(Authority):
             same time for both.
         timeout: How long it may take, in seconds; afterwards the client is told to try again.
         at_once: How many may run. Whoever comes when they are all busy waits, and no longer than that.
+        monotonic: Seconds that only go up.
 
     Raises:
         InvalidParameter: there can be no such timeout or number.
@@ -51,11 +52,19 @@ class PasswordVerifier(Authority):
 
     secrets = frozenset({Secret.VERIFIED})
 
-    def __init__(self, verify: Verify, *, timeout: float = _TIMEOUT, at_once: int = _AT_ONCE) -> None:
+    def __init__(
+        self,
+        verify: Verify,
+        *,
+        timeout: float = _TIMEOUT,
+        at_once: int = _AT_ONCE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         if timeout <= 0 or at_once < 1:
             raise InvalidParameter("a verifier has some time, and at least one may run")
         self._verify = verify
         self._timeout = timeout
+        self._monotonic = monotonic
         self._room = threading.BoundedSemaphore(at_once)
 
     def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
@@ -85,7 +94,7 @@ class PasswordVerifier(Authority):
         return _account(verdict, question)
 
     def _in_time(self, question: Question) -> Verdict | Awaitable[Verdict]:
-        deadline = time.monotonic() + self._timeout
+        deadline = self._monotonic() + self._timeout
         if not self._room.acquire(timeout=self._timeout):
             raise self._late()
         answer: Future[Verdict | Awaitable[Verdict]] = Future()
@@ -94,7 +103,7 @@ class PasswordVerifier(Authority):
         # A thread of a pool would be waited for when the program ends, and one that hangs would keep it there.
         threading.Thread(target=work, name="saslsspi-verifier", daemon=True).start()
         try:
-            return answer.result(max(0.0, deadline - time.monotonic()))
+            return answer.result(max(0.0, deadline - self._monotonic()))
         except SaslError:
             raise
         except Exception as error:
