@@ -100,7 +100,7 @@ class _PlainServer(ServerExchange):
         right = environment.decoys().password_holds(
             account, self._username, self._password.encode(), environment.policy.password_preparation
         )
-        if account is not None and _verified(account, self._given):
+        if account is not None and account.other and _verified(account, self._given):
             # Names that we take for two are often one to another directory: it says who has been verified.
             right, said, self._username = True, self._username, account.username
             self._authzid = "" if self._authzid == said else self._authzid

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Self, TypedDict, cast
 
 from saslsspi.channel_bindings import ChannelBindings
-from saslsspi.credentials import Anonymous, Credentials, Password, Token
+from saslsspi.credentials import Anonymous, Credentials, Password
 from saslsspi.engine.environment import DEFAULT_ENVIRONMENT, Environment
 from saslsspi.engine.policy import ChannelBindingPolicy, Policy
 from saslsspi.errors import DowngradeDetected, InvalidParameter, PackageNotFound, SaslError
@@ -129,11 +129,6 @@ class Logon:
     def user(self) -> str:
         """Who logs on, for messages."""
         return "" if self.credentials is None or isinstance(self.credentials, Anonymous) else self.credentials.username
-
-    @property
-    def may_block(self) -> bool:
-        """Whether an exchange asks the program, which may block: for a token."""
-        return isinstance(self.credentials, Token) and self.credentials.renewable
 
     @property
     def target(self) -> str:

@@ -69,10 +69,9 @@ class SaslAsyncSMTP(aiosmtplib.SMTP):
         logon = MailLogon.over(self.get_transport_info("ssl_object"), mechanism, options, host=self.hostname or "")
         offered = logon.candidates(self._offered() if self.supports_extension("auth") else None)
         dialogue = log_on(logon, SMTP, offered, initial_response=self.supports_extension("auth"))
-        blocks = logon.logon.may_block
-        turn = await first_turn(dialogue, blocks=blocks)
+        turn = await first_turn(dialogue)
         with closing_on_error(self.close, aiosmtplib.SMTPException):
-            ended = await carry_async(dialogue, turn, self._ask, blocks=blocks)
+            ended = await carry_async(dialogue, turn, self._ask)
             if isinstance(ended, Established) and ended.layer is not None:
                 self._install(ended.layer)
                 with layer_is_spoken(SMTP, ended.security):

@@ -70,21 +70,21 @@ class _Ended(NamedTuple):
     value: object
 
 
-async def first_turn(dialogue: Generator[Turn, Reply, _T], *, blocks: bool) -> Turn:
-    """Return the first turn of a dialogue; see carry_async."""
-    return await beside_loop(next, dialogue) if blocks else next(dialogue)
+async def first_turn(dialogue: Generator[Turn, Reply, _T]) -> Turn:
+    """Return the first turn of a dialogue, taken beside the loop; see carry_async."""
+    return await beside_loop(next, dialogue)
 
 
-async def carry_async(
-    dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]], *, blocks: bool
-) -> _T:
+async def carry_async(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]]) -> _T:
     """Carry a dialogue over an asyncio connection, from its first turn on; ask sends a turn and reads the reply.
+
+    Its steps are taken beside the loop: SCRAM derives keys for milliseconds or seconds, as the server likes it, Kerberos
+    asks a KDC, and a function of the program's own may be asked for a token.
 
     Args:
         dialogue: Has yielded its first turn.
         turn: That one.
         ask: See above.
-        blocks: Whether its steps may block (Logon.may_block), so that they are taken beside the loop.
 
     Raises:
         SaslError: see the dialogue; where no reply came it decides what the error is.
@@ -96,7 +96,7 @@ async def carry_async(
             step = partial(_step, partial(dialogue.throw, lost))
         else:
             step = partial(_step, partial(dialogue.send, reply))
-        reached = await beside_loop(step) if blocks else step()
+        reached = await beside_loop(step)
         if isinstance(reached, _Ended):
             return cast(_T, reached.value)
         turn = reached
@@ -150,8 +150,7 @@ async def _log_on(
     tags: Iterable[bytes],
 ) -> Established:
     dialogue = log_on(logon, protocol, offered, initial_response=initial_response, tags=tags)
-    blocks = logon.logon.may_block
-    turn = await first_turn(dialogue, blocks=blocks)
+    turn = await first_turn(dialogue)
 
     async def ask(turn: Turn) -> Reply:
         stream.write(turn.line)
@@ -159,7 +158,7 @@ async def _log_on(
         return await read_stream(stream, protocol.read(turn.tag))
 
     with closing_on_error(stream.close):
-        ended = await carry_async(dialogue, turn, ask, blocks=blocks)
+        ended = await carry_async(dialogue, turn, ask)
         if isinstance(ended, Established) and ended.layer is not None:
             stream.install(ended.layer, unread_is_protected=protocol.speaks_unasked)
     if isinstance(ended, Refused):

@@ -6,6 +6,7 @@ request takes; with `httpx.Limits(max_connections=1)` there is one, so that is w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
@@ -15,6 +16,7 @@ from saslsspi.adapters.http.client.identity import HttpIdentity
 from saslsspi.adapters.http.client.logon import HttpLogon
 from saslsspi.adapters.http.client.spaces import origin
 from saslsspi.adapters.http.headers import MOST_REFUSAL, with_cookies
+from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.adapters.stream.tls_bindings import server_end_point
 from saslsspi.errors import InvalidToken
 
@@ -57,13 +59,10 @@ class HttpxAuth(HttpIdentity, httpx.Auth):
         """Take part in a request of an AsyncClient."""
         await request.aread()
         flow = self._flow(request)
-        wanted = next(flow)
-        while True:
+        wanted = await _beside_loop(flow, None)
+        while wanted is not None:
             got = await _held_async(wanted) if isinstance(wanted, _Hold) else (yield wanted)
-            try:
-                wanted = flow.send(got)
-            except StopIteration:
-                return
+            wanted = await _beside_loop(flow, got)
 
     def _flow(self, request: httpx.Request) -> _Flow:
         here = origin(str(request.url))
@@ -97,6 +96,22 @@ class HttpxAuth(HttpIdentity, httpx.Auth):
         body = request.read() if isinstance(request.stream, httpx.ByteStream) else None
         target = request.url.raw_path.decode("ascii")
         return HttpLogon(self, request.method, str(request.url), target, body=body)
+
+
+async def _beside_loop(flow: _Flow, got: Any) -> httpx.Request | _Hold | None:
+    """Let the flow go on in a thread, where Kerberos may ask a KDC, and return what it wants; None: it is over."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # Trio, which httpx runs under too
+        return _next(flow, got)
+    return await beside_loop(_next, flow, got)
+
+
+def _next(flow: _Flow, got: Any) -> httpx.Request | _Hold | None:
+    try:
+        return flow.send(got)
+    except StopIteration:
+        return None
 
 
 class _OneRequest(Mapping[str, str]):
