@@ -1,4 +1,4 @@
-"""No client under asyncio takes a step of an exchange in its loop's thread: a server names SCRAM's count, up to millions.
+"""No client under asyncio takes a step of an exchange in its loop: a server names the count of SCRAM, up to millions.
 
 The clients are found by reading the adapters, so that a new one has to be tried here.
 """

@@ -78,7 +78,7 @@ async def first_turn(dialogue: Generator[Turn, Reply, _T]) -> Turn:
 async def carry_async(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]]) -> _T:
     """Carry a dialogue over an asyncio connection, from its first turn on; ask sends a turn and reads the reply.
 
-    Its steps are taken beside the loop: SCRAM derives keys for milliseconds or seconds, as the server likes it, Kerberos
+    Its steps are taken beside the loop: SCRAM derives keys for milliseconds or seconds, as the server likes, Kerberos
     asks a KDC, and a function of the program's own may be asked for a token.
 
     Args:
