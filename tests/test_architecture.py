@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
     {"saslsspi"},  # the public names
     {"saslsspi_mechanisms", "saslsspi.adapters"},
     {"saslsspi.services"},
-    {"saslsspi.authd"},
+    {"saslsspi.authd", "saslsspi.gateway"},
     {"saslsspi.compat"},
     {"saslsspi.testbed"},
     {"saslsspi_conformance"},
@@ -187,7 +187,7 @@ def test_a_group_of_entry_points_has_one_table() -> None:
 def test_sockets_stand_in_adapters_testbed_and_services_only(name: str, path: Path) -> None:
     if name.startswith(("saslsspi.adapters", "saslsspi.testbed", "saslsspi.cli", "saslsspi_conformance")):
         return
-    if name.startswith(("saslsspi.services", "saslsspi.authd")):  # what they are for
+    if name.startswith(("saslsspi.services", "saslsspi.authd", "saslsspi.gateway")):  # what they are for
         return
     if name.startswith("saslsspi.compat.ldap3"):
         return  # it stands on the adapter, and speaks of what ldap3 has

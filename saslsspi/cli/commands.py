@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "serve": "run the embedded servers, for trying clients out",
     "accounts": "who may log on: add, change, list, and move accounts between stores",
     "authd": "the accounts and mechanisms as a service for Postfix, Exim and Dovecot",
+    "gateway": "LDAP and mail for programs that can only send a password, sealed or with a token on the other side",
     "client": "the client's side of one exchange on standard input and output",
     "server": "the server's side of one exchange on standard input and output",
     "decode": "what a token says, and what is weak about it",

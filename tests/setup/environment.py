@@ -35,7 +35,7 @@ class Purpose:
     requirement_files: tuple[Path, ...] = ()
 
 
-_TESTED: Final = ("cli", "http", "smtp", "sql", "redis", "kerberos", "oauth")
+_TESTED: Final = ("cli", "gateway", "http", "smtp", "sql", "redis", "kerberos", "oauth")
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
     "test": Purpose(extras=_TESTED, groups=("test",), requirement_files=(_PEERS,)),

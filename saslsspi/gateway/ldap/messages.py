@@ -1,0 +1,384 @@
+"""LDAP messages as far as a gateway has to understand them (RFC 4511): where they end, binds, and its own answers.
+
+    LDAPMessage ::= SEQUENCE { messageID INTEGER (0 .. 2^31-1), protocolOp CHOICE { ... }, controls [0] OPTIONAL }
+
+Of everything else only the head is looked at. The bounded reader of saslsspi.der reads what is read.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from saslsspi.der import Lengths, Reader, Tag, element, enumerated, integer, octet_string, sequence
+from saslsspi.errors import InvalidToken
+
+__all__ = ["Answer", "BindMethod", "BindRequest", "Code", "Found", "Head", "Kind", "answer", "base_search",
+           "begin_tls", "bind_response", "disconnect", "names_start_tls", "read_answer", "read_bind", "read_head",
+           "sasl_request", "unbind", "who_am_i"]  # fmt: skip
+
+_LONGEST_LENGTH: Final = 4
+_MAX_NUMBER: Final = (1 << 31) - 1
+_CONTROLS: Final = 0xA0
+_SIMPLE: Final = 0x80
+_SASL: Final = 0xA3
+_SASL_CREDENTIALS: Final = 0x87
+_REFERRAL: Final = 0xA3
+_REQUEST_NAME, _RESPONSE_NAME, _RESPONSE_VALUE = 0x80, 0x8A, 0x8B
+_BOOLEAN: Final = 0x01
+_SET: Final = 0x31
+_PRESENT: Final = 0x87
+_MOST: Final = 1000
+_VERSION: Final = 3
+_ANYTHING: Final = b"objectClass"
+
+START_TLS: Final = b"1.3.6.1.4.1.1466.20037"
+_DISCONNECTION: Final = b"1.3.6.1.4.1.1466.20036"
+_WHO_AM_I: Final = b"1.3.6.1.4.1.4203.1.11.3"
+
+
+class Kind(enum.IntEnum):
+    """The tags of operations that are looked for."""
+
+    BIND = 0x60
+    BIND_RESPONSE = 0x61
+    UNBIND = 0x42
+    SEARCH = 0x63
+    ENTRY = 0x64
+    DONE = 0x65
+    REFERENCE = 0x73
+    ABANDON = 0x50
+    EXTENDED = 0x77
+    EXTENDED_RESPONSE = 0x78
+
+
+# Every request that has an answer, with the tag of that.
+_ANSWERS: Final = {0x60: 0x61, 0x63: 0x65, 0x66: 0x67, 0x68: 0x69, 0x4A: 0x6B, 0x6C: 0x6D, 0x6E: 0x6F, 0x77: 0x78}
+
+
+class Code(enum.IntEnum):
+    """Result codes (RFC 4511 section 4.1.9)."""
+
+    SUCCESS = 0
+    OPERATIONS_ERROR = 1
+    PROTOCOL_ERROR = 2
+    AUTH_METHOD_NOT_SUPPORTED = 7
+    STRONGER_AUTH_REQUIRED = 8
+    UNAVAILABLE_CRITICAL_EXTENSION = 12
+    CONFIDENTIALITY_REQUIRED = 13
+    SASL_BIND_IN_PROGRESS = 14
+    INVALID_CREDENTIALS = 49
+    BUSY = 51
+    UNAVAILABLE = 52
+    UNWILLING_TO_PERFORM = 53
+    OTHER = 80
+
+
+class Head(NamedTuple):
+    """The beginning of a message.
+
+    Attributes:
+        number: The messageID.
+        operation: The tag of protocolOp.
+        size: Of the whole message, in octets.
+    """
+
+    number: int
+    operation: int
+    size: int
+
+
+class BindMethod(enum.Enum):
+    """What a bind request comes with (RFC 4513 section 5.1)."""
+
+    ANONYMOUS = enum.auto()
+    UNAUTHENTICATED = enum.auto()  # a name without a password
+    PASSWORD = enum.auto()
+    SASL = enum.auto()
+    OTHER = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class BindRequest:
+    """A bind request. Its repr omits the password.
+
+    Attributes:
+        critical: Whether a control must be obeyed, or the bind refused.
+    """
+
+    version: int
+    name: str
+    method: BindMethod
+    password: bytes = field(default=b"", repr=False)
+    critical: bool = False
+
+
+class Answer(NamedTuple):
+    """An answer of a server.
+
+    Attributes:
+        kind: Its tag.
+        credentials: serverSaslCreds, None without; of an extended response its value.
+    """
+
+    number: int
+    kind: int
+    code: int
+    text: str
+    credentials: bytes | None
+
+
+class Found(NamedTuple):
+    """An entry of a search.
+
+    Attributes:
+        name: Its DN, as the server writes it.
+        attributes: The values of each, by name in lower case.
+    """
+
+    number: int
+    name: str
+    attributes: dict[str, tuple[str, ...]]
+
+    def first(self, attribute: str) -> str:
+        """Return an attribute's first value, "" where it has none."""
+        return next(iter(self.attributes.get(attribute.lower(), ())), "")
+
+
+def read_head(buffer: bytes | bytearray) -> Head | None:
+    """Read the beginning of a message, or return None while more of it is to come.
+
+    Raises:
+        InvalidToken: no LDAP message begins so.
+    """
+    if not buffer:
+        return None
+    if buffer[0] != Tag.SEQUENCE:
+        raise InvalidToken(f"tag 0x{buffer[0]:02x} where an LDAPMessage is due" + _hint(buffer[0]))
+    outer = _length(buffer, 1)
+    if outer is None:
+        return None
+    size, body = outer
+    if len(buffer) <= body:
+        return None
+    if buffer[body] != Tag.INTEGER:
+        raise InvalidToken(f"tag 0x{buffer[body]:02x} where a messageID is due")
+    inner = _length(buffer, body + 1)
+    if inner is None:
+        return None
+    octets, at = inner
+    if not 1 <= octets <= _LONGEST_LENGTH:
+        raise InvalidToken(f"a messageID of {octets} octets")
+    if body + size <= at + octets:
+        raise InvalidToken("an LDAPMessage ends before its operation")
+    if len(buffer) <= at + octets:
+        return None
+    number = int.from_bytes(buffer[at : at + octets], signed=True)
+    if number < 0:
+        raise InvalidToken("a messageID below 0")
+    return Head(number, buffer[at + octets], body + size)
+
+
+def _length(buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """Return a length and where its contents begin; None where the octets do not reach."""
+    if len(buffer) <= at:
+        return None
+    first = buffer[at]
+    if first < 0x80:
+        return first, at + 1
+    # RFC 4511 section 5.1: "Only the definite form of length encoding is used."
+    count = first - 0x80
+    if not 1 <= count <= _LONGEST_LENGTH:
+        raise InvalidToken(f"length octet 0x{first:02x} of an LDAPMessage is not taken here")
+    if len(buffer) < at + 1 + count:
+        return None
+    return int.from_bytes(buffer[at + 1 : at + 1 + count]), at + 1 + count
+
+
+def _hint(first: int) -> str:
+    # A record of TLS that shakes hands, or an HTTP method.
+    return ": the client speaks TLS, and this port does not" if first == 0x16 else ""
+
+
+def _opened(octets: bytes) -> tuple[int, Reader]:
+    outer = Reader(octets, max_size=len(octets), lengths=Lengths.ANY_DEFINITE)
+    reader = outer.enter()
+    outer.end()
+    return reader.integer(max_octets=4), reader
+
+
+def read_bind(octets: bytes) -> BindRequest:
+    """Read a whole bind request.
+
+    Raises:
+        InvalidToken: it is none.
+    """
+    number, message = _opened(octets)
+    if not 0 < number <= _MAX_NUMBER:
+        raise InvalidToken(f"message id {number} is not one that a client may use")
+    reader = message.enter(Kind.BIND)
+    version = reader.integer(max_octets=4)
+    name = _text(reader.octet_string())
+    tag = reader.peek()
+    if tag is None:
+        raise InvalidToken("a bind request without a method")
+    contents = reader.contents(tag)
+    reader.end()
+    critical = _has_critical(message)
+    message.end()
+    if tag != _SIMPLE:
+        return BindRequest(version, name, BindMethod.SASL if tag == _SASL else BindMethod.OTHER, critical=critical)
+    method = BindMethod.PASSWORD if contents else BindMethod.UNAUTHENTICATED if name else BindMethod.ANONYMOUS
+    return BindRequest(version, name, method, contents, critical)
+
+
+def _has_critical(message: Reader) -> bool:
+    controls = message.optional(_CONTROLS)
+    if controls is None:
+        return False
+    critical = False
+    for _ in range(_MOST):
+        if controls.peek() is None:
+            break
+        control = controls.enter()
+        control.octet_string()
+        critical = (control.peek() == _BOOLEAN and control.contents(_BOOLEAN) != b"\0") or critical
+        if control.peek() is not None:
+            control.octet_string()
+        control.end()
+    controls.end()
+    return critical
+
+
+def names_start_tls(octets: bytes) -> bool:
+    """Whether a whole extended request is the one that starts TLS.
+
+    Raises:
+        InvalidToken: it is none.
+    """
+    _, message = _opened(octets)
+    return message.enter(Kind.EXTENDED).contents(_REQUEST_NAME) == START_TLS
+
+
+def read_answer(octets: bytes) -> Answer | Found:
+    """Read a server's whole message: an entry, or an answer that has a result.
+
+    Raises:
+        InvalidToken: it is neither.
+    """
+    number, message = _opened(octets)
+    kind = message.peek()
+    if kind is None:
+        raise InvalidToken("an LDAPMessage without an operation")
+    if kind == Kind.REFERENCE:
+        return Answer(number, kind, Code.SUCCESS, "", None)
+    reader = message.enter(kind)
+    if kind == Kind.ENTRY:
+        return Found(number, _text(reader.octet_string()), _attributes(reader))
+    code = reader.enumerated()
+    reader.octet_string()  # matchedDN
+    text = reader.octet_string().decode("utf-8", "replace")
+    if reader.peek() == _REFERRAL:
+        reader.contents(_REFERRAL)
+    if reader.peek() == _RESPONSE_NAME:
+        reader.contents(_RESPONSE_NAME)
+    value = None
+    if (tag := reader.peek()) in (_SASL_CREDENTIALS, _RESPONSE_VALUE):
+        assert tag is not None
+        value = reader.contents(tag)
+    reader.end()
+    return Answer(number, kind, code, text, value)
+
+
+def _attributes(reader: Reader) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+
+    def attribute(item: Reader) -> None:
+        inner = item.enter()
+        name = _text(inner.octet_string()).lower()
+        values = inner.enter(_SET)
+        found[name] = tuple(_values(values))
+        inner.end()
+
+    reader.sequence_of(attribute, max_count=_MOST)
+    reader.end()
+    return found
+
+
+def _values(reader: Reader) -> Iterator[str]:
+    for _ in range(_MOST):
+        if reader.peek() is None:
+            return
+        yield reader.octet_string().decode("utf-8", "replace")
+    reader.end()
+
+
+def _message(number: int, operation: bytes) -> bytes:
+    return sequence(integer(number), operation)
+
+
+def _result(code: int, text: str, *more: bytes) -> bytes:
+    return b"".join((enumerated(code), octet_string(b""), octet_string(text.encode()), *more))
+
+
+def bind_response(number: int, code: int, text: str = "") -> bytes:
+    """Write the answer to a bind."""
+    return _message(number, element(Kind.BIND_RESPONSE, _result(code, text)))
+
+
+def answer(head: Head, code: int, text: str = "") -> bytes:
+    """Write the answer to a request that ends with that; b"" for one that has none."""
+    kind = _ANSWERS.get(head.operation)
+    return b"" if kind is None else _message(head.number, element(kind, _result(code, text)))
+
+
+def disconnect(code: int, text: str) -> bytes:
+    """Write a Notice of Disconnection (RFC 4511 section 4.4.1)."""
+    return _message(0, element(Kind.EXTENDED_RESPONSE, _result(code, text, element(_RESPONSE_NAME, _DISCONNECTION))))
+
+
+def sasl_request(number: int, mechanism: str, credentials: bytes | None) -> bytes:
+    """Write one message of a SASL exchange; None leaves the credentials out."""
+    given = b"" if credentials is None else octet_string(credentials)
+    sasl = element(_SASL, octet_string(mechanism.encode("ascii")), given)
+    return _message(number, element(Kind.BIND, integer(_VERSION), octet_string(b""), sasl))
+
+
+def unbind(number: int) -> bytes:
+    """Write the request that ends a session."""
+    return _message(number, element(Kind.UNBIND))
+
+
+def begin_tls(number: int) -> bytes:
+    """Write the request that starts TLS (section 4.14.1)."""
+    return _message(number, element(Kind.EXTENDED, element(_REQUEST_NAME, START_TLS)))
+
+
+def who_am_i(number: int) -> bytes:
+    """Write the request that asks who one is (RFC 4532)."""
+    return _message(number, element(Kind.EXTENDED, element(_REQUEST_NAME, _WHO_AM_I)))
+
+
+def base_search(number: int, name: str, attributes: Sequence[str]) -> bytes:
+    """Write a search for one entry."""
+    operation = element(
+        Kind.SEARCH,
+        octet_string(name.encode()),
+        enumerated(0),  # baseObject
+        enumerated(0),  # neverDerefAliases
+        integer(1),
+        integer(0),
+        element(_BOOLEAN, b"\0"),
+        element(_PRESENT, _ANYTHING),
+        sequence(*(octet_string(attribute.encode()) for attribute in attributes)),
+    )
+    return _message(number, operation)
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise InvalidToken("an LDAPString is not UTF-8") from None

@@ -1,0 +1,47 @@
+r"""Whom a name means that a program logs on with: DOMAIN\user, user@domain, a name alone, or (LDAP) a DN."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from saslsspi.credentials import Password
+from saslsspi.sasl.client import Client
+from saslsspi.sasl.logon import Logon
+from saslsspi.sasl.mechanism import Mechanism
+
+__all__ = ["client_for", "is_dn"]
+
+_DN: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9.-]{0,99}|[0-9][0-9.]{0,99})\s*=")
+# What takes a name and a realm apart, in place of user@domain as it is.
+_SPLIT: Final = frozenset({"DIGEST-MD5"})
+# Realms are written in capitals, by whom domains are written in small letters.
+_KERBEROS: Final = frozenset({"GSSAPI"})
+
+
+def is_dn(name: str) -> bool:
+    """Whether a name is a DN (RFC 4514), as far as it can be told from a user's name."""
+    return _DN.match(name) is not None
+
+
+def client_for(logon: Logon, name: str, password: str) -> Callable[[Mechanism], Client]:
+    """Return what makes the client of an exchange, with the name as the mechanism wants it."""
+
+    def make(mechanism: Mechanism) -> Client:
+        return replace(logon, credentials=_credentials(name, password, mechanism.name)).client(mechanism)
+
+    return make
+
+
+def _credentials(name: str, password: str, mechanism: str) -> Password:
+    domain, backslash, user = name.rpartition("\\")
+    if backslash:
+        return Password(user, password, realm=domain)
+    user, at, domain = name.rpartition("@")
+    if at and mechanism in _SPLIT:
+        return Password(user, password, realm=domain)
+    if at and mechanism in _KERBEROS:
+        return Password(user, password, realm=domain.upper())
+    return Password(name, password)
