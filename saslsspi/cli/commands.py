@@ -29,7 +29,12 @@ COMMANDS: Final = {
 }
 """The commands, each the module of its name in saslsspi.cli, which brings configure(parser) and run(arguments)."""
 
-_ROOMS: Final = {"client": "exchange.client", "server": "exchange.server"}
+_ROOMS: Final = {
+    "authd": "services.authd",
+    "gateway": "services.gateway",
+    "client": "exchange.client",
+    "server": "exchange.server",
+}
 _DESCRIPTION: Final = "SASL mechanisms on a security-context engine with SSPI semantics."
 
 

@@ -1,0 +1,1 @@
+"""The commands that serve until they are told to end."""
