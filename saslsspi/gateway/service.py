@@ -17,7 +17,7 @@ from saslsspi.errors import InvalidParameter, SaslError
 from saslsspi.gateway.door import GatewayDoor, serving_tls
 from saslsspi.gateway.ldap.door import ldap_door
 from saslsspi.gateway.settings import GatewayListener, GatewaySettings, Tls, read_gateway
-from saslsspi.gateway.streams import PIECE, End, peer_of
+from saslsspi.gateway.streams import PIECE, CarriedStream, peer_of
 from saslsspi.services.places import is_loopback
 from saslsspi.services.running import run_service
 from saslsspi.services.supervisor import Work
@@ -28,7 +28,7 @@ _LOG: Final = logging.getLogger("saslsspi.gateway")
 _THREADS: Final = 32  # for exchanges: a KDC that does not answer holds one
 _PAUSE: Final = 1.0  # seconds before a client is let in again, where there is no room for one
 
-Serve: TypeAlias = Callable[[End, str], Awaitable[None]]
+Serve: TypeAlias = Callable[[CarriedStream, str], Awaitable[None]]
 """Serves one client, told who it is."""
 Make: TypeAlias = Callable[[GatewaySettings, GatewayListener, GatewayDoor], Serve]
 
@@ -171,7 +171,7 @@ class Gateway:
             finally:
                 end.abort()
 
-    async def _opened(self, client: socket.socket, door: GatewayDoor) -> End:
+    async def _opened(self, client: socket.socket, door: GatewayDoor) -> CarriedStream:
         loop = asyncio.get_running_loop()
         with contextlib.suppress(OSError):
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -185,4 +185,4 @@ class Gateway:
             ssl=door.context if immediate else None,
             ssl_handshake_timeout=self._limits.logon_seconds if immediate else None,
         )
-        return End(reader, await made)
+        return CarriedStream(reader, await made)

@@ -11,7 +11,7 @@ from typing import Final
 
 from saslsspi.adapters.stream import LayeredStream
 
-__all__ = ["PIECE", "End", "connected", "peer_of"]
+__all__ = ["PIECE", "CarriedStream", "connected", "peer_of"]
 
 PIECE: Final = 1 << 16
 """How much is read at a time, in octets; a stream holds twice that much at most before it makes its peer wait."""
@@ -20,7 +20,7 @@ _GRACE: Final = 5.0  # seconds for what is still on its way to a peer that is cl
 _UCRED: Final = struct.Struct("3i")  # unix(7): SO_PEERCRED
 
 
-class End(LayeredStream):
+class CarriedStream(LayeredStream):
     """One end: a stream that is closed for good within seconds, whatever its peer does."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,7 +49,7 @@ class End(LayeredStream):
         self._transport_of.transport.abort()
 
 
-async def connected(host: str, port: int, context: ssl.SSLContext | None) -> End:
+async def connected(host: str, port: int, context: ssl.SSLContext | None) -> CarriedStream:
     """Connect, with TLS from the start where there is a context.
 
     Raises:
@@ -57,7 +57,7 @@ async def connected(host: str, port: int, context: ssl.SSLContext | None) -> End
     """
     name = None if context is None else host
     reader, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=name, limit=PIECE)
-    return End(reader, writer)
+    return CarriedStream(reader, writer)
 
 
 def peer_of(one: socket.socket) -> str:

@@ -8,22 +8,24 @@ from hypothesis import strategies as st
 
 from saslsspi import InvalidToken
 from saslsspi.der import element, integer, octet_string, sequence
-from saslsspi.gateway.ldap.flow import LONGEST_WHOLE, Boundaries, Piece, Request, Requests
+from saslsspi.gateway.ldap.flow import LONGEST_WHOLE, Boundaries, Piece, Requests, WholeRequest
 from saslsspi.gateway.ldap.messages import (
-    Answer,
     BindMethod,
     Code,
-    Found,
     Head,
     answer,
-    base_search,
-    begin_tls,
     bind_response,
     disconnect,
     names_start_tls,
-    read_answer,
     read_bind,
     read_head,
+)
+from saslsspi.gateway.ldap.questions import (
+    FoundEntry,
+    ResultMessage,
+    base_search,
+    begin_tls,
+    read_answer,
     sasl_request,
     unbind,
     who_am_i,
@@ -49,7 +51,7 @@ def test_requests_come_out_as_they_went_in(numbers: list[int], cuts: list[int]) 
         at += size
         while (taken := requests.take()) is not None:
             out += taken.octets
-            if isinstance(taken, Request):
+            if isinstance(taken, WholeRequest):
                 whole.append(taken.octets)
             most = max(most, requests.waiting - size)
     assert out == stream
@@ -120,7 +122,7 @@ def test_no_form_of_a_request_shows_a_password() -> None:
     requests = Requests()
     requests.feed(octets)
     taken = requests.take()
-    assert isinstance(taken, Request)
+    assert isinstance(taken, WholeRequest)
     for shown in (repr(taken), repr(read_bind(octets)), repr(Piece(octets))):
         assert "wonderland" not in shown
 
@@ -152,18 +154,18 @@ def test_what_a_link_asks_is_what_a_server_reads() -> None:
 
 
 def test_answers() -> None:
-    assert read_answer(bind_response(5, Code.INVALID_CREDENTIALS, "no")) == Answer(5, 0x61, 49, "no", None)
+    assert read_answer(bind_response(5, Code.INVALID_CREDENTIALS, "no")) == ResultMessage(5, 0x61, 49, "no", None)
     notice = read_answer(disconnect(Code.UNAVAILABLE, "over"))
-    assert (notice.number, isinstance(notice, Answer) and notice.code) == (0, 52)
+    assert (notice.number, isinstance(notice, ResultMessage) and notice.code) == (0, 52)
     for operation, kind in ((0x63, 0x65), (0x4A, 0x6B), (0x77, 0x78)):
         told = read_answer(answer(Head(9, operation, 0), Code.OPERATIONS_ERROR, "x"))
-        assert told == Answer(9, kind, 1, "x", None)
+        assert told == ResultMessage(9, kind, 1, "x", None)
     assert answer(Head(9, 0x50, 0), Code.OPERATIONS_ERROR) == b""
     values = element(0x31, octet_string(b"1"), octet_string(b"2"))
     entry = element(0x64, octet_string(b"cn=x"), sequence(sequence(octet_string(b"UID"), values)))
     found = read_answer(sequence(integer(4), entry))
-    assert found == Found(4, "cn=x", {"uid": ("1", "2")})
-    assert isinstance(found, Found)
+    assert found == FoundEntry(4, "cn=x", {"uid": ("1", "2")})
+    assert isinstance(found, FoundEntry)
     assert (found.first("Uid"), found.first("cn")) == ("1", "")
 
 

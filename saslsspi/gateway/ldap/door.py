@@ -8,14 +8,14 @@ from saslsspi.gateway.door import GatewayDoor
 from saslsspi.gateway.ldap.session import LdapSession
 from saslsspi.gateway.ldap.upstream import LdapUpstream
 from saslsspi.gateway.settings import GatewayListener, GatewaySettings
-from saslsspi.gateway.streams import End
+from saslsspi.gateway.streams import CarriedStream
 
 __all__ = ["ldap_door"]
 
 
 def ldap_door(
     settings: GatewaySettings, listener: GatewayListener, door: GatewayDoor
-) -> Callable[[End, str], Awaitable[None]]:
+) -> Callable[[CarriedStream, str], Awaitable[None]]:
     """Return what serves one client of a listener.
 
     Raises:
@@ -23,7 +23,7 @@ def ldap_door(
     """
     upstream = LdapUpstream(settings.authority_of(listener), settings.policy, settings.limits)
 
-    async def serve(client: End, peer: str) -> None:
+    async def serve(client: CarriedStream, peer: str) -> None:
         await LdapSession(door, upstream, client, peer).serve()
 
     return serve

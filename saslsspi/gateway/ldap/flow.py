@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from saslsspi.errors import InvalidToken
 from saslsspi.gateway.ldap.messages import Head, Kind, read_head
 
-__all__ = ["LONGEST_WHOLE", "Boundaries", "Piece", "Request", "Requests"]
+__all__ = ["LONGEST_WHOLE", "Boundaries", "Piece", "Requests", "WholeRequest"]
 
 LONGEST_WHOLE: Final = 1 << 16
 """A message of so many octets is kept until it is whole, and one that is longer goes on as it comes."""
@@ -19,14 +19,14 @@ LONGEST_WHOLE: Final = 1 << 16
 _LONGEST_HEAD: Final = 17  # up to and with the tag of protocolOp, both lengths in their longest form
 
 
-class Request(NamedTuple):
+class WholeRequest(NamedTuple):
     """A whole message of a client. Its repr omits the octets: a password may be in them."""
 
     head: Head
     octets: bytes
 
     def __repr__(self) -> str:
-        return f"<Request {self.head}>"
+        return f"<WholeRequest {self.head}>"
 
 
 class Piece(NamedTuple):
@@ -64,7 +64,7 @@ class Requests:
         """Take what has come."""
         self._buffer += octets
 
-    def take(self) -> Request | Piece | None:
+    def take(self) -> WholeRequest | Piece | None:
         """Return what is next, None where more has to come first.
 
         Raises:
@@ -80,7 +80,7 @@ class Requests:
                 raise InvalidToken(f"a bind request of {head.size} octets, at most {LONGEST_WHOLE} are taken")
             self._left = head.size
             return self._piece(head)
-        return Request(head, self._cut(head.size)) if len(self._buffer) >= head.size else None
+        return WholeRequest(head, self._cut(head.size)) if len(self._buffer) >= head.size else None
 
     def _piece(self, head: Head | None) -> Piece | None:
         if not self._buffer:

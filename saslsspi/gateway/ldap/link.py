@@ -15,19 +15,17 @@ from saslsspi.adapters.stream import Truncated, beside_loop, channel_bindings_of
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, PackageNotFound, SaslError, SecurityQosFailed
-from saslsspi.gateway.ldap.messages import (
-    Answer,
-    Code,
-    Found,
-    Kind,
+from saslsspi.gateway.ldap.messages import Code, Kind, read_head
+from saslsspi.gateway.ldap.questions import (
+    FoundEntry,
+    ResultMessage,
     base_search,
     begin_tls,
     read_answer,
-    read_head,
     sasl_request,
     who_am_i,
 )
-from saslsspi.gateway.streams import End
+from saslsspi.gateway.streams import CarriedStream
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.logon import Logon, without
 from saslsspi.sasl.mechanism import Mechanism
@@ -48,7 +46,7 @@ class LdapLink:
         stream: The connection.
     """
 
-    def __init__(self, stream: End) -> None:
+    def __init__(self, stream: CarriedStream) -> None:
         self.stream = stream
         self._number = 0
 
@@ -69,7 +67,7 @@ class LdapLink:
         found = await self.entry("", (_LIST,))
         return [] if found is None else list(found.attributes.get(_LIST.lower(), ()))
 
-    async def entry(self, name: str, attributes: tuple[str, ...]) -> Found | None:
+    async def entry(self, name: str, attributes: tuple[str, ...]) -> FoundEntry | None:
         """Return one entry, None where there is none that may be read.
 
         Args:
@@ -152,18 +150,18 @@ class LdapLink:
         self._number += 1
         return self._number
 
-    async def _ask(self, request: bytes) -> tuple[Answer, list[Found]]:
+    async def _ask(self, request: bytes) -> tuple[ResultMessage, list[FoundEntry]]:
         """Send a request and return its answer, with the entries before it."""
         self.stream.write(request)
         await self.stream.drain()
-        entries: list[Found] = []
+        entries: list[FoundEntry] = []
         for _ in range(_MOST_ANSWERS):
             found = read_answer(await self._message())
             if found.number == 0:
                 raise NoAuthenticatingAuthority("the server ends the connection")
             if found.number != self._number:
                 raise InvalidToken(f"an answer to message {found.number}, where {self._number} was asked")
-            if isinstance(found, Found):
+            if isinstance(found, FoundEntry):
                 entries.append(found)
             elif found.kind != Kind.REFERENCE:
                 return found, entries
@@ -182,7 +180,7 @@ class LdapLink:
         return bytes(octets)
 
 
-def over_tls(policy: Policy, stream: End) -> tuple[Policy, int]:
+def over_tls(policy: Policy, stream: CarriedStream) -> tuple[Policy, int]:
     """Return what a logon must satisfy on a connection, and the strength of its TLS.
 
     Inside TLS, which has verified the server, no layer is negotiated: Windows and Samba refuse one there. What the
@@ -200,7 +198,7 @@ def over_tls(policy: Policy, stream: End) -> tuple[Policy, int]:
     return replace(policy, min_ssf=0, max_ssf=0), strength
 
 
-def bound_to(logon: Logon, stream: End) -> Logon:
+def bound_to(logon: Logon, stream: CarriedStream) -> Logon:
     """Return a logon bound to the TLS of a connection, where there is any."""
     if stream.tls is None:
         return logon

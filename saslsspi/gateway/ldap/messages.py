@@ -8,35 +8,41 @@ Of everything else only the head is looked at. The bounded reader of saslsspi.de
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from saslsspi.der import Lengths, Reader, Tag, element, enumerated, integer, octet_string, sequence
 from saslsspi.errors import InvalidToken
 
-__all__ = ["Answer", "BindMethod", "BindRequest", "Code", "Found", "Head", "Kind", "answer", "base_search",
-           "begin_tls", "bind_response", "disconnect", "names_start_tls", "read_answer", "read_bind", "read_head",
-           "sasl_request", "unbind", "who_am_i"]  # fmt: skip
+__all__ = [
+    "START_TLS",
+    "BindMethod",
+    "BindRequest",
+    "Code",
+    "Head",
+    "Kind",
+    "answer",
+    "bind_response",
+    "disconnect",
+    "message_of",
+    "names_start_tls",
+    "opened",
+    "read_bind",
+    "read_head",
+    "text_of",
+]
 
 _LONGEST_LENGTH: Final = 4
 _MAX_NUMBER: Final = (1 << 31) - 1
 _CONTROLS: Final = 0xA0
 _SIMPLE: Final = 0x80
 _SASL: Final = 0xA3
-_SASL_CREDENTIALS: Final = 0x87
-_REFERRAL: Final = 0xA3
-_REQUEST_NAME, _RESPONSE_NAME, _RESPONSE_VALUE = 0x80, 0x8A, 0x8B
+_REQUEST_NAME, _RESPONSE_NAME = 0x80, 0x8A
 _BOOLEAN: Final = 0x01
-_SET: Final = 0x31
-_PRESENT: Final = 0x87
 _MOST: Final = 1000
-_VERSION: Final = 3
-_ANYTHING: Final = b"objectClass"
 
 START_TLS: Final = b"1.3.6.1.4.1.1466.20037"
 _DISCONNECTION: Final = b"1.3.6.1.4.1.1466.20036"
-_WHO_AM_I: Final = b"1.3.6.1.4.1.4203.1.11.3"
 
 
 class Kind(enum.IntEnum):
@@ -115,38 +121,6 @@ class BindRequest:
     critical: bool = False
 
 
-class Answer(NamedTuple):
-    """An answer of a server.
-
-    Attributes:
-        kind: Its tag.
-        credentials: serverSaslCreds, None without; of an extended response its value.
-    """
-
-    number: int
-    kind: int
-    code: int
-    text: str
-    credentials: bytes | None
-
-
-class Found(NamedTuple):
-    """An entry of a search.
-
-    Attributes:
-        name: Its DN, as the server writes it.
-        attributes: The values of each, by name in lower case.
-    """
-
-    number: int
-    name: str
-    attributes: dict[str, tuple[str, ...]]
-
-    def first(self, attribute: str) -> str:
-        """Return an attribute's first value, "" where it has none."""
-        return next(iter(self.attributes.get(attribute.lower(), ())), "")
-
-
 def read_head(buffer: bytes | bytearray) -> Head | None:
     """Read the beginning of a message, or return None while more of it is to come.
 
@@ -202,7 +176,12 @@ def _hint(first: int) -> str:
     return ": the client speaks TLS, and this port does not" if first == 0x16 else ""
 
 
-def _opened(octets: bytes) -> tuple[int, Reader]:
+def opened(octets: bytes) -> tuple[int, Reader]:
+    """Return the number of a whole message, and a reader that stands before its operation.
+
+    Raises:
+        InvalidToken: it is none.
+    """
     outer = Reader(octets, max_size=len(octets), lengths=Lengths.ANY_DEFINITE)
     reader = outer.enter()
     outer.end()
@@ -215,12 +194,12 @@ def read_bind(octets: bytes) -> BindRequest:
     Raises:
         InvalidToken: it is none.
     """
-    number, message = _opened(octets)
+    number, message = opened(octets)
     if not 0 < number <= _MAX_NUMBER:
         raise InvalidToken(f"message id {number} is not one that a client may use")
     reader = message.enter(Kind.BIND)
     version = reader.integer(max_octets=4)
-    name = _text(reader.octet_string())
+    name = text_of(reader.octet_string())
     tag = reader.peek()
     if tag is None:
         raise InvalidToken("a bind request without a method")
@@ -258,64 +237,12 @@ def names_start_tls(octets: bytes) -> bool:
     Raises:
         InvalidToken: it is none.
     """
-    _, message = _opened(octets)
+    _, message = opened(octets)
     return message.enter(Kind.EXTENDED).contents(_REQUEST_NAME) == START_TLS
 
 
-def read_answer(octets: bytes) -> Answer | Found:
-    """Read a server's whole message: an entry, or an answer that has a result.
-
-    Raises:
-        InvalidToken: it is neither.
-    """
-    number, message = _opened(octets)
-    kind = message.peek()
-    if kind is None:
-        raise InvalidToken("an LDAPMessage without an operation")
-    if kind == Kind.REFERENCE:
-        return Answer(number, kind, Code.SUCCESS, "", None)
-    reader = message.enter(kind)
-    if kind == Kind.ENTRY:
-        return Found(number, _text(reader.octet_string()), _attributes(reader))
-    code = reader.enumerated()
-    reader.octet_string()  # matchedDN
-    text = reader.octet_string().decode("utf-8", "replace")
-    if reader.peek() == _REFERRAL:
-        reader.contents(_REFERRAL)
-    if reader.peek() == _RESPONSE_NAME:
-        reader.contents(_RESPONSE_NAME)
-    value = None
-    if (tag := reader.peek()) in (_SASL_CREDENTIALS, _RESPONSE_VALUE):
-        assert tag is not None
-        value = reader.contents(tag)
-    reader.end()
-    return Answer(number, kind, code, text, value)
-
-
-def _attributes(reader: Reader) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-
-    def attribute(item: Reader) -> None:
-        inner = item.enter()
-        name = _text(inner.octet_string()).lower()
-        values = inner.enter(_SET)
-        found[name] = tuple(_values(values))
-        inner.end()
-
-    reader.sequence_of(attribute, max_count=_MOST)
-    reader.end()
-    return found
-
-
-def _values(reader: Reader) -> Iterator[str]:
-    for _ in range(_MOST):
-        if reader.peek() is None:
-            return
-        yield reader.octet_string().decode("utf-8", "replace")
-    reader.end()
-
-
-def _message(number: int, operation: bytes) -> bytes:
+def message_of(number: int, operation: bytes) -> bytes:
+    """Write a message."""
     return sequence(integer(number), operation)
 
 
@@ -325,59 +252,26 @@ def _result(code: int, text: str, *more: bytes) -> bytes:
 
 def bind_response(number: int, code: int, text: str = "") -> bytes:
     """Write the answer to a bind."""
-    return _message(number, element(Kind.BIND_RESPONSE, _result(code, text)))
+    return message_of(number, element(Kind.BIND_RESPONSE, _result(code, text)))
 
 
 def answer(head: Head, code: int, text: str = "") -> bytes:
     """Write the answer to a request that ends with that; b"" for one that has none."""
     kind = _ANSWERS.get(head.operation)
-    return b"" if kind is None else _message(head.number, element(kind, _result(code, text)))
+    return b"" if kind is None else message_of(head.number, element(kind, _result(code, text)))
 
 
 def disconnect(code: int, text: str) -> bytes:
     """Write a Notice of Disconnection (RFC 4511 section 4.4.1)."""
-    return _message(0, element(Kind.EXTENDED_RESPONSE, _result(code, text, element(_RESPONSE_NAME, _DISCONNECTION))))
+    return message_of(0, element(Kind.EXTENDED_RESPONSE, _result(code, text, element(_RESPONSE_NAME, _DISCONNECTION))))
 
 
-def sasl_request(number: int, mechanism: str, credentials: bytes | None) -> bytes:
-    """Write one message of a SASL exchange; None leaves the credentials out."""
-    given = b"" if credentials is None else octet_string(credentials)
-    sasl = element(_SASL, octet_string(mechanism.encode("ascii")), given)
-    return _message(number, element(Kind.BIND, integer(_VERSION), octet_string(b""), sasl))
+def text_of(octets: bytes) -> str:
+    """Return an LDAPString.
 
-
-def unbind(number: int) -> bytes:
-    """Write the request that ends a session."""
-    return _message(number, element(Kind.UNBIND))
-
-
-def begin_tls(number: int) -> bytes:
-    """Write the request that starts TLS (section 4.14.1)."""
-    return _message(number, element(Kind.EXTENDED, element(_REQUEST_NAME, START_TLS)))
-
-
-def who_am_i(number: int) -> bytes:
-    """Write the request that asks who one is (RFC 4532)."""
-    return _message(number, element(Kind.EXTENDED, element(_REQUEST_NAME, _WHO_AM_I)))
-
-
-def base_search(number: int, name: str, attributes: Sequence[str]) -> bytes:
-    """Write a search for one entry."""
-    operation = element(
-        Kind.SEARCH,
-        octet_string(name.encode()),
-        enumerated(0),  # baseObject
-        enumerated(0),  # neverDerefAliases
-        integer(1),
-        integer(0),
-        element(_BOOLEAN, b"\0"),
-        element(_PRESENT, _ANYTHING),
-        sequence(*(octet_string(attribute.encode()) for attribute in attributes)),
-    )
-    return _message(number, operation)
-
-
-def _text(octets: bytes) -> str:
+    Raises:
+        InvalidToken: it is not UTF-8.
+    """
     try:
         return octets.decode()
     except UnicodeDecodeError:

@@ -16,9 +16,10 @@ from saslsspi.accounts.account import Question
 from saslsspi.adapters.ldap.refusal import BindRefused
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.hooks.audit import Attempt
+from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidToken, LogonDenied, NoAuthenticatingAuthority, SaslError, UnknownCredentials
 from saslsspi.gateway.door import GatewayDoor
-from saslsspi.gateway.ldap.flow import LONGEST_WHOLE, Boundaries, Piece, Request, Requests
+from saslsspi.gateway.ldap.flow import LONGEST_WHOLE, Boundaries, Piece, Requests, WholeRequest
 from saslsspi.gateway.ldap.messages import (
     BindMethod,
     BindRequest,
@@ -30,10 +31,10 @@ from saslsspi.gateway.ldap.messages import (
     disconnect,
     names_start_tls,
     read_bind,
-    unbind,
 )
-from saslsspi.gateway.ldap.upstream import LdapUpstream, LoggedOn, NoLookup
-from saslsspi.gateway.streams import PIECE, End
+from saslsspi.gateway.ldap.questions import unbind
+from saslsspi.gateway.ldap.upstream import LdapUpstream, NoLookup
+from saslsspi.gateway.streams import PIECE, CarriedStream
 
 __all__ = ["LdapSession"]
 
@@ -67,13 +68,13 @@ class LdapSession:
         peer: Where it is.
     """
 
-    def __init__(self, door: GatewayDoor, upstream: LdapUpstream, client: End, peer: str) -> None:
+    def __init__(self, door: GatewayDoor, upstream: LdapUpstream, client: CarriedStream, peer: str) -> None:
         self._door = door
         self._upstream = upstream
         self._client = client
         self._peer = peer
         self._requests = Requests()
-        self._server: End | None = None
+        self._server: CarriedStream | None = None
         self._carrying: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # whose is held inside a server's message
         self._binding = False
@@ -170,11 +171,11 @@ class LdapSession:
 
     # What comes from the server
 
-    def _attach(self, server: End) -> None:
+    def _attach(self, server: CarriedStream) -> None:
         self._server = server
         self._carrying = asyncio.create_task(self._carry(server))
 
-    async def _carry(self, server: End) -> None:
+    async def _carry(self, server: CarriedStream) -> None:
         """Carry what the server says until it leaves, which ends the session."""
         boundaries = Boundaries()
         inside = False
@@ -220,7 +221,7 @@ class LdapSession:
 
     # Binds
 
-    async def _bind(self, request: Request) -> None:
+    async def _bind(self, request: WholeRequest) -> None:
         number = request.head.number
         # RFC 4513 section 4: "Upon receipt of a Bind request, the server immediately moves the session to an
         # anonymous authorization state."
@@ -270,7 +271,7 @@ class LdapSession:
         return None
 
     async def _log_on(self, bind: BindRequest) -> _Refusal | None:
-        async def work() -> LoggedOn:
+        async def work() -> tuple[CarriedStream, Security]:
             return await self._upstream.log_on(bind.name, _password(bind))
 
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
@@ -12,11 +12,11 @@ from saslsspi.gateway.ldap.lookup import Lookups, Owner
 from saslsspi.gateway.names import client_for, is_dn
 from saslsspi.gateway.servers import ServerAddress, ServerList, trusting
 from saslsspi.gateway.settings import AuthoritySettings, GatewayLimits, Tls
-from saslsspi.gateway.streams import End, connected
+from saslsspi.gateway.streams import CarriedStream, connected
 from saslsspi.sasl.logon import Logon
 from saslsspi.sasl.registry import find_mechanism
 
-__all__ = ["LdapUpstream", "LoggedOn", "NoLookup"]
+__all__ = ["LdapUpstream", "NoLookup"]
 
 _SERVICE: Final = "ldap"
 # A directory of Windows knows its users by NTLM, whatever else it lists; others by DIGEST-MD5.
@@ -25,13 +25,6 @@ _USUAL: Final = ("GSS-SPNEGO", "DIGEST-MD5", "NTLM")
 
 class NoLookup(InvalidParameter):
     """A DN is to log on, and the configuration has no account that looks up whose it is."""
-
-
-class LoggedOn(NamedTuple):
-    """A connection behind its logon."""
-
-    stream: End
-    security: Security
 
 
 class LdapUpstream:
@@ -71,8 +64,8 @@ class LdapUpstream:
         """Whether who does not log on is passed on."""
         return self._authority.anonymous
 
-    async def log_on(self, name: str, password: str) -> LoggedOn:
-        """Return a new connection on which somebody is logged on.
+    async def log_on(self, name: str, password: str) -> tuple[CarriedStream, Security]:
+        """Return a new connection on which somebody is logged on, and what was negotiated.
 
         Raises:
             NoLookup: the name is a DN, and nobody can look it up.
@@ -90,7 +83,7 @@ class LdapUpstream:
             )
         return await self._logged_on(name, password, await self._lookups.owner(name))
 
-    async def unbound(self) -> End:
+    async def unbound(self) -> CarriedStream:
         """Return a new connection on which nobody is logged on.
 
         Raises:
@@ -98,7 +91,7 @@ class LdapUpstream:
         """
         return (await self._servers.first(self._connect, self._limits.connect_seconds))[0].stream
 
-    async def _logged_on(self, name: str, password: str, owner: Owner | None = None) -> LoggedOn:
+    async def _logged_on(self, name: str, password: str, owner: Owner | None = None) -> tuple[CarriedStream, Security]:
         link, server = await self._servers.first(self._connect, self._limits.connect_seconds)
         try:
             policy, strength = over_tls(self._policy, link.stream)
@@ -112,7 +105,7 @@ class LdapUpstream:
         except BaseException:
             link.stream.abort()
             raise
-        return LoggedOn(link.stream, security)
+        return link.stream, security
 
     async def _connect(self, server: ServerAddress) -> tuple[LdapLink, ServerAddress]:
         immediate = self._authority.tls is Tls.IMMEDIATE

@@ -50,7 +50,7 @@ function _shtab_saslsspi_using
   test "$_shtab_saslsspi_cmdpath" = "$argv"
 end
 
-set -g _shtab_saslsspi_commands demo mechanisms packages auth serve accounts 'accounts add' 'accounts passwd' 'accounts remove' 'accounts list' 'accounts import' 'accounts export' authd client server decode probe conformance completion
+set -g _shtab_saslsspi_commands demo mechanisms packages auth serve accounts 'accounts add' 'accounts passwd' 'accounts remove' 'accounts list' 'accounts import' 'accounts export' authd gateway client server decode probe conformance completion
 set -g _shtab_saslsspi_opts_with_value --account --accounts --address --answer-timeout --authzid --ca --cert --channel-binding --cipher --client --compare --credssp-min-version --domain --expect --failed-logons --file --group --host --html --imap --imaps --iterations --json --junit --key --kind --ldap --ldaps --level --max-buffer --max-ssf --may-act-as --mechanism --min-ssf --pace --package --password --password-file --pause --policy --pop3 --pop3s --port --realm --requirement --resume --section --server-name --service --side --sieve --smtp --smtps --spec --timeout --token --token-command --token-file --tolerance --type --user -k -p
 
 complete -c saslsspi -e
@@ -169,6 +169,11 @@ complete -c saslsspi -n '_shtab_saslsspi_using authd' -s h -l help -d 'show this
 complete -c saslsspi -n '_shtab_saslsspi_using authd' -l check -d 'say whether the configuration can be used, and end'
 complete -c saslsspi -n '_shtab_saslsspi_using authd' -l verbose -d 'log what happens to standard error'
 complete -c saslsspi -n '_shtab_saslsspi_using authd; and test $_shtab_saslsspi_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'TOML: listeners, accounts, policy, limits'
+complete -c saslsspi -n '_shtab_saslsspi_using; and test $_shtab_saslsspi_npos -eq 0' -a gateway -d 'Let programs in that can log on with a password and nothing else (simple binds of LDAP, PLAIN and LOGIN of mail), and log on for them at servers that demand signing, sealing, SASL or OAuth. SIGHUP reads it again.'
+complete -c saslsspi -n '_shtab_saslsspi_using gateway' -s h -l help -d 'show this help message and exit'
+complete -c saslsspi -n '_shtab_saslsspi_using gateway' -l check -d 'say whether the configuration can be used, and end'
+complete -c saslsspi -n '_shtab_saslsspi_using gateway' -l verbose -d 'log what happens to standard error'
+complete -c saslsspi -n '_shtab_saslsspi_using gateway; and test $_shtab_saslsspi_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'TOML: listeners, authorities, policy, limits'
 complete -c saslsspi -n '_shtab_saslsspi_using; and test $_shtab_saslsspi_npos -eq 0' -a client -d 'Speak for the client in one exchange, a line at a time (docs/cli.md).'
 complete -c saslsspi -n '_shtab_saslsspi_using client' -s h -l help -d 'show this help message and exit'
 complete -c saslsspi -n '_shtab_saslsspi_using client' -l package -x -d 'a bare security package instead; `saslsspi packages` lists them'
