@@ -57,7 +57,7 @@ def test_a_repeated_request_is_challenged_anew_as_stale() -> None:
     assert site.judge(request(client.answer(offered(verdict)))).user is not None
 
 
-@pytest.mark.requirement("RFC2617-3.2.2.5-03")
+@pytest.mark.requirement("RFC2617-3.2.2.5-02", "RFC2617-3.2.2.5-03")
 @pytest.mark.parametrize("target", ["/te", "/tea?", "/tea/", "/tea?x=1", "*"])
 def test_credentials_for_another_uri_are_a_bad_request(target: str) -> None:
     site, client = acceptor(), DigestClient()
@@ -71,6 +71,7 @@ def test_a_uri_may_be_written_in_other_words(target: str) -> None:
     assert site.judge(request(client.answer(offered(site.judge(request())), target), "/tea")).user is not None
 
 
+@pytest.mark.requirement("RFC2617-3.2.2-11")
 def test_malformed_digest_credentials_are_a_bad_request() -> None:
     verdict = acceptor().judge(request('Digest username="alice", response="zz"'))
     assert verdict.status == 400

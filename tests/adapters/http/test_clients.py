@@ -49,6 +49,18 @@ def test_a_redirect_inside_the_origin_gets_credentials_of_its_own(library: str, 
     ]
 
 
+@pytest.mark.requirement("RFC2617-3.3-02")
+@EACH
+def test_a_further_request_brings_its_credentials_unasked(library: str) -> None:
+    browser = Browser(library, of_acceptor(digest_site()), ALICE)
+    assert [browser.send(AT + "a"), browser.send(AT + "b")] == [200] * 2
+    assert [(sent.target, uri_of(sent.credentials)) for sent in browser.seen] == [
+        ("/a", ""),
+        ("/a", "/a"),
+        ("/b", "/b"),
+    ]
+
+
 @EACH
 def test_http_that_leads_to_https_takes_no_credentials_along(library: str) -> None:
     def serve(sent: Sent) -> Reply:

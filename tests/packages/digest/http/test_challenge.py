@@ -29,6 +29,14 @@ def test_the_http_flag_makes_a_challenge_for_www_authenticate() -> None:
     assert made["qop"] == b'"auth"'
 
 
+@pytest.mark.requirement("RFC7616-3.3-02")
+def test_stale_has_no_quotes() -> None:
+    site, client = Site(), Browser()
+    token = client.answer(site.challenge())
+    site.now += 1000
+    assert raw(site.accept(token).token)["stale"] == b"true"
+
+
 def test_without_the_flag_the_challenge_is_that_of_sasl() -> None:
     site = Site()
     output = sspi.SecBufferDesc([sspi.SecBuffer(None, sspi.SecBufferType.SECBUFFER_TOKEN)])

@@ -43,8 +43,9 @@ def test_credentials_have_quotes_where_the_rfc_wants_them() -> None:
 
 @pytest.mark.requirement("RFC2617-3.2.1-07", "RFC2617-3.2.2-01", "MSDPSP-3.1.5.4-01")
 def test_opaque_and_algorithm_come_back_unchanged() -> None:
-    assert answer().opaque == b"o p"
+    assert answer(PLAIN.replace(b"o p", b"O p")).opaque == b"O p"
     assert answer().algorithm.name == b"MD5"
+    assert answer(PLAIN.replace(b"MD5", b"SHA-256")).algorithm.name == b"SHA-256"
     assert answer(b'realm="r", nonce="n", qop="auth"').opaque is None
 
 
@@ -232,8 +233,11 @@ def test_a_stale_nonce_is_answered_anew_and_a_refusal_is_not() -> None:
     client.answer(PLAIN)
     again = HttpResponse.from_bytes(client.answer(b'realm="r", nonce="m", qop="auth", algorithm=MD5, stale=TRUE'))
     assert again.nonce == b"m"
-    with pytest.raises(LogonDenied):
-        client.answer(PLAIN.replace(b'nonce="n"', b'nonce="k"'))
+    for refusal in (b"", b", stale=false", b", stale=FALSE"):
+        client = Browser(flags=MUTUAL)
+        client.answer(PLAIN)
+        with pytest.raises(LogonDenied):
+            client.answer(PLAIN.replace(b'nonce="n"', b'nonce="k"') + refusal)
 
 
 @pytest.mark.requirement("RFC2617-3.3-01")

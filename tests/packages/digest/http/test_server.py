@@ -22,7 +22,15 @@ from saslsspi.accounts import Authority
 from saslsspi.accounts.account import Question
 from saslsspi.accounts.authority import SingleAccount
 from saslsspi.crypto.md5 import md5
-from saslsspi.errors import InvalidToken, LogonDenied, MutualAuthFailed, OutOfSequence, QopNotSupported, SaslError
+from saslsspi.errors import (
+    InvalidToken,
+    LogonDenied,
+    MessageAltered,
+    MutualAuthFailed,
+    OutOfSequence,
+    QopNotSupported,
+    SaslError,
+)
 from saslsspi.packages.digest.http.algorithms import ALGORITHMS, Algorithm, request_value
 from saslsspi.packages.digest.http.messages import AuthenticationInfo, HttpChallenge, HttpResponse
 from saslsspi.packages.digest.http.protection import described
@@ -90,6 +98,18 @@ def test_a_wrong_password_on_an_old_nonce_is_not_called_stale() -> None:
     site.now += 1000
     with pytest.raises(LogonDenied):
         site.accept(token)
+
+
+@pytest.mark.requirement("RFC2617-3.2.1-09")
+def test_a_wrong_response_in_a_session_that_has_grown_old_is_not_called_stale() -> None:
+    site, client = Site(), Browser()
+    site.accept(client.answer(site.challenge()))
+    token = made_signature(client.handle, b"GET", b"/2")
+    forged = HttpResponse.from_bytes(token)._replace(response=b"0" * 64).to_bytes()
+    site.now += 1000
+    with pytest.raises(MessageAltered):
+        site.accept(forged)
+    assert HttpChallenge.from_bytes(site.accept(token).token).stale
 
 
 @pytest.mark.requirement("RFC2617-3.3-03")
@@ -261,6 +281,7 @@ def test_two_names_are_refused(extra: bytes) -> None:
         site.accept(client.answer(site.challenge()) + extra)
 
 
+@pytest.mark.requirement("RFC7616-3.4-05")
 def test_an_extended_name_beside_userhash_is_refused() -> None:
     site, client = Site(), Browser("Jäsøn Doe", "Secret, or not?")
     with pytest.raises(InvalidToken):
