@@ -32,7 +32,9 @@ from sspi_context import (
 )
 
 
-@pytest.mark.requirement("RFC4178-3.2-03", "RFC4178-5-12", "RFC4178-5-13", "MSSPNG-6-01", "RFC4178-3.1-04")
+@pytest.mark.requirement(
+    "RFC4178-5-04", "RFC4178-3.2-03", "RFC4178-5-12", "RFC4178-5-13", "MSSPNG-6-01", "RFC4178-3.1-04"
+)
 def test_favourites_of_both_with_a_mic_protect_the_list_without_being_asked() -> None:
     ours, theirs = client(), server()
     tokens = run(ours, theirs)
@@ -43,7 +45,7 @@ def test_favourites_of_both_with_a_mic_protect_the_list_without_being_asked() ->
     assert info(theirs).mech_list_protected
 
 
-@pytest.mark.requirement("MSSPNG-6-01", "RFC4178-5-15")
+@pytest.mark.requirement("MSSPNG-6-01", "RFC4178-5-15", "RFC4178-5-10")
 def test_ntlm_with_a_mic_and_without_one_for_the_list_is_refused() -> None:
     stripped = reply_changed(2, lambda reply: reply._replace(mic=None))
     assert status(lambda: run(client(), server(), stripped)) is SecurityStatus.SEC_E_INVALID_TOKEN

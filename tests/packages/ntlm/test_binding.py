@@ -66,6 +66,7 @@ def test_the_mic_is_over_the_three_messages() -> None:
         (NEGOTIATE, lambda token: token[:32] + b"\x06" + token[33:]),
         (CHALLENGE, flags_at(20, put=0x00100000)),
         (AUTHENTICATE, lambda token: token[:64] + b"\x06" + token[65:]),
+        (AUTHENTICATE, lambda token: token[:87] + bytes([token[87] ^ 1]) + token[88:]),
     ],
 )
 def test_a_changed_message_is_noticed_by_the_mic(number: int, change: Callable[[bytes], bytes]) -> None:

@@ -210,6 +210,7 @@ def test_pairs_may_come_in_any_order_and_at_odd_offsets() -> None:
     [
         pair(1, b"A\0") + pair(2, b"B\0"),  # no end
         pair(1, b"A\0") + b"\0\0\x04\0" + bytes(4),  # an end with a value
+        pair(1, b"A\0") + b"\0\0\x04\0",  # an end that promises one
         pair(1, b"A\0") + bytes(4) + pair(2, b"B\0"),  # something behind the end
         pair(7, bytes(7)) + bytes(4),  # a time of 7 octets
         pair(6, bytes(2)) + bytes(4),

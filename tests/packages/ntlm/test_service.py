@@ -145,6 +145,7 @@ def test_own_names_alone_are_compared() -> None:
         logged_on("NTLM", "SMTPSVC/evil.example.test", policy(), principal=None)
 
 
+@pytest.mark.requirement("MSNLMP-2.2.2.1-06")
 @pytest.mark.parametrize("rule", NtlmTarget)
 def test_a_name_marked_untrusted_counts_as_none(rule: NtlmTarget) -> None:
     theirs = server(policy=policy(rule), principal=PRINCIPAL)

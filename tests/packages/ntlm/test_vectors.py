@@ -96,7 +96,7 @@ def test_signing_and_sealing_keys(vector: dict[str, Any]) -> None:
     assert (others.send_sealing, others.receive_signing) == (made.receive_sealing, made.send_signing)
 
 
-@pytest.mark.requirement("MSNLMP-3.4.5.3-02")
+@pytest.mark.requirement("MSNLMP-3.4.5.2-01", "MSNLMP-3.4.5.3-02")
 @pytest.mark.parametrize(
     ("flag", "key"),
     [
