@@ -37,6 +37,8 @@ from saslsspi.packages.digest.sasl.messages import DigestChallenge, DigestRespon
 from saslsspi.packages.ntlm.credential import split_name
 from saslsspi.sspi import Tolerances
 from saslsspi.testbed.ldap.messages import message_size
+from saslsspi_conformance.schemas import decoded
+from saslsspi_conformance.schemas.ms_cssp import TSRequest
 from saslsspi_mechanisms.oauth.messages import BearerMessage, XOAuth2Message
 
 __all__ = ["CALLS", "MODULES", "OURS", "Reader", "names", "readers"]
@@ -99,6 +101,7 @@ def _fed(reader: Callable[..., Any], *arguments: object) -> Callable[[Any], obje
 # How readers are called that take more than the text, or that ask for it line by line.
 CALLS: Mapping[str, Callable[[Any], object]] = {
     "saslsspi.accounts.stores.texts.read_secret": lambda text: read_secret("alice", "r", text),
+    "saslsspi_conformance.schemas.coding.decoded": lambda text: decoded(text, TSRequest),
     "saslsspi.adapters.http.headers.same_target": lambda text: same_target(text, ("/tea", text)),
     "saslsspi.adapters.http.headers.with_cookies": lambda text: with_cookies("a=b", text),
     "saslsspi.adapters.http.client.spaces.ProtectionSpace.of": lambda text: ProtectionSpace.of(

@@ -130,7 +130,7 @@ class Middle:
 
 
 @pytest.mark.requirement("MSCSSP-3.1.5-18", "MSCSSP-3.1.5-21", "MSCSSP-CVE20180886-CVE-2018-0886-02")
-@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("version", [2, 3, 4, 5, 6])
 def test_a_man_in_the_middle_with_a_tls_of_his_own_is_found(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
     policy = CredSspPolicy(minimum_version=2, version=version)
     sent, received = watch(monkeypatch)
