@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.mail.server import SaslService
 from saslsspi.engine.hooks.audit import audited_from, proof_refused
 from saslsspi.errors import OutOfSequence
+from testbed.ldap_fixtures import SUFFIX, ldap_server
+from testbed.raw_ldap import RawLdap, sasl_bind, simple_bind
 
 LIMITS = FailureLimits(window=100, by_account=2, by_address=4, delay=1, longest=10, jitter=0)
 PEOPLE = MemoryAuthority({"alice": "wonderland"})
@@ -140,6 +143,30 @@ def test_a_mail_server_holds_refusals_back_and_nothing_else() -> None:
     begun = b"SCRAM-SHA-256 " + base64.b64encode(b"n,,n=alice,r=fyko+d2lbbFgONRv9qkxdawL")
     assert tried(begun) == 0, "whoever gives up has guessed nothing"
     assert throttle.failures_of("alice") == 4
+
+
+def test_an_ldap_server_holds_refusals_back_and_nothing_else() -> None:
+    costs: list[float] = []
+
+    class Hundredth(Throttle):
+        def failed(self, username: str, peer: str) -> float:
+            costs.append(super().failed(username, peer))
+            return costs[-1] / 100
+
+    throttle = Hundredth(MemoryFailures(monotonic=Clock()), LIMITS)
+    with (
+        ldap_server(authority=PEOPLE, policy=Policy(allow_plaintext=True), throttle=throttle) as server,
+        RawLdap(server.port) as raw,
+    ):
+        began = time.monotonic()
+        assert [raw.sasl(password="wrong").code for _ in range(2)] == [49, 49]
+        for password, code in (("wrong", 49), ("wrong", 49), ("wonderland", 0)):
+            assert raw.ask(simple_bind(f"uid=alice,ou=people,{SUFFIX}", password)).code == code
+        assert time.monotonic() - began >= 0.08
+        assert raw.sasl().code == 0
+        raw.ask(sasl_bind("SCRAM-SHA-256", b"n,,n=alice,r=fyko+d2lbbFgONRv9qkxdawL"))
+        assert raw.ask(simple_bind()).code == 0
+        assert costs == [1, 1, 2, 4], "whoever gives up has guessed nothing"
 
 
 def digest(nonce: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from saslsspi.accounts.account import Account, Pending, Question
 from saslsspi.accounts.authority import check_answer
 from saslsspi.adapters.stream.beside_loop import beside_loop
-from saslsspi.engine.hooks.audit import Attempt
+from saslsspi.engine.hooks.audit import Attempt, AuditRecord, refusals
 from saslsspi.engine.policy import DEFAULT_POLICY, Property
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
@@ -100,13 +100,23 @@ class Binder:
         if running is not None and not _continues(request, running):
             running.session.abort()
             running = None
-        try:
-            reply = await self._answer(request, running, around)
-        except SaslError as error:
-            reply = _failed(error)
+        with refusals() as found:
+            try:
+                reply = await self._answer(request, running, around)
+            except SaslError as error:
+                reply = _failed(error)
+        await self._hold_back(found)
         if reply.result.code not in (ResultCode.SUCCESS, ResultCode.SASL_BIND_IN_PROGRESS):
             _LOG.info("ldap %s refused: %s", _method(request), reply.result.text)
         return reply
+
+    async def _hold_back(self, found: Sequence[AuditRecord]) -> None:
+        """Let a refusal wait for as long as failures cost; the client may do nothing else meanwhile, others may."""
+        throttle = self._settings.throttle
+        if throttle is None or not found:
+            return
+        for refusal in found:
+            await asyncio.sleep(await beside_loop(throttle.failed, refusal.username, refusal.peer))
 
     async def _answer(
         self, request: SimpleBind | SaslBind | UnknownBind, running: _Running | None, around: Surroundings

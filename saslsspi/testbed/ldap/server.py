@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Final, Self
 
 from saslsspi.accounts.account import AccountLookup
+from saslsspi.accounts.failures import Throttle
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import DEFAULT_POLICY, SSF_UNLIMITED, Policy
@@ -55,6 +56,7 @@ class LdapServer:
         ldaps_port: The port for LDAP over TLS; 0 takes a free one.
         on_security: Called in the server's loop with every bind that succeeds.
         make_session: Makes the server's side of a SASL exchange; a test may wrap it to misbehave.
+        throttle: Counts failed binds and says how long their refusals are held back; None counts nothing.
 
     Attributes:
         channel_type: What connections are made of; a subclass may override its transmit.
@@ -83,6 +85,7 @@ class LdapServer:
         ldaps_port: int = 0,
         on_security: Callable[[Bound], None] | None = None,
         make_session: SessionFactory = Server,
+        throttle: Throttle | None = None,
     ) -> None:
         self.traffic = Traffic()
         self._address = address
@@ -104,6 +107,7 @@ class LdapServer:
             make_session=make_session,
             on_security=on_security,
             executor=self._executor,
+            throttle=throttle,
         )
         self._listeners: list[asyncio.Server] = []
         self._channels: set[LdapChannel] = set()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from saslsspi.accounts.account import Account, AccountLookup, Pending
+from saslsspi.accounts.failures import Throttle
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.policy import Policy
@@ -138,6 +139,7 @@ class Settings:
     make_session: SessionFactory
     on_security: Callable[[Bound], None] | None
     executor: Executor
+    throttle: Throttle | None = None
 
     def policy_on(self, around: Surroundings) -> Policy:
         """Return what a bind has to satisfy: TLS makes up for a layer.
