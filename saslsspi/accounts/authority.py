@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
 from saslsspi.accounts.decoys import Decoys
+from saslsspi.accounts.fitting import fitting
 from saslsspi.errors import NoAuthenticatingAuthority
 
 __all__ = [
@@ -106,7 +107,7 @@ class SingleAccount(Authority):
 
     def lookup(self, question: Question) -> Account | None:
         """Return the one account when it is the one that is meant."""
-        return self._account if question.means(self._account.username) else None
+        return fitting((self._account,) if question.means(self._account.username) else (), question)
 
 
 def secrets_of(authority: AccountLookup | None) -> frozenset[Secret] | None:

@@ -8,6 +8,7 @@ from typing import Final
 from saslsspi.accounts.account import Account, Question, Secret, user_hash
 from saslsspi.accounts.authority import Authority
 from saslsspi.accounts.decoys import Decoys
+from saslsspi.accounts.fitting import fitting
 
 __all__ = ["MemoryAuthority"]
 
@@ -19,7 +20,8 @@ class MemoryAuthority(Authority):
 
     Args:
         accounts: Passwords by user name, or Accounts. An Account with a realm serves that realm only, one without
-            serves every realm.
+            serves every realm; see saslsspi.accounts.fitting for domains. Of two with the same name, realm and domain
+            the last one counts.
         salt_key: The secret behind the SCRAM salts of users without stored keys, at least 16 octets; servers behind
             one name share it. None makes one.
     """
@@ -29,13 +31,13 @@ class MemoryAuthority(Authority):
             self.decoy_key = salt_key
         if isinstance(accounts, Mapping):
             accounts = [Account(username=name, password=password) for name, password in accounts.items()]
-        self._accounts: dict[tuple[str, str], Account] = {}
-        self._folded: dict[tuple[str, str], Account] = {}
-        self._hashes: dict[tuple[str, str], dict[str, Account]] = {}
-        for account in accounts:
-            user, realm = account.username, account.realm or account.domain
-            self._accounts[user, realm] = account
-            self._folded.setdefault((user.casefold(), realm.casefold()), account)
+        self._accounts = {(account.username, account.realm, account.domain): account for account in accounts}
+        self._named: dict[str, list[Account]] = {}
+        self._folded: dict[str, list[Account]] = {}
+        self._hashes: dict[tuple[str, str], dict[str, list[Account]]] = {}
+        for account in self._accounts.values():
+            self._named.setdefault(account.username, []).append(account)
+            self._folded.setdefault(account.username.casefold(), []).append(account)
         held = [account.secrets for account in self._accounts.values()]
         self.secrets = frozenset[Secret]().union(*held) if held else None
 
@@ -48,35 +50,23 @@ class MemoryAuthority(Authority):
         return Decoys.of_accounts(key, self._accounts.values())
 
     def lookup(self, question: Question) -> Account | None:
-        """Return the account of a user in a realm, the one of that realm before the one of every realm."""
+        """Return the account that is meant; see Authority.lookup."""
         if question.hashed_with:
-            return self._hashed(question)
-        for realm in (question.realm, ""):
-            account = self._accounts.get((question.username, realm))
-            if account is None and question.any_case:
-                account = self._folded.get((question.username.casefold(), realm.casefold()))
-            if account is not None and _serves(account, question.secrets):
-                return account
-        return None
+            return fitting(self._hashed(question), question)
+        if question.any_case:
+            return fitting(self._folded.get(question.username.casefold(), ()), question)
+        return fitting(self._named.get(question.username, ()), question)
 
-    def _hashed(self, question: Question) -> Account | None:
-        """Return the account whose name has the hash; the names of a realm are hashed once."""
+    def _hashed(self, question: Question) -> Iterable[Account]:
+        """Return the accounts whose name has the hash; the names of a realm are hashed once."""
         known = self._hashes.get((question.hashed_with, question.realm))
         if known is None:
             known = {
-                user_hash(user, question.realm, question.hashed_with): account
-                for (user, realm), account in self._accounts.items()
-                if realm in (question.realm, "")
+                user_hash(user, question.realm, question.hashed_with): accounts
+                for user, accounts in self._named.items()
+                if any(account.realm in (question.realm, "") for account in accounts)
             }
             if len(self._hashes) >= _MAX_REALMS:
                 self._hashes.clear()
             self._hashes[question.hashed_with, question.realm] = known
-        account = known.get(question.username)
-        return account if account is not None and _serves(account, question.secrets) else None
-
-
-def _serves(account: Account, secrets: tuple[Secret, ...]) -> bool:
-    for kind in secrets:  # noqa: SIM110  # any() enters a generator for each kind, in each logon
-        if account.secret(kind) is not None:
-            return True
-    return False
+        return known.get(question.username, ())

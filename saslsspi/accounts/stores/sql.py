@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from saslsspi.accounts.account import Account, Question, Secret, user_hash
 from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.fitting import fitting
 from saslsspi.accounts.scram import format_scram_keys, parse_scram_keys
 from saslsspi.accounts.stores.rows import account_of_row
 from saslsspi.accounts.stores.stored import StoredAccount
@@ -64,9 +65,9 @@ class SqlAuthority(Authority):
     """Accounts in a database. Safe under threads and tasks, as the engine is.
 
     Without a query it asks the table that SqlStore (and `saslsspi accounts`) fills. With one of your own it takes the
-    first row as the user: columns `username`, `realm`, `domain`, `password`, `ha1` and `nt_hash` (16 octets, or hex),
-    `scram_sha_1`, `scram_sha_256`, `scram_sha_512` (as format_scram_keys writes them), `may_act_as` and `groups`
-    (lists, or words with commas between); those that it lacks are empty.
+    first row that serves the realm as the user: columns `username`, `realm`, `domain`, `password`, `ha1` and `nt_hash`
+    (16 octets, or hex), `scram_sha_1`, `scram_sha_256`, `scram_sha_512` (as format_scram_keys writes them),
+    `may_act_as` and `groups` (lists, or words with commas between); those that it lacks are empty.
 
     Args:
         engine: What create_engine or create_async_engine made. With the second, lookup is to be awaited: it serves
@@ -131,21 +132,12 @@ class SqlAuthority(Authority):
 
     def _account(self, rows: Sequence[Mapping[Any, Any]], question: Question) -> Account | None:
         if self._query is not None:
-            return account_of_row({str(name): value for name, value in rows[0].items()}) if rows else None
-        found = [stored for stored in _stored(rows) if _meant(stored, question)]
-        accounts = [account for stored in found for account in stored.accounts]
-        accounts.sort(key=lambda account: not account.realm)  # the one of the realm before the one of every realm
-        fitting = (account for account in accounts if account.realm in (question.realm, ""))
-        return next((account for account in fitting if account.secrets & set(question.secrets)), None)
-
-
-def _meant(stored: StoredAccount, question: Question) -> bool:
-    """Whether a row that the database found is the user: its collation may have been more generous than we are."""
-    return question.means(stored.username) and (not question.any_case or _domain_fits(stored, question))
-
-
-def _domain_fits(stored: StoredAccount, question: Question) -> bool:
-    return not stored.domain or not question.realm or stored.domain.casefold() == question.realm.casefold()
+            return fitting(
+                [account_of_row({str(name): value for name, value in row.items()}) for row in rows], question
+            )
+        # A row that the database found need not be the user: its collation may have been more generous than we are.
+        found = (stored for stored in _stored(rows) if question.means(stored.username))
+        return fitting([account for stored in found for account in stored.accounts], question)
 
 
 def _ours(question: Question) -> sql.Executable:
