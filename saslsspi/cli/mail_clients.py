@@ -27,9 +27,11 @@ class MailClient(Protocol):
     """One connection.
 
     Attributes:
+        library: Whose client it is.
         operation: The harmless command that `ask` gives.
     """
 
+    library: str
     operation: str
 
     def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
@@ -48,6 +50,12 @@ class MailClient(Protocol):
     def ask(self) -> str:
         """Do something harmless under the layer, and return what the server says."""
 
+    def carry(self, message: bytes) -> bytes | None:
+        """Move a message to the server and back, as far as the protocol does; None where it only takes one there.
+
+        Where it only brings one, it is the last one that the server has.
+        """
+
     def close(self) -> None:
         """Take leave, whatever state the connection is in."""
 
@@ -55,6 +63,7 @@ class MailClient(Protocol):
 class SmtpClient:
     """SMTP with smtplib."""
 
+    library = "smtplib"
     operation = "EHLO"
 
     def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
@@ -87,6 +96,10 @@ class SmtpClient:
             raise ConnectionError(f"EHLO is answered with {code} {printable(text)}")
         return printable(text.split(b"\n", 1)[0])
 
+    def carry(self, message: bytes) -> None:
+        """See MailClient."""
+        self.client.sendmail("alice@localhost", ["bob@localhost"], message)
+
     def close(self) -> None:
         """See MailClient."""
         with contextlib.suppress(smtplib.SMTPException, OSError):
@@ -97,6 +110,7 @@ class SmtpClient:
 class ImapClient:
     """IMAP with imaplib."""
 
+    library = "imaplib"
     operation = "NOOP"
 
     def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
@@ -125,6 +139,13 @@ class ImapClient:
             raise ConnectionError(f"NOOP is answered with {status}")
         return printable(data[-1] if data and isinstance(data[-1], bytes) else b"")
 
+    def carry(self, message: bytes) -> bytes:
+        """See MailClient."""
+        self.client.append("INBOX", "", "", message)
+        count = self.client.select("INBOX")[1][0] or b""
+        data = self.client.fetch(count.decode(), "(BODY[])")[1]
+        return next((bytes(part[1]) for part in data if isinstance(part, tuple)), b"")
+
     def close(self) -> None:
         """See MailClient."""
         with contextlib.suppress(imaplib.IMAP4.error, OSError):
@@ -136,6 +157,7 @@ class ImapClient:
 class Pop3Client:
     """POP3 with poplib."""
 
+    library = "poplib"
     operation = "STAT"
 
     def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
@@ -162,6 +184,11 @@ class Pop3Client:
         count, size = self.client.stat()
         return f"{count} messages, {size} octets"
 
+    def carry(self, message: bytes) -> bytes:
+        """See MailClient."""
+        lines = self.client.retr(self.client.stat()[0])[1]
+        return b"".join(line + b"\r\n" for line in lines)
+
     def close(self) -> None:
         """See MailClient."""
         with contextlib.suppress(poplib.error_proto, OSError):  # ours is an OSError too
@@ -173,6 +200,7 @@ class Pop3Client:
 class SieveClient:
     """ManageSieve with our own client: it has no port that speaks TLS from the start."""
 
+    library = "our own client"
     operation = "LISTSCRIPTS"
 
     def __init__(self, host: str, port: int, timeout: int, tls: ssl.SSLContext | None) -> None:
@@ -194,6 +222,11 @@ class SieveClient:
     def ask(self) -> str:
         """See MailClient."""
         return f"{len(self.client.listscripts())} scripts"
+
+    def carry(self, message: bytes) -> bytes:
+        """See MailClient: as a comment of a script."""
+        self.client.putscript("demo", b"/*\r\n" + message + b"*/\r\n")
+        return self.client.getscript("demo").removeprefix(b"/*\r\n").removesuffix(b"*/\r\n")
 
     def close(self) -> None:
         """See MailClient."""

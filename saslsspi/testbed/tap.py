@@ -6,12 +6,19 @@ import selectors
 import socket
 import threading
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-__all__ = ["Tap"]
+__all__ = ["Tap", "Turn"]
 
 _CHUNK: Final = 65536
 _KEPT: Final = 1 << 24  # octets; what passes beyond is forwarded and not kept
+
+
+class Turn(NamedTuple):
+    """What one side said until the other spoke."""
+
+    from_client: bool
+    octets: bytes
 
 
 class Tap:
@@ -28,6 +35,7 @@ class Tap:
         self._wake, self._woken = socket.socketpair()
         self._lock = threading.Lock()
         self._passed = bytearray()
+        self._turned: list[tuple[int, bool]] = []  # where in it somebody began to speak, and whether that is the client
         self._last_was_client = False
         self._turns = 0
         self._thread = threading.Thread(target=self._run, name="tap", daemon=True)
@@ -53,6 +61,16 @@ class Tap:
         """Whether these octets have passed in clear, in either direction."""
         with self._lock:
             return text in self._passed
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Return what passed, in turns."""
+        with self._lock:
+            starts = [start for start, _ in self._turned]
+            ends = [*starts[1:], len(self._passed)]
+            return tuple(
+                Turn(from_client, bytes(self._passed[start:end]))
+                for (start, from_client), end in zip(self._turned, ends, strict=True)
+            )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -108,4 +126,6 @@ class Tap:
                 self._turns += 1
             self._last_was_client = from_client
             if len(self._passed) < _KEPT:
+                if not self._turned or self._turned[-1][1] is not from_client:
+                    self._turned.append((len(self._passed), from_client))
                 self._passed += octets

@@ -14,7 +14,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:ssl.match_hostname:DeprecationWa
 ONLY_DIGEST = ("demo", "--mechanism", "DIGEST-MD5")
 
 
-CLIENTS = ["LDAP with ldap3", "SMTP with smtplib", "IMAP with imaplib", "POP3 with poplib"]
+CLIENTS = ["LDAP with ldap3", "SMTP with smtplib", "IMAP with imaplib", "POP3 with poplib",
+           "ManageSieve with our own client"]  # fmt: skip
 
 
 def test_the_demo_logs_on_with_digest_at_every_layer_and_looks_at_the_wire(capsys: pytest.CaptureFixture[str]) -> None:
@@ -43,10 +44,13 @@ def test_the_demo_logs_on_with_digest_at_every_layer_and_looks_at_the_wire(capsy
 def test_the_demo_prints_a_table_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(ONLY_DIGEST) == 0
     printed = capsys.readouterr().out.splitlines()
+    assert "whoever logs on to LDAP or mail servers" in printed[0]
     row = next(line for line in printed if "3des" in line)
     assert row.split()[:6] == ["DIGEST-MD5", "WDigest", "auth-conf", "3des", "112", "alice"]
     assert row.split()[-2:] == ["sealed", "ok"]
-    assert "All 16 succeeded" in printed[-2]
+    assert printed[-1].startswith("All 20 succeeded.")
+    for word in ("package", "qop", "SSF", "identities", "trips, ms", "wire"):
+        assert any(line.startswith(f"{word} ") for line in printed), word
     assert [line for line in printed if line in CLIENTS] == CLIENTS
     assert max(map(len, printed)) <= 100
 
@@ -56,7 +60,7 @@ def test_a_mechanism_that_needs_tls_gets_it(capsys: pytest.CaptureFixture[str]) 
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [(row["tls"], row["clear"], row["identity"].removeprefix("u:")) for row in rows] == [
         (True, False, "alice")
-    ] * 8
+    ] * 10
 
 
 def test_one_failure_fails_the_demo_and_is_explained(
@@ -91,10 +95,13 @@ def test_a_message_that_can_be_read_or_does_not_arrive_fails_the_demo() -> None:
 def test_without_aiosmtpd_the_demo_says_why_smtp_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("saslsspi.cli.demo._SMTP_MODULE", "no_such_module")
+    def missing() -> None:
+        raise ModuleNotFoundError("No module named 'aiosmtpd'", name="aiosmtpd")
+
+    monkeypatch.setattr("saslsspi.cli.demo.STAGES", {**demo_mail.STAGES, "smtp": missing})
     assert main([*ONLY_DIGEST, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert "saslsspi[smtp]" in document["left_out"]["SMTP"]
+    assert document["left_out"]["SMTP"] == "it needs aiosmtpd: pip install 'saslsspi[smtp]'"
     assert {row["client"] for row in document["rows"]} == {*CLIENTS} - {"SMTP with smtplib"}
 
 
@@ -103,8 +110,53 @@ def test_a_mechanism_behind_which_mail_goes_on_in_clear_is_shown_without_a_layer
 ) -> None:
     assert main(["demo", "--mechanism", "NTLM", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert {row["ssf"] for row in rows if row["client"].startswith("LDAP")} == {0, 1, 128}
-    assert {row["ssf"] for row in rows if not row["client"].startswith("LDAP")} == {0}
+    layered = ("LDAP", "ManageSieve")
+    assert {row["ssf"] for row in rows if row["client"].startswith(layered)} == {0, 1, 128}
+    assert {row["ssf"] for row in rows if not row["client"].startswith(layered)} == {0}
+
+
+def test_the_demo_says_why_ntlm_is_sealed_in_ldap_and_clear_in_mail(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--mechanism", "NTLM"]) == 0
+    assert "NTLM is sealed in LDAP and clear in IMAP, POP3 and SMTP." in capsys.readouterr().out
+    assert main(["demo", "--mechanism", "NTLM", "--protocol", "imap"]) == 0
+    assert "NTLM is sealed in LDAP" not in capsys.readouterr().out
+
+
+def sections(printed: str) -> list[str]:
+    """Return what --show-wire says of each level."""
+    return [part for part in printed.split("\n\n") if ", DIGEST-MD5: " in part]
+
+
+def test_the_wire_of_imap_is_shown_decoded_at_each_level(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--protocol", "imap", "--show-wire"]) == 0
+    none, integrity, sealed = sections(capsys.readouterr().out)
+    for part in (none, integrity, sealed):
+        assert "DIGEST-MD5 digest challenge" in part
+        assert "response: (32 octets, masked); qop: auth" in part
+        assert "wonderland" not in part
+        assert max(map(len, part.splitlines())) <= 100
+    assert "under the layer" not in none
+    assert "From: alice@localhost" in none
+    assert 'readable: "From: alice@localhost' in integrity
+    assert "message number 0 in this direction" in integrity
+    assert "APPEND" not in sealed
+    assert "readable: " not in sealed
+    assert sealed.count("nothing to read: ") > 3
+
+
+def test_the_wire_of_ldap_is_shown_as_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--protocol", "ldap", "--show-wire"]) == 0
+    none, integrity, sealed = sections(capsys.readouterr().out)
+    assert "C BindRequest, SASL DIGEST-MD5, " in none
+    assert "DIGEST-MD5 digest response" in none
+    assert "SearchResultEntry" in none
+    assert "SearchResultEntry" not in sealed
+    assert "dc=example,dc=test" in integrity
+
+
+def test_the_wire_is_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--show-wire", "--json"]) == 2
+    assert "without --json" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -117,3 +169,4 @@ def test_the_whole_demo_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown | set(told["left_out"]) == installed
     assert {"LOGIN", "CRAM-MD5"} <= set(told["left_out"])
     assert "OAUTHBEARER" in shown
+    assert {row["client"] for row in told["rows"]} == set(CLIENTS)

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from typing import Any, Final
 _TREE: Final = Path(__file__).resolve().parents[2]
 _PEERS: Final = Path(__file__).with_name("python-peers.txt")
 _OLDEST: Final = (3, 11)
+_SAID: Final = 30  # lines of pip's that are shown where it fails
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,9 @@ def _update(folder: Path, name: str) -> None:
     wanted = fingerprint(purpose)
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return
-    print(f"setting up {folder} for {name} (Python {sys.version.split()[0]})", flush=True)
+    print(
+        f"setting up {folder} for {name} (Python {sys.version.split()[0]}): a minute or two, the first time", flush=True
+    )
     for extra in purpose.extras:
         if lacking := what_lacks(extra):
             print(f"the extra {extra} is left out: it needs {lacking}; on Debian: apt-get install gcc libkrb5-dev")
@@ -156,15 +160,37 @@ def _make_empty(folder: Path) -> None:
 
 
 def _pip(python: Path, arguments: list[str]) -> None:
+    """Install; what pip says is kept in a file, and shown where it fails."""
     # The warning about running as root means the system's Python, not a private environment.
     environment = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     command = [str(python), "-m", "pip", "install", "--quiet", *arguments]
-    ended = subprocess.run(command, cwd=_TREE, env=environment, stdin=subprocess.DEVNULL, check=False)
-    if ended.returncode:
+    log = python.parents[1] / "pip.log"
+    with log.open("wb") as file:
+        running = subprocess.Popen(command, cwd=_TREE, env=environment, stdin=subprocess.DEVNULL,
+                                   stdout=file, stderr=subprocess.STDOUT)  # fmt: skip
+        _wait(running)
+    if running.returncode:
+        print("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_SAID:]), file=sys.stderr)
         sys.exit(
-            f"error: pip failed with exit status {ended.returncode}; its words are above. It needs a package index: "
-            "mend the network or pip's configuration (`pip config list`) and run the same command again"
+            f"error: pip failed with exit status {running.returncode}; its last words are above, all of them are in "
+            f"{log}. It needs a package index: mend the network or pip's configuration (`pip config list`) and run "
+            "the same command again"
         )
+
+
+def _wait(running: subprocess.Popen[bytes]) -> None:
+    """Wait for a program, and show on a terminal that it is not dead."""
+    started = time.monotonic()
+    shown = sys.stderr.isatty()
+    while True:
+        try:
+            running.wait(1 if shown else None)
+        except subprocess.TimeoutExpired:
+            print(f"\r  installing ... {time.monotonic() - started:.0f} s ", end="", file=sys.stderr, flush=True)
+        else:
+            break
+    if shown:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from saslsspi.testbed.tap import Tap
+from saslsspi.testbed.tap import Tap, Turn
 
 
 @pytest.fixture
@@ -34,6 +34,12 @@ def test_a_tap_forwards_both_directions_and_keeps_what_passed(echo: int) -> None
         assert tap.saw(b"SECOND")
         assert not tap.saw(b"third")
         assert tap.round_trips == 2
+        assert tap.turns() == (
+            Turn(from_client=True, octets=b"first"),
+            Turn(from_client=False, octets=b"FIRST"),
+            Turn(from_client=True, octets=b"second"),
+            Turn(from_client=False, octets=b"SECOND"),
+        )
         tap.begin_count()
         client.sendall(b"third")
         assert client.recv(100) == b"THIRD"

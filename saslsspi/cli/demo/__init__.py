@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
-from saslsspi.cli.demo.rows import ProtectionLevel, Row, Stage
+from saslsspi.cli.demo.ldap import stage as ldap_stage
+from saslsspi.cli.demo.mail import STAGES
+from saslsspi.cli.demo.rows import Play, ProtectionLevel, Row, Stage
+from saslsspi.cli.demo.story import print_opening, print_rows, print_wire
 from saslsspi.cli.exit_status import ExitStatus, WrongUsage
-from saslsspi.cli.output import add_json_option, print_json, print_table, say, show_progress
+from saslsspi.cli.mail_clients import CLIENTS
+from saslsspi.cli.output import add_json_option, print_json, show_progress
 from saslsspi.engine.entry_points import Plugin
 from saslsspi.engine.policy import DEFAULT_POLICY, NegotiatePolicy, Policy, Property
 from saslsspi.engine.registry import find_package
@@ -24,16 +25,9 @@ from saslsspi.sasl.registry import MECHANISMS, find_mechanism
 
 __all__ = ["configure", "run"]
 
-_STAGES: Final = {
-    "LDAP": ("ldap", "stage"),
-    "SMTP": ("mail", "smtp"),
-    "IMAP": ("mail", "imap"),
-    "POP3": ("mail", "pop3"),
-}
-"""The protocols: the module and the Stage in it."""
-
-_SMTP_MODULE = "aiosmtpd"  # an extra
-_WIDE: Final = 98  # columns that the whole table needs
+_PROTOCOLS: Final = ("ldap", *CLIENTS)
+_MORE: Final = " To see the octets: saslsspi demo --protocol imap --show-wire"
+_SHOWN: Final = "DIGEST-MD5"  # on the wire, where no mechanism is named: it has every level
 
 _UNSTAGED: Final = {"Kerberos": "it needs a Kerberos realm, and there is none on loopback"}
 """Packages that need more than the embedded servers are."""
@@ -44,37 +38,66 @@ _WITHOUT_REALM: Final = Policy(negotiate=NegotiatePolicy(packages="ntlm"))
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.description = "Authenticate with every installed mechanism at every layer, and look at the wire."
+    parser.description = "Log on with every installed mechanism at every layer, work, and look at the wire."
+    parser.add_argument("--protocol", action="append", choices=_PROTOCOLS, help="only this one; repeatable")
     parser.add_argument("--mechanism", action="append", metavar="NAME", help="only this one; repeatable")
+    parser.add_argument("--show-wire", action="store_true",
+        help=f"show the wire, decoded, with no layer, integrity and confidentiality (of {_SHOWN})")  # fmt: skip
     add_json_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every row; succeed only when all do."""
-    mechanisms, left_out = _mechanisms(arguments.mechanism)
+    if arguments.json and arguments.show_wire:
+        raise WrongUsage("--show-wire is for a person: it goes without --json")
+    names = arguments.mechanism or ([_SHOWN] if arguments.show_wire else None)
+    mechanisms, left_out = _mechanisms(names)
+    if not arguments.json:
+        print_opening()
     rows: list[Row] = []
-    for name, (module, attribute) in _STAGES.items():
-        stage = cast(Stage, getattr(importlib.import_module(f"saslsspi.cli.demo.{module}"), attribute))
-        if name == "SMTP" and importlib.util.find_spec(_SMTP_MODULE) is None:
-            left_out[name] = "it needs aiosmtpd: pip install 'saslsspi[smtp]'"
-            continue
-        clear_after = LINE_PROTOCOLS[name.lower()].clear_after if name.lower() in LINE_PROTOCOLS else frozenset()
-        with stage() as play:
-            if mechanisms:
-                play(mechanisms[0], next(_levels(mechanisms[0])))  # loads code, and would distort the first time
-            for mechanism in mechanisms:
-                for level in _levels(mechanism):
-                    if level.policy.min_ssf and mechanism.name in clear_after:
-                        continue  # the protocol goes on in clear behind it, whatever the mechanism could
-                    _show_progress(f"{name}: {mechanism.name} {level.name}")
-                    rows.append(play(mechanism, level))
+    for name in arguments.protocol or _PROTOCOLS:
+        levels = _one_of_each if arguments.show_wire else _levels
+        try:
+            with _stage(name)() as play:
+                rows += _played(name, play, mechanisms, levels)
+        except ModuleNotFoundError as error:
+            left_out[_title(name)] = f"it needs {error.name}: pip install 'saslsspi[smtp]'"
     _show_progress("")
     succeeded = bool(rows) and all(not row.problem for row in rows)
     if arguments.json:
-        print_json({"succeeded": succeeded, "rows": [row._asdict() for row in rows], "left_out": left_out})
+        print_json({"succeeded": succeeded, "rows": [row.record() for row in rows], "left_out": left_out})
     else:
-        _print(rows, left_out, succeeded)
+        if arguments.show_wire:
+            print_wire(rows)
+        print_rows(rows, left_out, succeeded=succeeded, more="" if arguments.show_wire else _MORE)
     return ExitStatus.OK if succeeded else ExitStatus.REFUSED
+
+
+def _stage(protocol: str) -> Stage:
+    if protocol == "ldap":
+        return ldap_stage
+    return STAGES[protocol]
+
+
+def _title(protocol: str) -> str:
+    return LINE_PROTOCOLS[protocol].title if protocol in LINE_PROTOCOLS else protocol.upper()
+
+
+def _played(
+    protocol: str,
+    play: Play,
+    mechanisms: list[Mechanism],
+    levels: Callable[[Mechanism], Iterator[ProtectionLevel]],
+) -> Iterator[Row]:
+    clear_after = LINE_PROTOCOLS[protocol].clear_after if protocol in LINE_PROTOCOLS else frozenset()
+    if mechanisms:
+        play(mechanisms[0], next(_levels(mechanisms[0])))  # loads code, and would distort the first time
+    for mechanism in mechanisms:
+        for level in levels(mechanism):
+            if level.policy.min_ssf and mechanism.name in clear_after:
+                continue  # the protocol goes on in clear behind it, whatever the mechanism could
+            _show_progress(f"{_title(protocol)}: {mechanism.name} {level.name}")
+            yield play(mechanism, level)
 
 
 def _mechanisms(names: list[str] | None) -> tuple[list[Mechanism], dict[str, str]]:
@@ -117,44 +140,13 @@ def _levels(mechanism: Mechanism) -> Iterator[ProtectionLevel]:
             yield ProtectionLevel("auth-conf", replace(_WITHOUT_REALM, min_ssf=2))
 
 
-def _print(rows: list[Row], left_out: dict[str, str], succeeded: bool) -> None:
-    headings = ["mechanism", "package", "qop", "cipher", "SSF", "identities", "trips", "ms", "wire", ""]
-    # A narrow terminal goes without the package: cut names would be worse.
-    narrow = sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
-    hidden = headings.index("package") if narrow else len(headings)
-    for number, client in enumerate(dict.fromkeys(row.client for row in rows)):
-        if number:
-            say()
-        cells = [_cells(row) for row in rows if row.client == client]
-        shown = headings[:hidden] + headings[hidden + 1 :]
-        print_table(shown, [line[:hidden] + line[hidden + 1 :] for line in cells], title=client)
-    for row in rows:
-        if row.problem:
-            say(f"{row.client} {row.mechanism} {row.level}: {row.problem}")
-    for name, reason in left_out.items():
-        say(f"{name} is not shown: {reason}")
-    if not rows:
-        say("no mechanism is installed; `saslsspi mechanisms` says what failed to load")
-    if succeeded:
-        say(f"All {len(rows)} succeeded: each logged on (round trips, ms), then searched LDAP or moved a message,")
-        say("while a tap looked for that text on the wire: in the clear, sealed by the layer, or inside TLS.")
-
-
-def _cells(row: Row) -> list[object]:
-    wire = "TLS" if row.tls else "clear" if row.clear else "sealed"
-    identities = [row.authcid] if row.identity in (row.authcid, f"u:{row.authcid}") else [row.authcid, row.identity]
-    return [
-        row.mechanism,
-        row.package,
-        row.qop,
-        row.cipher.removeprefix("TLS_").partition("_SHA")[0],  # of CREDSSP; the whole name is in --json
-        row.ssf,
-        " as ".join(filter(None, identities)),
-        row.round_trips,
-        row.milliseconds,
-        "-" if row.problem else wire,
-        "failed" if row.problem else "ok",
-    ]
+def _one_of_each(mechanism: Mechanism) -> Iterator[ProtectionLevel]:
+    """Yield a level without a layer, one with integrity, and one with confidentiality."""
+    seen = set()
+    for level in _levels(mechanism):
+        if level.policy.min_ssf not in seen:
+            seen.add(level.policy.min_ssf)
+            yield level
 
 
 def _show_progress(text: str) -> None:

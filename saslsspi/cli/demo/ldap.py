@@ -72,9 +72,10 @@ def _play(server: LdapServer, certificates: Certificates, mechanism: Mechanism, 
                 receive_timeout=_TIMEOUT,
             )
             try:
-                return _bind_and_search(row, server, tap, connection, level)
+                row = _bind_and_search(row, server, tap, connection, level)
             finally:
                 close(connection)
+            return row._replace(wire=tap.turns())
     except (SaslError, LDAPException, OSError) as error:
         return row._replace(problem=str(error))
 

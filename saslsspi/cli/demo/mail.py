@@ -1,29 +1,32 @@
-"""`demo` over SMTP, IMAP and POP3: the standard library's clients, the embedded servers, and a tap between them."""
+"""`demo` over the protocols of lines: our clients, the embedded servers, and a tap between them."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from types import MappingProxyType
+from typing import Final
 
+from saslsspi.adapters.mail.line_protocol import LineProtocol
+from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.cli.certificate import bindings_of
-from saslsspi.cli.demo.rows import PEOPLE, USER, Play, ProtectionLevel, Row, credentials_for
-from saslsspi.cli.mail_clients import CLIENTS, ImapClient, MailClient, Pop3Client, SmtpClient, own_errors, tls_for
+from saslsspi.cli.demo.rows import PEOPLE, USER, Play, ProtectionLevel, Row, Stage, credentials_for
+from saslsspi.cli.mail_clients import CLIENTS, MailClient, own_errors, tls_for
 from saslsspi.engine.policy import Policy
 from saslsspi.errors import SaslError
 from saslsspi.sasl.mechanism import Mechanism
 from saslsspi.testbed.certificates import Certificates, make_certificates
 from saslsspi.testbed.loopback import running
+from saslsspi.testbed.mail import server_of
 from saslsspi.testbed.mail.server import Authenticated, MailServer
 from saslsspi.testbed.tap import Tap
 
-__all__ = ["imap", "pop3", "smtp"]
+__all__ = ["STAGES"]
 
 _SECRET: Final = b"Line 00042 of the message"
 _MESSAGE: Final = b"From: alice@localhost\r\nTo: bob@localhost\r\nSubject: demo\r\n\r\n" + b"".join(
@@ -32,53 +35,14 @@ _MESSAGE: Final = b"From: alice@localhost\r\nTo: bob@localhost\r\nSubject: demo\
 _TIMEOUT: Final = 10
 
 
-class _Protocol(NamedTuple):
-    """How a message is moved.
-
-    Attributes:
-        before: What is in the mailbox before.
-        move: Moves a message under the layer, and returns it as it arrived.
-    """
-
-    name: str
-    title: str
-    module: str
-    server: str
-    before: tuple[bytes, ...]
-    move: Callable[[MailClient, MailServer], bytes]
-
-
-def _send(client: MailClient, server: MailServer) -> bytes:
-    assert isinstance(client, SmtpClient)
-    client.client.sendmail("alice@localhost", ["bob@localhost"], _MESSAGE)
-    return server.mailbox.messages[-1] if server.mailbox.messages else b""
-
-
-def _append_and_fetch(client: MailClient, server: MailServer) -> bytes:
-    assert isinstance(client, ImapClient)
-    client.client.append("INBOX", "", "", _MESSAGE)
-    client.client.select("INBOX")
-    data = client.client.fetch(str(len(server.mailbox.messages)), "(BODY[])")[1]
-    return next((bytes(part[1]) for part in data if isinstance(part, tuple)), b"")
-
-
-def _retrieve(client: MailClient, server: MailServer) -> bytes:
-    assert isinstance(client, Pop3Client)
-    lines = client.client.retr(len(server.mailbox.messages))[1]
-    return b"".join(line + b"\r\n" for line in lines)
-
-
-_SMTP: Final = _Protocol("smtp", "SMTP with smtplib", "smtp", "SmtpServer", (), _send)
-_IMAP: Final = _Protocol("imap", "IMAP with imaplib", "imap", "ImapServer", (), _append_and_fetch)
-_POP3: Final = _Protocol("pop3", "POP3 with poplib", "pop3", "Pop3Server", (_MESSAGE,), _retrieve)
-
-
 @contextlib.contextmanager
-def _stage(protocol: _Protocol) -> Iterator[Play]:
-    """Run the embedded server."""
-    make = cast(
-        type[MailServer], getattr(importlib.import_module(f"saslsspi.testbed.mail.{protocol.module}"), protocol.server)
-    )
+def _stage(protocol: LineProtocol) -> Iterator[Play]:
+    """Run the embedded server.
+
+    Raises:
+        ModuleNotFoundError: it needs a library that is not installed.
+    """
+    make = server_of(protocol)
     logons: list[Authenticated] = []
     with tempfile.TemporaryDirectory() as folder:
         certificates = make_certificates(Path(folder), USER)
@@ -97,41 +61,46 @@ def _stage(protocol: _Protocol) -> Iterator[Play]:
             yield lambda mechanism, level: _play(protocol, server, logons, certificates, mechanism, level)
 
 
-smtp: Final = functools.partial(_stage, _SMTP)
-imap: Final = functools.partial(_stage, _IMAP)
-pop3: Final = functools.partial(_stage, _POP3)
+STAGES: Final[Mapping[str, Stage]] = MappingProxyType(
+    {name: functools.partial(_stage, LINE_PROTOCOLS[name]) for name in CLIENTS}
+)
+"""By the names of the protocols."""
 
 
 def _play(
-    protocol: _Protocol,
+    protocol: LineProtocol,
     server: MailServer,
     logons: list[Authenticated],
     certificates: Certificates,
     mechanism: Mechanism,
     level: ProtectionLevel,
 ) -> Row:
-    row = Row(protocol.title, mechanism.name, level.name, level.tls)
-    server.mailbox.messages[:] = protocol.before
+    make = CLIENTS[protocol.name]
+    row = Row(f"{protocol.title} with {make.library}", mechanism.name, level.name, level.tls)
+    server.mailbox.messages[:] = [_MESSAGE]
     logons.clear()
     try:
         with Tap("127.0.0.1", server.port) as tap, own_errors():
-            client = CLIENTS[protocol.name]("127.0.0.1", tap.port, _TIMEOUT, None)
+            client = make("127.0.0.1", tap.port, _TIMEOUT, None)
             try:
                 if level.tls:
                     client.start_tls(tls_for("localhost", certificates.authority, certificates.client, None))
                 row = _authenticate(row, tap, client, mechanism, level)
-                moved = protocol.move(client, server)
+                moved = client.carry(_MESSAGE)
             finally:
                 client.close()
-            clear = tap.saw(_SECRET)
+            clear, wire = tap.saw(_SECRET), tap.turns()
     except (SaslError, OSError) as error:
         return row._replace(problem=str(error))
     told = logons[-1].security
+    if moved is None:
+        moved = server.mailbox.messages[-1] if len(server.mailbox.messages) > 1 else b""
     return row._replace(
         identity=told.authzid or told.authcid,
-        found=len(server.mailbox.messages),
+        found=int(moved == _MESSAGE),
         clear=clear,
         problem=_problem(moved, row.ssf > 1 or level.tls, clear),
+        wire=wire,
     )
 
 

@@ -10,6 +10,7 @@ from saslsspi.accounts import Chain, MemoryAuthority, MemoryTokens
 from saslsspi.credentials import Credentials, Password, Token
 from saslsspi.engine.policy import Policy
 from saslsspi.sasl.mechanism import Mechanism
+from saslsspi.testbed.tap import Turn
 
 __all__ = ["PEOPLE", "USER", "Play", "ProtectionLevel", "Row", "Stage", "credentials_for"]
 
@@ -45,6 +46,7 @@ class Row(NamedTuple):
         found: How many entries, messages or the like were found under the layer.
         clear: Whether the text that was worked with could be read on the wire.
         problem: What went wrong, "" where nothing did.
+        wire: What passed the tap.
     """
 
     client: str
@@ -63,6 +65,11 @@ class Row(NamedTuple):
     found: int = 0
     clear: bool = True
     problem: str = ""
+    wire: tuple[Turn, ...] = ()
+
+    def record(self) -> dict[str, object]:
+        """The row as JSON has it: without the wire."""
+        return {name: value for name, value in self._asdict().items() if name != "wire"}
 
 
 def credentials_for(mechanism: Mechanism) -> Credentials | None:

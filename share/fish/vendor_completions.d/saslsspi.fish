@@ -51,16 +51,18 @@ function _shtab_saslsspi_using
 end
 
 set -g _shtab_saslsspi_commands demo mechanisms packages auth serve accounts 'accounts add' 'accounts passwd' 'accounts remove' 'accounts list' 'accounts import' 'accounts export' authd gateway client server decode probe conformance completion
-set -g _shtab_saslsspi_opts_with_value --account --accounts --address --answer-timeout --authzid --ca --cert --channel-binding --cipher --client --compare --credssp-min-version --domain --expect --failed-logons --file --group --host --html --imap --imaps --iterations --json --junit --key --kind --ldap --ldaps --level --max-buffer --max-ssf --may-act-as --mechanism --min-ssf --pace --package --password --password-file --pause --policy --pop3 --pop3s --port --realm --requirement --resume --section --server-name --service --side --sieve --smtp --smtps --spec --timeout --token --token-command --token-file --tolerance --type --user -k -p
+set -g _shtab_saslsspi_opts_with_value --account --accounts --address --answer-timeout --authzid --ca --cert --channel-binding --cipher --client --compare --credssp-min-version --domain --expect --failed-logons --file --group --host --html --imap --imaps --iterations --json --junit --key --kind --ldap --ldaps --level --max-buffer --max-ssf --may-act-as --mechanism --min-ssf --pace --package --password --password-file --pause --policy --pop3 --pop3s --port --protocol --realm --requirement --resume --section --server-name --service --side --sieve --smtp --smtps --spec --timeout --token --token-command --token-file --tolerance --type --user -k -p
 
 complete -c saslsspi -e
 complete -c saslsspi -f
 
 complete -c saslsspi -n _shtab_saslsspi_using -s h -l help -d 'show this help message and exit'
 complete -c saslsspi -n _shtab_saslsspi_using -l version -d 'print the version and end'
-complete -c saslsspi -n '_shtab_saslsspi_using; and test $_shtab_saslsspi_npos -eq 0' -a demo -d 'Authenticate with every installed mechanism at every layer, and look at the wire.'
+complete -c saslsspi -n '_shtab_saslsspi_using; and test $_shtab_saslsspi_npos -eq 0' -a demo -d 'Log on with every installed mechanism at every layer, work, and look at the wire.'
 complete -c saslsspi -n '_shtab_saslsspi_using demo' -s h -l help -d 'show this help message and exit'
+complete -c saslsspi -n '_shtab_saslsspi_using demo' -l protocol -xka "ldap smtp imap pop3 sieve" -d 'only this one; repeatable'
 complete -c saslsspi -n '_shtab_saslsspi_using demo' -l mechanism -x -d 'only this one; repeatable'
+complete -c saslsspi -n '_shtab_saslsspi_using demo' -l show-wire -d 'show the wire, decoded, with no layer, integrity and confidentiality (of DIGEST-MD5)'
 complete -c saslsspi -n '_shtab_saslsspi_using demo' -l json -d 'print one JSON document and nothing else'
 complete -c saslsspi -n '_shtab_saslsspi_using; and test $_shtab_saslsspi_npos -eq 0' -a mechanisms -d 'List the SASL mechanisms that are installed, and what failed to load.'
 complete -c saslsspi -n '_shtab_saslsspi_using mechanisms' -s h -l help -d 'show this help message and exit'
