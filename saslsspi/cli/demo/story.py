@@ -15,9 +15,9 @@ from saslsspi.cli.output import print_table, say
 __all__ = ["print_opening", "print_rows", "print_wire"]
 
 _OPENING: Final = """\
-For whoever logs on to LDAP or mail servers, or runs one. Each row logs on as alice by a mechanism at
-a level of protection, searches LDAP or moves a message, and looks for a text of it on the wire. The
-servers are small ones inside this program; nothing leaves this machine.
+For whoever logs on to LDAP or mail servers, or runs one. Each row logs on as alice by a mechanism
+at a level of protection, searches LDAP or moves a message, and looks for a text of it on the wire.
+The servers are small ones inside this program; nothing leaves this machine.
 """
 _WORDS: Final = """
 package     what makes and checks the messages, by SSPI's name; - where the mechanism does it itself
@@ -25,11 +25,11 @@ qop         what protects the work after it: auth nothing, auth-int a signature,
 SSF         how strong that is: 0 nothing, 1 a signature, above that the bits of the cipher's key
 identities  who logged on, and as whom the server acts
 trips, ms   how often the client waited for an answer while it logged on, and how long it all took
-wire        what who listens could read: clear, sealed by the mechanism's layer, or TLS around all of it
+wire        what a listener could read: clear, sealed by the mechanism's layer, or TLS around it all
 """
 _NTLM: Final = """
 NTLM is sealed in LDAP and clear in {clear}. It could seal there too, but behind its
-success the mail servers that we know (Exchange, Cyrus, Exim, Dovecot) go on in clear, so no layer is
+success the mail servers that we know (Exchange, Cyrus, Exim, Dovecot) go on in clear, so none is
 asked for: put TLS around it. {layered} has no such custom. In LDAP even what NTLM only signs
 (auth-int, SSF 1) is sealed, as Active Directory does; it counts as signed, as no more was promised.
 """
