@@ -8,13 +8,13 @@ import threading
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-__all__ = ["Tap", "Turn"]
+__all__ = ["Speech", "Tap"]
 
 _CHUNK: Final = 65536
 _KEPT: Final = 1 << 24  # octets; what passes beyond is forwarded and not kept
 
 
-class Turn(NamedTuple):
+class Speech(NamedTuple):
     """What one side said until the other spoke."""
 
     from_client: bool
@@ -62,13 +62,13 @@ class Tap:
         with self._lock:
             return text in self._passed
 
-    def turns(self) -> tuple[Turn, ...]:
+    def turns(self) -> tuple[Speech, ...]:
         """Return what passed, in turns."""
         with self._lock:
             starts = [start for start, _ in self._turned]
             ends = [*starts[1:], len(self._passed)]
             return tuple(
-                Turn(from_client, bytes(self._passed[start:end]))
+                Speech(from_client, bytes(self._passed[start:end]))
                 for (start, from_client), end in zip(self._turned, ends, strict=True)
             )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from saslsspi.testbed.tap import Tap, Turn
+from saslsspi.testbed.tap import Speech, Tap
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def test_a_tap_forwards_both_directions_and_keeps_what_passed(echo: int) -> None
         assert not tap.saw(b"third")
         assert tap.round_trips == 2
         assert tap.turns() == (
-            Turn(from_client=True, octets=b"first"),
-            Turn(from_client=False, octets=b"FIRST"),
-            Turn(from_client=True, octets=b"second"),
-            Turn(from_client=False, octets=b"SECOND"),
+            Speech(from_client=True, octets=b"first"),
+            Speech(from_client=False, octets=b"FIRST"),
+            Speech(from_client=True, octets=b"second"),
+            Speech(from_client=False, octets=b"SECOND"),
         )
         tap.begin_count()
         client.sendall(b"third")

@@ -10,7 +10,7 @@ from saslsspi.accounts import Chain, MemoryAuthority, MemoryTokens
 from saslsspi.credentials import Credentials, Password, Token
 from saslsspi.engine.policy import Policy
 from saslsspi.sasl.mechanism import Mechanism
-from saslsspi.testbed.tap import Turn
+from saslsspi.testbed.tap import Speech
 
 __all__ = ["PEOPLE", "USER", "Play", "ProtectionLevel", "Row", "Stage", "credentials_for"]
 
@@ -65,7 +65,7 @@ class Row(NamedTuple):
     found: int = 0
     clear: bool = True
     problem: str = ""
-    wire: tuple[Turn, ...] = ()
+    wire: tuple[Speech, ...] = ()
 
     def record(self) -> dict[str, object]:
         """The row as JSON has it: without the wire."""

@@ -17,7 +17,7 @@ from saslsspi.cli.decode.framing import decode_sasl_buffer, decode_tls
 from saslsspi.cli.decode.recognition import decode
 from saslsspi.cli.decode.tree import Node, text
 from saslsspi.cli.demo.ldap_wire import ldap_message
-from saslsspi.testbed.tap import Turn
+from saslsspi.testbed.tap import Speech
 
 __all__ = ["told"]
 
@@ -32,7 +32,7 @@ _LITERAL: Final = re.compile(rb"\{\d+\+?\}")
 _SHORTEST_TOKEN: Final = 8
 
 
-def told(turns: Iterable[Turn], *, sealed: bool) -> Iterator[str]:
+def told(turns: Iterable[Speech], *, sealed: bool) -> Iterator[str]:
     """Yield the lines of a connection: C what the client says, S the server.
 
     Args:
