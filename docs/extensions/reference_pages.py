@@ -7,6 +7,7 @@ error of the build.
 from __future__ import annotations
 
 import argparse
+import enum
 import importlib
 import inspect
 import json
@@ -18,6 +19,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from when import WHEN
 
 DOORS = {
     "saslsspi": "SASL, contexts, accounts",
@@ -150,13 +152,18 @@ def policies() -> str:
         if not (inspect.isclass(kind) and is_dataclass(kind) and name.endswith("Policy")):
             continue
         told = attributes(kind)
-        lines += [f"## {name}", "", sentence(kind, name), "", "| field | default | meaning |", "|---|---|---|"]
+        lines += [f"## {name}", "", sentence(kind, name), ""]
+        advice = WHEN.get(name, {})
+        if unknown := advice.keys() - {field.name for field in fields(kind)}:
+            raise ExtensionError(f"{name} has no {sorted(unknown)}: docs/extensions/when.py tells of what is not there")
         for field in fields(kind):
-            meaning = told.get(field.name)
+            meaning, when = told.get(field.name), advice.get(field.name)
             if not meaning:
                 raise ExtensionError(f"{name}.{field.name} has no sentence in its docstring")
-            lines.append(f"| `{field.name}` | {default(field)} | {cell(meaning)} |")
-        lines.append("")
+            if not when:
+                raise ExtensionError(f"{name}.{field.name}: docs/extensions/when.py does not say when to change it")
+            value = default(field)
+            lines += [f"`{field.name}`" + (f" = {value}" if value else ""), f": {meaning}", f": *When:* {when}", ""]
     return "\n".join(lines)
 
 
@@ -165,6 +172,8 @@ def default(field: Any) -> str:
     value = field.default if field.default_factory is inspect._empty or field.default is not None else None
     if type(value).__name__ == "_MISSING_TYPE":
         return ""
+    if isinstance(value, enum.Enum):
+        return f"`{type(value).__name__}.{value.name}`"
     shown = str(value) if not isinstance(value, str) else repr(value)
     shown = re.sub(r"<(\w+)\.(\w+): .*>", r"\2", shown)
     return f"`{shown}`" if len(shown) < 60 else f"`{type(value).__name__}()`"
@@ -188,7 +197,7 @@ def errors() -> str:
         ),
         "",
     ]
-    found: dict[str, list[str]] = {}
+    found: dict[Any, list[str]] = {}
     for name in module.__all__:
         kind = getattr(module, name)
         status = getattr(kind, "status", None)
@@ -196,10 +205,16 @@ def errors() -> str:
             continue
         if name in BRANCHES:
             continue
-        branches = [base.__name__ for base in kind.__mro__ if base.__name__ in BRANCHES]
-        found.setdefault(status.name, []).append(f"`{name}` ({branches[0]})\n: {whole(kind, name)}\n")
-    for status, said in sorted(found.items()):
-        lines += [f"## {status}", "", *said, ""]
+        usual = getattr(kind, "_branch", None)  # of one that several branches share: where it is raised unless said
+        branch = next(base.__name__ for base in (usual, *kind.__mro__) if base and base.__name__ in BRANCHES)
+        text = whole(kind, name)
+        meaning, marker, advice = text.partition("What to do: ")
+        if not marker:
+            raise ExtensionError(f"{name} does not say what to do: a paragraph of its docstring begins so")
+        found.setdefault(status, []).append(f"`{name}` ({branch})\n: {meaning.strip()}\n: *What to do:* {advice}\n")
+    for status, said in sorted(found.items(), key=lambda pair: str(pair[0].name)):
+        number = f"`0x{status:08X}`, in other programs {status:08x} or {status - (1 << 32)}"
+        lines += [f"## {status.name}", "", f"{number}.", "", *said, ""]
     return "\n".join(lines)
 
 

@@ -81,122 +81,201 @@ def told_by_peer(kind: type[SaslError]) -> type[SaslError]:
 
 
 class AlgorithmMismatch(_Shared, usual=RemoteError):
-    """The two sides have no permitted algorithm in common."""
+    """The two sides have no permitted algorithm in common.
+
+    What to do: Compare what the server offers (`saslsspi probe`) with `Policy.ciphers`, `weak_mechanisms` and the
+    package's policy.
+    """
 
     status = SecurityStatus.SEC_E_ALGORITHM_MISMATCH
 
 
 class ContextExpired(_Shared, usual=RemoteError):
-    """The context or its stream has ended."""
+    """The context or its stream has ended.
+
+    What to do: Begin a new connection; a Kerberos ticket that has ended is had anew with kinit.
+    """
 
     status = SecurityStatus.SEC_E_CONTEXT_EXPIRED
 
 
 class InsufficientMemory(_Shared, usual=LocalError):
-    """A buffer for output is missing or a bounded store is full."""
+    """A buffer for output is missing or a bounded store is full.
+
+    What to do: Try again later; where it lasts, the bounded store that the text names is full: give it more room,
+    or find who fills it.
+    """
 
     status = SecurityStatus.SEC_E_INSUFFICIENT_MEMORY
 
 
 class InternalError(_Shared, usual=LocalError):
-    """A component under this library, or a plugin, failed without a status of its own."""
+    """A component under this library, or a plugin, failed without a status of its own.
+
+    What to do: The error's `__cause__` says what failed; it is a plugin's, an authority's or a library's, and the
+    logs have it.
+    """
 
     status = SecurityStatus.SEC_E_INTERNAL_ERROR
 
 
 class InvalidToken(_Shared, usual=RemoteError):
-    """The peer's token is malformed, truncated, too long, or not the one now due."""
+    """The peer's token is malformed, truncated, too long, or not the one now due.
+
+    What to do: Look at the token with `saslsspi decode`. It is the peer's to mend, or of another protocol; some
+    departures have a tolerance.
+    """
 
     status = SecurityStatus.SEC_E_INVALID_TOKEN
 
 
 class LogonFailure(_Shared, usual=CallerError):
-    """The context is already established and takes no further token (Digest)."""
+    """The context is already established and takes no further token (Digest).
+
+    What to do: Begin a new context for a new logon.
+    """
 
     status = NTSTATUS.STATUS_LOGON_FAILURE
 
 
 class NoAuthenticatingAuthority(_Shared, usual=LocalError):
-    """No authority could be asked about the account."""
+    """No authority could be asked about the account.
+
+    What to do: Try again later, with the same password: the directory, database or KDC behind the server is away.
+    """
 
     status = SecurityStatus.SEC_E_NO_AUTHENTICATING_AUTHORITY
 
 
 class NoImpersonation(_Shared, usual=RemoteError):
-    """The context carries no identity that may be impersonated, or the authorization identity is refused."""
+    """The context carries no identity that may be impersonated, or the authorization identity is refused.
+
+    What to do: Ask the server's administrator for the right to act as that user (`may_act_as`), or leave `authzid`
+    out.
+    """
 
     status = SecurityStatus.SEC_E_NO_IMPERSONATION
 
 
 class PackageNotFound(_Shared, usual=LocalError):
-    """No such security package, or no such SASL mechanism, is installed."""
+    """No such security package, or no such SASL mechanism, is installed.
+
+    What to do: `saslsspi mechanisms` and `packages` say what is installed, and what failed to load and why; install
+    the extra they name.
+    """
 
     status = SecurityStatus.SEC_E_SECPKG_NOT_FOUND
 
 
 class QopNotSupported(_Shared, usual=RemoteError):
-    """The quality of protection that is asked for was not offered or not negotiated."""
+    """The quality of protection that is asked for was not offered or not negotiated.
+
+    What to do: Compare `min_ssf` with what the server offers (`saslsspi probe`); lower it, or put TLS around the
+    connection.
+    """
 
     status = SecurityStatus.SEC_E_QOP_NOT_SUPPORTED
 
 
 class SecurityQosFailed(_Shared, usual=CallerError):
-    """A requirement flag is invalid for the package, or what it asks for was not reached."""
+    """A requirement flag is invalid for the package, or what it asks for was not reached.
+
+    What to do: Leave the flag out, or take a package that has it; the text names the flag.
+    """
 
     status = SecurityStatus.SEC_E_SECURITY_QOS_FAILED
 
 
 class UnknownCredentials(_Shared, usual=CallerError):
-    """The package does not understand these credentials."""
+    """The package does not understand these credentials.
+
+    What to do: Give the kind that the package takes: `Password`, `NtHash`, `Tickets`, `Token`; the text names them.
+    """
 
     status = SecurityStatus.SEC_E_UNKNOWN_CREDENTIALS
 
 
 class UnsupportedFunction(_Shared, usual=CallerError):
-    """The package does not offer this function, flag or attribute."""
+    """The package does not offer this function, flag or attribute.
+
+    What to do: docs/sspi.md says which package has which function; the text says what to use in its place.
+    """
 
     status = SecurityStatus.SEC_E_UNSUPPORTED_FUNCTION
 
 
 class SecurityNotAgreed(SecurityQosFailed, RemoteError):
-    """The peer does not agree to a protection that is required here, or demands one that was not asked for."""
+    """The peer does not agree to a protection that is required here, or demands one that was not asked for.
+
+    What to do: Compare the flags and the policies of both sides; where a server demands signing, give `min_ssf=1`.
+    """
 
 
 class PeerUnsupported(UnsupportedFunction, RemoteError):
-    """The peer does not offer a function, or a strength, that this exchange needs."""
+    """The peer does not offer a function, or a strength, that this exchange needs.
+
+    What to do: Log on without it, or by another mechanism; the text names what the peer lacks.
+    """
 
 
 class TemporarilyUnavailable(NoAuthenticatingAuthority, RemoteError):
-    """The peer cannot log anybody on at present, and says that it is not the secret's fault."""
+    """The peer cannot log anybody on at present, and says that it is not the secret's fault.
+
+    What to do: Try again later with the same secret; asking for another password would only mislead.
+    """
 
 
 class ServerUnnamed(LogonFailure, RemoteError):
-    """The server does not say who it is where that is required (NTLM: MS-NLMP section 3.1.5.1.2)."""
+    """The server does not say who it is where that is required (NTLM: MS-NLMP section 3.1.5.1.2).
+
+    What to do: Give the server its names (computer and domain), or ask for no mutual authentication.
+    """
 
 
 class NotProtected(QopNotSupported, CallerError):
-    """Our caller wants a message protected in a way that this context does not have."""
+    """Our caller wants a message protected in a way that this context does not have.
+
+    What to do: Ask for the layer when logging on (`min_ssf`), or protect this message as the context can.
+    """
 
 
 class NothingEnabled(AlgorithmMismatch, CallerError):
-    """Our caller's credential permits no version or cipher that there is."""
+    """Our caller's credential permits no version or cipher that there is.
+
+    What to do: Permit at least one version and cipher in the credential.
+    """
 
 
 class NotImpersonating(NoImpersonation, CallerError):
-    """Our caller uses or ends an impersonation that there is not."""
+    """Our caller uses or ends an impersonation that there is not.
+
+    What to do: Impersonate first; each revert ends one.
+    """
 
 
 class ContextUsedUp(ContextExpired, CallerError):
-    """Our caller goes on with a context that this side has closed, or that was used as often as it can be."""
+    """Our caller goes on with a context that this side has closed, or that was used as often as it can be.
+
+    What to do: Begin a new connection before going on.
+    """
 
 
 class NoBuffers(InternalError, CallerError):
-    """Our caller passed no buffers to a call that is about them."""
+    """Our caller passed no buffers to a call that is about them.
+
+    What to do: Pass the buffers that the function is about; docs/sspi.md lists them.
+    """
 
 
 class NoOutputBuffer(InsufficientMemory, CallerError):
-    """Our caller has passed no buffer for the token; nothing is lost."""
+    """Our caller has passed no buffer for the token; nothing is lost.
+
+    What to do: Call again with a buffer of type SECBUFFER_TOKEN, or with ISC_REQ_ALLOCATE_MEMORY.
+    """
 
 
 class BufferMissing(InvalidToken, CallerError):
-    """Our caller passed a message or a request without a buffer, or a value, that the call needs."""
+    """Our caller passed a message or a request without a buffer, or a value, that the call needs.
+
+    What to do: Pass the buffer or value that the text names, and call again.
+    """
