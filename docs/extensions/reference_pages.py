@@ -206,7 +206,7 @@ def errors() -> str:
         if name in BRANCHES:
             continue
         usual = getattr(kind, "_branch", None)  # of one that several branches share: where it is raised unless said
-        branch = next(base.__name__ for base in (usual, *kind.__mro__) if base and base.__name__ in BRANCHES)
+        branch = next(base.__name__ for base in (*kind.__mro__, usual) if base and base.__name__ in BRANCHES[:3])
         text = whole(kind, name)
         meaning, marker, advice = text.partition("What to do: ")
         if not marker:

@@ -38,7 +38,7 @@ def test_a_field_without_such_a_sentence_or_one_without_a_field_fails_the_build(
     else:
         fields["require_luck"] = "Always."
     monkeypatch.setitem(pages.WHEN, "NtlmPolicy", fields)
-    with pytest.raises(pages.ExtensionError, match="require_mic|require_luck"):
+    with pytest.raises(pages.ExtensionError, match=r"require_mic|require_luck"):
         pages.policies()
 
 
@@ -47,6 +47,8 @@ def test_every_error_says_what_to_do(pages: ModuleType) -> None:
     kinds = [name for name in errors.__all__ if name[0].isupper() and name not in pages.BRANCHES]
     assert text.count(": *What to do:* ") == len(kinds)
     assert "0x80090346" in text
+    assert "`NothingEnabled` (CallerError)" in text
+    assert "`AlgorithmMismatch` (RemoteError)" in text
 
 
 def test_an_error_that_does_not_fails_the_build(pages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
