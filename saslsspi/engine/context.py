@@ -272,6 +272,8 @@ class SecurityContext:
         try:
             account = self._environment.ask(question)
         except SaslError as error:
+            assert self._exchange is not None, "who asks is an exchange"
+            self._exchange.unanswered(error)
             self._end_over(error)
             raise
         return self.resume(account)

@@ -11,7 +11,7 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.engine.attributes import SecPkgContext, SecPkgCred
 from saslsspi.engine.identity import Delegated
 from saslsspi.engine.protection import Protection
-from saslsspi.errors import InvalidParameter, UnsupportedFunction
+from saslsspi.errors import InvalidParameter, SaslError, UnsupportedFunction
 
 __all__ = ["Credential", "Event", "Exchange", "Outcome", "Qop", "Request", "Side", "StepResult"]
 
@@ -189,6 +189,9 @@ class Exchange(ABC):
     def resume(self, account: Account | None) -> StepResult | Question:
         """Go on with what the authority answered."""
         raise UnsupportedFunction("this exchange asks nothing")
+
+    def unanswered(self, error: SaslError) -> None:  # noqa: B027  # most packages have nothing to say
+        """The authority could not answer: put what still goes to the peer into the error, as a failed step would."""
 
     def complete(self, token: bytes) -> StepResult:
         """CompleteAuthToken: finish a message that the transport has changed; the last step asked for completion.

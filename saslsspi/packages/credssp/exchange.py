@@ -135,6 +135,10 @@ class CredsspExchange(Exchange):
             self._tell(error)
             raise
 
+    def unanswered(self, error: SaslError) -> None:
+        """See Exchange.unanswered."""
+        self._tell(error)
+
     def _run(self) -> StepResult | Question:
         while self.outcome is None:
             message = self._next()

@@ -69,13 +69,13 @@ class NegotiateServer(Negotiation):
         try:
             return run()
         except SaslError as error:
-            if (
-                error.token is None
-                and self._request.requested & _EXTENDED_ERROR
-                and self._position is not _Position.RAW
-            ):
-                error.token = _REJECTION
+            self.unanswered(error)
             raise
+
+    def unanswered(self, error: SaslError) -> None:
+        """See Exchange.unanswered: a reject, for who has asked to be told."""
+        if error.token is None and self._request.requested & _EXTENDED_ERROR and self._position is not _Position.RAW:
+            error.token = _REJECTION
 
     def _begin(self, token: bytes, request: Request) -> StepResult | Question:
         if not token:

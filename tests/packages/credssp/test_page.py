@@ -41,7 +41,7 @@ from saslsspi.sspi import (
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-32", "SSPI-ISC-CREDSSP-33", "SSPI-ISC-CREDSSP-43", "SSPI-ISC-CREDSSP-60",
     "SSPI-ISC-CREDSSP-62", "SSPI-ISC-CREDSSP-63", "SSPI-ISC-CREDSSP-64", "SSPI-ISC-CREDSSP-65", "SSPI-ISC-CREDSSP-107",
     "SSPI-ISC-CREDSSP-108", "SSPI-ISC-CREDSSP-94", "SSPI-ISC-CREDSSP-95", "SSPI-ISC-CREDSSP-24",
-    "SSPI-ISC-CREDSSP-25", "SSPI-ISC-CREDSSP-27", "SSPI-ISC-CREDSSP-28", "SSPI-ISC-CREDSSP-30",
+    "SSPI-ISC-CREDSSP-27", "SSPI-ISC-CREDSSP-28", "SSPI-ISC-CREDSSP-30",
     "SSPI-ISC-CREDSSP-58", "SSPI-ISC-CREDSSP-59", "SSPI-ISC-CREDSSP-106")  # fmt: skip
 def test_flags_say_what_was_granted_at_the_end_and_nothing_before() -> None:
     flags = TOLD | IscReq.ISC_REQ_STREAM | IscReq.ISC_REQ_CONNECTION | IscReq.ISC_REQ_ALLOCATE_MEMORY
@@ -58,7 +58,7 @@ def test_flags_say_what_was_granted_at_the_end_and_nothing_before() -> None:
     assert not AscRet(server.attributes) & AscRet.ASC_RET_DELEGATE
 
 
-@pytest.mark.requirement("SSPI-ISC-CREDSSP-89")
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-25", "SSPI-ISC-CREDSSP-89")
 @pytest.mark.parametrize("flag", ["PROMPT_FOR_CREDS", "DATAGRAM", "USE_DCE_STYLE", "NULL_SESSION"])
 def test_flags_that_it_cannot_take_are_an_unsupported_function(flag: str) -> None:
     with pytest.raises(errors.UnsupportedFunction):
@@ -177,8 +177,7 @@ def test_a_call_on_an_established_context_begins_anew_and_the_old_keys_serve_unt
     assert successor.read(client.encrypt(b"new")) == b"new"
 
 
-@pytest.mark.requirement("SSPI-ISC-CREDSSP-44", "SSPI-ISC-CREDSSP-45", "SSPI-ISC-CREDSSP-52", "SSPI-ISC-CREDSSP-06",
-    "SSPI-ISC-CREDSSP-07", "SSPI-ISC-CREDSSP-55")  # fmt: skip
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-45", "SSPI-ISC-CREDSSP-06", "SSPI-ISC-CREDSSP-07")
 def test_the_data_representation_is_one_of_two() -> None:
     credential = client_side().credential
     for drep in (0, 16):
@@ -186,6 +185,16 @@ def test_the_data_representation_is_one_of_two() -> None:
         sspi.initialize_security_context(credential, None, TARGET, 0, drep, None, taken)
     with pytest.raises(errors.InvalidParameter):
         sspi.initialize_security_context(credential, None, TARGET, 0, 7, None, None)
+
+
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-55")
+def test_later_calls_give_the_handle_back_that_the_first_one_made() -> None:
+    client, server = client_side(), server_side()
+    reply = server.step(client.step())
+    inputs = SecBufferDesc([SecBuffer(bytearray(reply), TOKEN), SecBuffer(None, EMPTY)])
+    outputs = SecBufferDesc([SecBuffer(None, TOKEN)])
+    later = sspi.initialize_security_context(client.credential, client.handle, TARGET, 0, 16, inputs, outputs)
+    assert later.context is client.handle
 
 
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-87", "MSCSSP-1.5-04")
@@ -252,8 +261,11 @@ def test_an_authority_that_cannot_be_reached_is_told() -> None:
 
     client, server = client_side(), server_side(authority=Away())
     token = client.step(server.step(client.step(server.step(client.step()))))
-    with pytest.raises(errors.NoAuthenticatingAuthority):
+    with pytest.raises(errors.NoAuthenticatingAuthority) as caught:
         server.step(token)
+    with pytest.raises(errors.NoAuthenticatingAuthority) as told:
+        client.step(caught.value.token or b"")
+    assert told.value.ntstatus == sspi.NTSTATUS.STATUS_NO_LOGON_SERVERS
 
 
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-66", "SSPI-ISC-CREDSSP-68")
@@ -261,6 +273,9 @@ def test_contexts_do_not_expire() -> None:
     client, server = logged_on()
     assert client.query(sspi.SecPkgContextLifespan).expiry == sspi.NEVER
     assert server.query(sspi.SecPkgContextLifespan).expiry == sspi.NEVER
+    outputs = SecBufferDesc([SecBuffer(None, TOKEN)])
+    first = sspi.initialize_security_context(client_side().credential, None, TARGET, 0, 16, None, outputs)
+    assert first.expiry == sspi.NEVER
 
 
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-26", "SSPI-ISC-CREDSSP-61", "SSPI-ISC-CREDSSP-129")

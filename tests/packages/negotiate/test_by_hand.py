@@ -9,10 +9,12 @@ import pytest
 
 from packages.negotiate.ends import KERBEROS, MS_KERBEROS, NTLM, client, info, reply_changed, server, states, status
 from packages.negotiate.stand_in import StandIn
+from saslsspi import sspi
 from saslsspi.der import octet_string, oid
+from saslsspi.errors import NoAuthenticatingAuthority
 from saslsspi.packages.negotiate.messages import HINT, NegState, NegTokenInit, NegTokenResp, mech_type_list
-from saslsspi.sspi import SecurityStatus
-from sspi_context import run
+from saslsspi.sspi import AscReq, SecurityStatus
+from sspi_context import Context, run, server_credential
 
 
 def mic_of(octets: bytes) -> bytes:
@@ -121,3 +123,17 @@ def test_a_token_is_whole_with_its_last_octet_and_not_before(missing: int) -> No
 def test_both_identifiers_of_kerberos_are_offered_and_windows_own_behind_it() -> None:
     offer = NegTokenInit.from_bytes(client(StandIn(), packages="kerberos").step() or b"")
     assert offer.mech_types == (KERBEROS, MS_KERBEROS)
+
+
+@pytest.mark.requirement("RFC4178-3.1-06")
+def test_a_client_is_told_where_the_authority_could_not_be_asked() -> None:
+    class Away:
+        def lookup(self, question: sspi.Question) -> None:
+            raise OSError("no route")
+
+    environment = sspi.Environment(authority=Away())
+    theirs = Context(server_credential("Negotiate", environment=environment), int(AscReq.ASC_REQ_EXTENDED_ERROR))
+    ours = client()
+    with pytest.raises(NoAuthenticatingAuthority) as caught:
+        run(ours, theirs)
+    assert status(lambda: ours.step(caught.value.token)) is SecurityStatus.SEC_E_LOGON_DENIED
