@@ -110,13 +110,12 @@ class _Connection:
 
     async def _begin(self, command: AuthCommand) -> None:
         try:
-            if command.mechanism not in self._door.mechanisms:
-                raise InvalidToken(f"{command.mechanism[:20]!r} is not offered here")
             server = self._door.server(
-                command.mechanism,
+                command.mechanism.upper(),
                 service=command.service or "smtp",
                 secured=command.secured,
                 certificate_user=command.certificate_user,
+                peer=command.peer,
             )
         except SaslError as error:
             await self._fail(command.number, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from saslsspi.accounts.account import AccountLookup, Pending
@@ -13,10 +14,11 @@ from saslsspi.accounts.failures import Throttle
 from saslsspi.accounts.nonces import NonceStore
 from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.beside_loop import beside_loop
-from saslsspi.engine.hooks.audit import audited_from, refusals
+from saslsspi.engine.hooks.audit import Attempt, audited_from, refusals
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
-from saslsspi.errors import SaslError
+from saslsspi.errors import InvalidToken, SaslError
 from saslsspi.sasl.acceptance import offer
+from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sasl.server import Server
 from saslsspi.services.settings import ListenerSettings, ServiceLimits
 
@@ -48,7 +50,7 @@ class Door:
         """The policy of an exchange whose carrier has no use for a layer."""
         return replace(self.policy, max_ssf=0)
 
-    @property
+    @cached_property
     def mechanisms(self) -> tuple[str, ...]:
         """What is offered to a client inside TLS; the carriers pass no channel bindings, so nothing with -PLUS."""
         return offer(
@@ -59,25 +61,35 @@ class Door:
             secrets=secrets_of(self.authority),
         ).names
 
-    def server(self, mechanism: str, *, service: str, secured: bool, certificate_user: str = "") -> Server:
-        """Return the server of one exchange.
+    def server(
+        self, mechanism: str, *, service: str, secured: bool, certificate_user: str = "", peer: str = ""
+    ) -> Server:
+        """Return the server of one exchange; one that cannot be leaves a record.
 
         Raises:
             SaslError: the mechanism is not offered, or not on such a connection.
         """
-        return Server(
-            mechanism,
-            service=service,
-            # curl's digest-uri has the realm in place of the host, and carriers do not say how they are called.
-            host=[*self.listener.names, *([self.listener.realm] if self.listener.realm else [])],
-            authority=MailAuthority(self.authority),
-            realm=self.listener.realm or None,
-            policy=self.without_layer,
-            nonce_store=self.nonces,
-            external_ssf=SSF_UNLIMITED if secured else 0,
-            external_identity=certificate_user or None,
-            success_data=False,
-        )
+        known = MECHANISMS.find(mechanism)
+        try:
+            if known is None or known.name not in self.mechanisms:
+                raise InvalidToken(f"{mechanism[:20]!r} is not offered here")
+            return Server(
+                known,
+                service=service,
+                # curl's digest-uri has the realm in place of the host, and carriers do not say how they are called.
+                host=[*self.listener.names, *([self.listener.realm] if self.listener.realm else [])],
+                authority=MailAuthority(self.authority),
+                realm=self.listener.realm or None,
+                policy=self.without_layer,
+                nonce_store=self.nonces,
+                external_ssf=SSF_UNLIMITED if secured else 0,
+                external_identity=certificate_user or None,
+                success_data=False,
+            )
+        except SaslError as error:
+            with audited_from(peer):
+                Attempt("an unknown mechanism" if known is None else known.name).refused(error)
+            raise
 
     async def step(self, server: Server, response: bytes | None, peer: str) -> bytes | None:
         """Take one message of a client; what may block does it in a thread."""

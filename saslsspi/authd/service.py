@@ -65,7 +65,7 @@ def _doors(settings: ServiceSettings, decoy_key: bytes) -> list[Door]:
         Door(listener, authority, settings.policy, settings.limits, throttle, nonces) for listener in settings.listeners
     ]
     for door in doors:
-        if not door.mechanisms:
+        if not door.mechanisms or (door.listener.protocol == "saslauthd" and "PLAIN" not in door.mechanisms):
             raise InvalidParameter(
                 f"{door.listener.shown} has nothing to offer: the accounts verify no mechanism of it"
             )

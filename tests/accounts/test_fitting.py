@@ -213,6 +213,15 @@ def test_who_is_written_as_the_client_wrote_it_goes_first() -> None:
         assert found.username == name
 
 
+def test_who_has_the_realm_goes_before_who_serves_all() -> None:
+    people = [Account(username="alice", password="all"), Account(username="alice", realm=REALM, password="one")]
+    for order in (people, people[::-1]):
+        for realm, password in ((REALM, "one"), (OTHER, "all"), ("", "all")):
+            found = fitting(order, Question("alice", realm, SCRAM))
+            assert found is not None
+            assert found.password == password
+
+
 def test_one_identity_of_a_handle_follows_the_same_rule() -> None:
     one = SingleAccount(Account(username="alice", domain="WORK", password="x"))
     for realm, any_case, meant in (("HOME", True, False), ("WORK", True, True), ("", True, True), (REALM, False, True)):

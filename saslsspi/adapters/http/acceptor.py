@@ -25,11 +25,11 @@ from saslsspi.channel_bindings import ChannelBindings
 from saslsspi.context import Context
 from saslsspi.engine.attributes import SecPkgContextNames
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.hooks.audit import audited_from, proof_refused, refusals
+from saslsspi.engine.hooks.audit import Attempt, audited_from, proof_refused, refusals
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
-from saslsspi.errors import InvalidParameter, InvalidToken, OutOfSequence, SaslError, WrongPrincipal
+from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, OutOfSequence, SaslError, WrongPrincipal
 from saslsspi.sasl.acceptance import unverifiable
 from saslsspi.sspi.handles import CredHandle
 
@@ -240,10 +240,11 @@ class HttpAcceptor:
         if not scheme:
             user = None if request.connection is None else self._users.find(request.connection)
             return self._refuse(request) if user is None else HttpDecision(user, 200, [])
-        if scheme not in self._inbound:
-            return self._refuse(request)
         try:
             with audited_from(request.peer):
+                if scheme not in self._inbound:
+                    Attempt(_NAMES.get(scheme, "an unknown scheme")).refused(LogonDenied("it is not offered here"))
+                    return self._refuse(request)
                 if scheme == _DIGEST:
                     return self._judge_digest(blob, request)
                 return self._judge_token(scheme, blob, request)

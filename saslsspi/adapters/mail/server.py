@@ -43,6 +43,7 @@ from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.mechanism import First, Mechanism
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sasl.server import ABANDONED, Server
+from saslsspi.sasl.session import SessionState
 
 __all__ = ["SaslService", "ServerDialogue", "Step", "server_bindings"]
 
@@ -318,10 +319,11 @@ class ServerDialogue:
         reason = self.error or LogonDenied(_REASONS.get(verdict, ABANDONED))
         _LOG.info("%s %s refused: %s", self._service.service, self._mechanism, self.error or verdict.name.lower())
         with refusals() as found:
-            if self._server is not None:
-                self._server.abort(reason)
-            else:
+            # Who was let speak and says nothing has begun for us, and not yet for the exchange.
+            if self._server is None or self._server.state is SessionState.NEW:
                 Attempt(self._mechanism).refused(reason)
+            else:
+                self._server.abort(reason)
         if verdict is not Verdict.CANCELLED:  # whoever gives up has guessed nothing, and may be gone
             self._count(found)
         return Step(b"", verdict)
