@@ -22,7 +22,9 @@ REALM = "example.test"
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     place = f"toml:{tmp_path / 'accounts'}"
-    store_at(place).write({"alice": derived("alice", "wonderland", kinds=[Secret.HA1], realms=[REALM])})
+    store_at(place).write(
+        {"alice": derived("alice", "wonderland", kinds=[Secret.HA1, Secret.SCRAM_SHA_256], realms=[REALM])}
+    )
     return place
 
 

@@ -12,8 +12,10 @@ import pytest
 from authd.test_service import KINDS, saslauthd
 from interop.authd import Authd, Talk
 from saslsspi import InvalidParameter
+from saslsspi.accounts.account import Secret
 from saslsspi.accounts.stores.places import store_at
 from saslsspi.accounts.stores.stored import derived
+from saslsspi.authd.service import check
 from saslsspi.services.settings import read_settings
 from testbed.ldap_fixtures import SUFFIX, ldap_server
 from testbed.tls_fixtures import make_tls
@@ -115,3 +117,16 @@ def test_somebody_has_to_know_the_accounts(accounts: str, tmp_path: Path) -> Non
     path.write_text(accounts + LISTENER)
     with pytest.raises(InvalidParameter, match="accounts"):
         read_settings(path, ("dovecot",))
+
+
+def test_a_listener_that_could_let_nobody_in_is_told(tmp_path: Path) -> None:
+    place = f"toml:{tmp_path / 'accounts'}"
+    store_at(place).write({"bob": derived("bob", "builder", kinds=[Secret.HA1], realms=[REALM])})
+    path = tmp_path / "authd.toml"
+    for protocol in ("saslauthd", "dovecot"):
+        path.write_text(f'[accounts]\nstores = ["{place}"]\n[[listener]]\nprotocol = "{protocol}"\npath = "/run/a"\n')
+        if protocol == "dovecot":
+            check(path)
+        else:
+            with pytest.raises(InvalidParameter, match="nothing to offer"):
+                check(path)
