@@ -15,6 +15,8 @@ import tempfile
 import venv
 from pathlib import Path
 
+from front_page import settle
+
 TREE = Path(__file__).resolve().parents[2]
 BUILD = TREE / "build" / "release"
 LEFT = """
@@ -44,9 +46,30 @@ def main() -> int:
 def _built(folder: Path) -> list[Path]:
     """Return the source archive and the wheel of this tree, built with the time of the last commit."""
     shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="saslsspi-tree-") as copy:
+        tree = Path(copy) / "tree"
+        _copied(tree)
+        settle(tree)
+        return _built_of(tree, folder)
+
+
+def _copied(tree: Path) -> None:
+    """Copy what is kept of this tree, and nothing that was made in it."""
+    listed = subprocess.run(["git", "ls-files"], cwd=TREE, capture_output=True, text=True, check=False)
+    if listed.returncode:  # a source archive that was unpacked
+        shutil.copytree(
+            TREE, tree, ignore=shutil.ignore_patterns(".venv*", "build", "dist", "*.egg-info", "__pycache__")
+        )
+        return
+    for name in listed.stdout.splitlines():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(TREE / name, tree / name)
+
+
+def _built_of(tree: Path, folder: Path) -> list[Path]:
     stamp = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=TREE, capture_output=True, text=True, check=False)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": stamp.stdout.strip() or "1700000000"}
-    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(TREE)]
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(tree)]
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     for archive in folder.glob("*.tar.gz"):
         _settle(archive, int(environment["SOURCE_DATE_EPOCH"]))
