@@ -6,12 +6,14 @@ what an authority holds decides how much work that is, and never who asks.
 
 A count is shown before anything is proved. Where accounts have different ones, an unknown name gets one of them by
 chance, as often as accounts have it; the choice depends on the name and a key, and stays. An authority that does not
-say which counts it has is observed: what it was not yet seen to have, no unknown name is shown.
+say which counts it has is observed: what it was not yet seen to have, no unknown name is shown. Until its first account
+with keys was seen nobody here can know what that will be, so a count that nobody expected is a warning in the log.
 """
 
 from __future__ import annotations
 
 import hmac
+import logging
 import math
 import threading
 from collections import Counter, OrderedDict
@@ -27,6 +29,8 @@ from saslsspi.prep import Preparation, prepare, saslprep
 
 __all__ = ["DecoyMemory", "Decoys", "ShownKeys"]
 
+_LOG: Final = logging.getLogger("saslsspi.accounts")
+_LOG.addHandler(logging.NullHandler())
 _STORED_ITERATIONS: Final = 10_000  # what derive_scram_keys makes
 _DERIVED_ITERATIONS: Final = 4096  # RFC 7677 section 3: "at least 4096"; it is spent in each logon
 _SALT_SIZE: Final = 16
@@ -95,6 +99,7 @@ class Decoys:
             _STORED_ITERATIONS if secrets is None or stored else _DERIVED_ITERATIONS,
         )
         self._expected = [_Shape(count, _SALT_SIZE) for count in expected]
+        self._counts = set(expected)
         self._shapes: dict[str, Counter[_Shape]] = {}
         # What PLAIN spends on every try: by hash the largest count that an account may have.
         self._most: dict[str, int] = {}
@@ -112,6 +117,7 @@ class Decoys:
         for account in known:
             made._learn(account, 1)
         made._learns = False
+        made._counts = {shape.iterations for shapes in made._shapes.values() for shape in shapes}
         return made
 
     @classmethod
@@ -121,6 +127,7 @@ class Decoys:
         made._learns = any(part._learns for part in parts)
         made._derives = any(part._derives for part in parts)
         made._expected = [max(shape for part in parts for shape in part._expected)]
+        made._counts = set[int]().union(*(part._counts for part in parts))
         for part in parts:
             for name, shapes in part._shapes.items():
                 made._shapes.setdefault(name, Counter()).update(shapes)
@@ -130,8 +137,25 @@ class Decoys:
 
     def observe(self, account: Account | None) -> None:
         """Learn from an account that was looked up, where the authority did not say what it has."""
-        if self._learns and account is not None:
+        if account is None:
+            return
+        for keys in account.scram.values():
+            if keys.iterations not in self._counts:
+                self._surprised(keys.iterations)
+        if self._learns:
             self._learn(account, 0)
+
+    def _surprised(self, count: int) -> None:
+        with self._lock:
+            if count in self._counts or len(self._counts) > _MAX_SHAPES:
+                return
+            shown = ", ".join(str(known) for known in sorted(self._counts))
+            self._counts.add(count)
+        _LOG.warning(
+            "an account has SCRAM keys of %d iterations, and unknown names are shown %s: who asks can tell them apart. "
+            "Say which counts there are with the authority's attribute or argument iterations",
+            count, shown,
+        )  # fmt: skip
 
     def _learn(self, account: Account, weight: int) -> None:
         with self._lock:

@@ -395,6 +395,25 @@ def test_what_nobody_declares_is_learned_from_the_first_account_that_is_looked_u
     assert shown(declared, "ghost")[1] == 7000
 
 
+@pytest.mark.parametrize("declared", [(), (7000,)])
+def test_a_count_that_nobody_has_said_is_a_warning_once(
+    declared: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before its first account was seen nobody can know which counts an authority has; its owner is told."""
+    bob = Account(username="bob", scram=STORED)
+    decoys = Decoys(bytes(16), secrets=frozenset({Secret.SCRAM_SHA_256}), iterations=declared, learns=not declared)
+    with caplog.at_level("WARNING", "saslsspi.accounts"):
+        for _ in range(3):
+            shown(decoys, "bob", account=bob)
+    (told,) = caplog.messages
+    assert "4096 iterations, and unknown names are shown " + str(*declared or (10_000,)) in told
+    caplog.clear()
+    said = Decoys(bytes(16), secrets=frozenset({Secret.SCRAM_SHA_256}), iterations=(4096,), learns=False)
+    for fitting in (said, Decoys.of_accounts(bytes(16), [bob]), Decoys.joined(bytes(16), [said, decoys])):
+        shown(fitting, "bob", account=bob)
+    assert caplog.messages == []
+
+
 def test_learning_is_bounded() -> None:
     decoys = Decoys(bytes(16))
     for count in range(4096, 4196):
