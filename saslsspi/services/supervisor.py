@@ -6,6 +6,7 @@ SIGHUP the configuration is read again; where it cannot be, the workers that are
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401  # asyncio imports it late, and a service's user need not be able to
 import logging
 import os
 import pwd

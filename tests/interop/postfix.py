@@ -120,13 +120,15 @@ class Postfix:
     host: Final = "localhost"
     realm: Final = REALM
 
-    def __init__(self, authentication: Path | None = None) -> None:
+    def __init__(self, authentication: Path | None = None, *, main: str = "") -> None:
         """Describe a server; nothing runs before the `with`.
 
         Args:
             authentication: A socket of Dovecot's authentication protocol; None takes Cyrus SASL.
+            main: More lines for main.cf, in the place of those of the same names.
         """
         self._authentication = authentication
+        self._main = main
         self._cleanup = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -185,6 +187,8 @@ class Postfix:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         for name, text in (("main.cf", _MAIN), ("master.cf", _MASTER), ("sasl/smtpd.conf", _SASL)):
             (self.folder / "etc" / name).write_text(text.format(**values), encoding="utf-8")
+        with (self.folder / "etc" / "main.cf").open("a", encoding="utf-8") as lines:
+            lines.write(self._main)
 
     def _answers(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import json
 import os
+import pwd
 import re
+import shutil
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import threading
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
+from interop.authd import Talk
 from interop.daemon import free_port, running
+from interop.postfix import Postfix
 from interop.postgresql import PostgreSql
 from interop.redis_server import RedisServer
 from interop.require import program, require_peer
-from saslsspi import Client, Password, Policy
+from saslsspi import Client, LogonDenied, Password, Policy
 from saslsspi.adapters.smtp import SaslSMTP
 
 pytestmark = pytest.mark.interop
@@ -177,6 +185,61 @@ def test_the_mail_server_has_its_accounts_in_postgresql(tmp_path: Path) -> None:
                     client.authenticate_sasl(mechanism=mechanism, user="alice", password="wonderland")
                     client.sendmail("alice@mail.example", ["bob@mail.example"], b"Subject: tea\r\n\r\n")
     assert sum("Subject: tea" in line for line in log) == 2
+
+
+def test_postfix_asks_authd_with_the_files_of_the_example(tmp_path: Path) -> None:
+    """The two files as they are, but for where things are on this machine."""
+    if os.geteuid() != 0:
+        pytest.skip("Postfix's master runs as root only")
+    require_peer("postfix")
+
+    def of_here(name: str, **places: str) -> str:
+        text = (EXAMPLES / "postfix" / name).read_text()
+        for there, here in places.values():
+            assert there in text, there
+            text = text.replace(there, here)
+        return text
+
+    with TemporaryDirectory(prefix="saslsspi-authd-") as room, PostgreSql() as database:
+        folder = Path(room)
+        folder.chmod(0o755)
+        add_alice(database.url(), tmp_path, "--realm", "mail.example", "--kind", "scram-sha-256", "--kind", "ha1")
+        socket_path, configuration, log = folder / "saslsspi", folder / "authd.toml", folder / "log"
+        configuration.write_text(of_here(
+            "authd.toml",
+            store=("postgresql+psycopg://mail@/mail\"]", f"{database.url()}\"]"),
+            user=('user = "saslsspi"', 'user = "nobody"'),
+            path=("/var/spool/postfix/private/saslsspi", str(socket_path)),
+            host=('host = ["mail.example"]', 'host = ["localhost"]'),
+        ))  # fmt: skip
+        configuration.chmod(0o640)
+        shutil.chown(configuration, "root", grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name)
+        command = [sys.executable, "-m", "saslsspi", "authd", str(configuration), "--verbose"]
+        main = of_here("main.cf", path=("private/saslsspi", str(socket_path)))
+        with (
+            running(command, log=log, answers=socket_path.exists) as service,
+            Postfix(socket_path, main=main) as postfix,
+        ):
+            with Talk(socket_path) as talk:
+                owner = Path(f"/proc/{talk.worker}").stat().st_uid
+                assert owner == pwd.getpwnam("nobody").pw_uid, "the workers are not root"
+            assert Path(f"/proc/{service.pid}").stat().st_uid == owner, "and neither is who starts them"
+            for mechanism in ("SCRAM-SHA-256", "DIGEST-MD5", "PLAIN"):
+                with SaslSMTP("localhost", postfix.port, timeout=30) as client:
+                    assert mechanism == "PLAIN" or client.authenticate_sasl(
+                        mechanism=mechanism, user="alice", password="wonderland"
+                    )
+                    if mechanism == "PLAIN":
+                        assert "PLAIN" not in str(client.esmtp_features)
+                        client.starttls(context=ssl.create_default_context(cafile=str(postfix.ca_file)))
+                        client.authenticate_sasl(mechanism=mechanism, user="alice", password="wonderland")
+                    client.mail("alice@mail.example")
+                    assert client.rcpt("bob@elsewhere.example")[0] == 250
+            began = time.monotonic()
+            with SaslSMTP("localhost", postfix.port, timeout=30) as client, pytest.raises(LogonDenied):
+                client.authenticate_sasl(mechanism="SCRAM-SHA-256", user="alice", password="wrong")
+            assert time.monotonic() - began >= 2 * 0.75, "two seconds, and a quarter more or less"
+        assert "'alice@mail.example' was refused with SCRAM-SHA-256 from '127.0.0.1'" in log.read_text()
 
 
 def test_four_workers_take_each_other_s_challenges_and_no_request_twice(accounts: str, tmp_path: Path) -> None:
