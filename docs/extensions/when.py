@@ -12,7 +12,7 @@ WHEN = {
         "max_unannounced": "Lower it where one connection must not make this side hold 16 MB.",
         "properties": "Name what every mechanism must have where you do not choose it yourself: MUTUAL where a server "
         "must prove itself, NO_ANONYMOUS.",
-        "channel_binding": "REQUIRE on both sides where TLS must end at the server itself; NEVER behind a proxy that "
+        "channel_binding": "REQUIRE on both sides where TLS must end at the server itself; NONE behind a proxy that "
         "ends TLS.",
         "ciphers": "Name a weak one for one old server, in a policy for that server alone.",
         "weak_mechanisms": "Name one for one old server that has no other, inside TLS.",

@@ -24,7 +24,8 @@ def found(site: Path, question: str) -> list[str]:
     language = SearchEnglish({})
     words = [word for word in language.split(question.lower()) if language.word_filter(word)]
     scores: dict[int, float] = {}
-    for number in set.intersection(*(_pages(index, language.stem(word)) for word in words)):
+    # Numbers are no words there: a question of numbers alone is asked of the titles.
+    for number in set.intersection(*(_pages(index, language.stem(word)) for word in words)) if words else set():
         scores[number] = sum(_score(index, language.stem(word), number) for word in words)
     for title, places in index["alltitles"].items():
         low = question.lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 import wsgiref.simple_server
 from collections.abc import Iterator
@@ -14,11 +15,15 @@ import pytest
 import saslsspi
 from plugin_distribution import installed
 from saslsspi import MemoryAuthority
+from saslsspi.accounts import MemoryTokens
 from saslsspi.adapters.imap import SaslIMAP4
+from saslsspi.adapters.ldap.refusal import _DATA_HINTS, bind_refused
 from saslsspi.sasl.registry import MECHANISMS
+from saslsspi.testbed.certificates import make_certificates
 from saslsspi.testbed.ldap.server import LdapServer
 from saslsspi.testbed.loopback import running
 from saslsspi.testbed.mail.imap import ImapServer
+from saslsspi.testbed.mail.smtp import SmtpServer
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -104,6 +109,53 @@ def test_a_mechanism(password: str, logs_on: bool, tmp_path: Path) -> None:
         else:
             assert logs_on
             assert security.mechanism == "X-KNOCK"
+
+
+def test_signing() -> None:
+    with running(LdapServer(authority=PEOPLE, suffix="dc=example,dc=test")) as server:
+        connection = page("how-to/signing.md")["signed"](server.url, "alice", "wonderland")
+        assert connection.security.ssf >= 1
+        connection.unbind()
+
+
+def test_what_a_directory_says() -> None:
+    said = "80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error, data {}, v4563"
+    names = page("how-to/directory-errors.md")
+    for data, words in {"775": "locked", "52e": "try another password", "80090346": "channel bindings"}.items():
+        result = {"result": 49, "description": "invalidCredentials", "message": said.format(data)}
+        assert words in names["why"](bind_refused("GSS-SPNEGO", "alice", result))
+
+
+def test_every_number_of_the_page_is_one_that_the_error_explains() -> None:
+    text = (DOCS / "how-to/directory-errors.md").read_text(encoding="utf-8")
+    numbers = set(re.findall(r"`([0-9a-f]{3,8})`", "".join(re.findall(r"^\| `.*?\|", text, re.MULTILINE))))
+    assert numbers - {"80090308", "8009030c"} == set(_DATA_HINTS) - {"568"}
+
+
+def test_a_mail_with_a_token(tmp_path: Path) -> None:
+    made = make_certificates(tmp_path, "alice")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(made.server)
+    server = SmtpServer(authority=MemoryTokens({"an-issuer.has-given.this": "alice"}), certificate=context)
+    trusted = ssl.create_default_context(cafile=str(made.authority))
+    with running(server):
+        send = page("how-to/office365.md")["send"]
+        refused = send("localhost", server.port, "alice", lambda: "an-issuer.has-given.this", "Hello", trusted)
+    assert refused == {}
+    assert len(server.mailbox.messages) == 1
+
+
+def test_the_steps_of_cyrus() -> None:
+    server = saslsspi.Server("DIGEST-MD5", service="imap", host="h", authority=PEOPLE, realm="h")
+
+    def exchange(message: bytes | None) -> bytes:
+        reply = server.step(message)
+        assert reply is None or isinstance(reply, bytes)
+        return reply or b""
+
+    layer = page("how-to/from-cyrus.md")["log_on"](["PLAIN", "DIGEST-MD5"], exchange, "h", "alice", "wonderland")
+    assert server.layer is not None
+    assert server.layer.unwrap(layer.wrap(b"hello")) == b"hello"
 
 
 def test_scram_keys() -> None:
