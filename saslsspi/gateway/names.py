@@ -26,11 +26,20 @@ def is_dn(name: str) -> bool:
     return _DN.match(name) is not None
 
 
-def client_for(logon: Logon, name: str, password: str) -> Callable[[Mechanism], Client]:
-    """Return what makes the client of an exchange, with the name as the mechanism wants it."""
+def client_for(logon: Logon, name: str, password: str, *, plain: str = "") -> Callable[[Mechanism], Client]:
+    """Return what makes the client of an exchange, with the name as the mechanism wants it.
+
+    Args:
+        logon: All but the credentials.
+        name: As the program gave it, or as a directory has it.
+        password: The user's.
+        plain: The user's name without a domain, where that is known to be the server's own: Kerberos knows no short
+            names of domains.
+    """
 
     def make(mechanism: Mechanism) -> Client:
-        return replace(logon, credentials=_credentials(name, password, mechanism.name)).client(mechanism)
+        known = plain if plain and mechanism.name in _KERBEROS else name
+        return replace(logon, credentials=_credentials(known, password, mechanism.name)).client(mechanism)
 
     return make
 

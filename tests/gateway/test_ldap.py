@@ -42,7 +42,7 @@ from testbed.raw_ldap import (
 from testbed.tls_fixtures import Tls as TlsFiles
 from testbed.tls_fixtures import make_tls
 
-MECHANISMS = ("DIGEST-MD5", "GSS-SPNEGO", "NTLM")
+MECHANISMS = ("DIGEST-MD5", "GSS-SPNEGO", "NTLM", "CREDSSP")
 UNBIND = element(0x42)
 
 

@@ -89,16 +89,16 @@ class Asked:
 
 
 @pytest.mark.parametrize(
-    ("values", "name"),
+    ("values", "name", "plain"),
     [
-        (("EXAMPLE\\alice", "alice", ""), "EXAMPLE\\alice"),
-        (("", "alice", "other"), "alice"),
-        (("", "", "alice"), "alice"),
+        (("EXAMPLE\\alice", "alice", ""), "EXAMPLE\\alice", "alice"),
+        (("", "alice", "other"), "alice", "alice"),
+        (("", "", "alice"), "alice", "alice"),
     ],
 )
-def test_a_name_is_the_best_that_the_entry_has(values: tuple[str, ...], name: str, tmp_path: Path) -> None:
+def test_a_name_is_the_best_that_the_entry_has(values: tuple[str, ...], name: str, plain: str, tmp_path: Path) -> None:
     lookups = Lookups(("reader", Path(secret(tmp_path, "x"))), Asked("CN=Alice", *values))
-    assert asyncio.run(lookups.owner("cn=alice")) == Owner("CN=Alice", name)
+    assert asyncio.run(lookups.owner("cn=alice")) == Owner("CN=Alice", name, plain)
 
 
 def test_many_who_ask_for_one_dn_at_once_ask_once(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,29 +14,11 @@ from pathlib import Path
 import pytest
 
 from gateway.world import open_files
-from interop.daemon import free_port, running
+from interop.gateway import GatewayProcess
 from saslsspi import Policy
 from saslsspi.testbed.ldap.server import LdapServer, Limits
 from testbed.ldap_fixtures import ldap_server
 from testbed.raw_ldap import BAD_CREDENTIALS, SUCCESS, RawLdap, extended, simple_bind
-
-CONFIGURATION = """\
-workers = {workers}
-[[authority]]
-name = "there"
-servers = ["localhost:{there}"]
-mechanisms = ["DIGEST-MD5"]
-{more}
-[limits]
-failure_delay = 0
-longest_delay = 0
-[[listener]]
-protocol = "ldap"
-port = {port}
-[[listener]]
-protocol = "ldap"
-path = "{folder}/ldap"
-"""
 
 
 @pytest.fixture
@@ -47,43 +27,14 @@ def directory() -> Iterator[LdapServer]:
         yield server
 
 
-class Process:
-    """A gateway as a process, with a configuration in a folder."""
-
-    def __init__(self, folder: Path, there: int, workers: int = 1, environment: dict[str, str] | None = None) -> None:
-        self.port, self.folder = free_port(), folder
-        self.file = folder / "gateway.toml"
-        self.values = {"there": there, "port": self.port, "folder": folder, "workers": workers, "more": ""}
-        self.environment = {**os.environ, **(environment or {})}
-        self.write()
-
-    def write(self, **changes: object) -> None:
-        self.file.write_text(CONFIGURATION.format(**{**self.values, **changes}))
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[subprocess.Popen[bytes]]:
-        command = [sys.executable, "-m", "saslsspi", "gateway", str(self.file), "--verbose"]
-        with running(command, log=self.folder / "log", answers=self.answers, environment=self.environment) as process:
-            yield process
-
-    def answers(self) -> bool:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2):
-            return True
-
-
-def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(child) for child in children]
+def in_front_of(directory: LdapServer | None) -> str:
+    port = 1 if directory is None else directory.port
+    return f'servers = ["localhost:{port}"]\nmechanisms = ["DIGEST-MD5"]\n'
 
 
 def test_many_clients_at_once_and_nothing_is_left_of_them(directory: LdapServer, tmp_path: Path) -> None:
-    gateway = Process(tmp_path, directory.port)
-    with gateway.running() as process, contextlib.ExitStack() as stack:
-        (worker,) = workers_of(process)
+    with GatewayProcess(tmp_path, in_front_of(directory)) as gateway, contextlib.ExitStack() as stack:
+        (worker,) = gateway.workers
         with RawLdap(gateway.port) as first:
             assert first.ask(simple_bind("alice", "wonderland")).code == SUCCESS
         wait_until(lambda: directory.connections == 0)
@@ -114,37 +65,36 @@ def test_it_says_that_it_is_ready_and_that_it_ends(directory: LdapServer, tmp_pa
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
-        gateway = Process(tmp_path, directory.port, 2, {"NOTIFY_SOCKET": str(tmp_path / "notify")})
-        with gateway.running() as process:
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with GatewayProcess(tmp_path, in_front_of(directory), workers=2, environment=environment) as gateway:
             assert manager.recv(100) == b"READY=1"
-            assert len(workers_of(process)) == 2
+            assert len(gateway.workers) == 2
             with RawLdap(gateway.port) as client:
                 assert client.ask(simple_bind("alice", "wonderland")).code == SUCCESS
-                process.send_signal(signal.SIGTERM)
+                gateway.signal(signal.SIGTERM)
                 assert manager.recv(100) == b"STOPPING=1"
                 assert client.receive() is not None  # a notice
                 assert client.ended()
-            assert process.wait(30) == 0
-            assert not (tmp_path / "ldap").exists()
+            assert gateway.process.wait(30) == 0
+            assert not gateway.path.exists()
     wait_until(lambda: directory.connections == 0)
 
 
 def test_a_new_configuration_is_for_who_comes_next_and_a_broken_one_for_nobody(
     directory: LdapServer, tmp_path: Path
 ) -> None:
-    gateway = Process(tmp_path, 1)
-    with gateway.running() as process:
-        gateway.write(there=directory.port)
-        process.send_signal(signal.SIGHUP)
+    with GatewayProcess(tmp_path, in_front_of(None)) as gateway:
+        gateway.write(authority=in_front_of(directory))
+        gateway.signal(signal.SIGHUP)
         wait_until(lambda: code(gateway) == SUCCESS)
-        gateway.write(more="nonsense = 1")
-        process.send_signal(signal.SIGHUP)
+        gateway.write(limits="nonsense = 1")
+        gateway.signal(signal.SIGHUP)
         wait_until(lambda: "the configuration stays as it was" in gateway.log)
         assert code(gateway) == SUCCESS
         assert code(gateway, "wrong") == BAD_CREDENTIALS
 
 
-def code(gateway: Process, password: str = "wonderland") -> int | None:
+def code(gateway: GatewayProcess, password: str = "wonderland") -> int | None:
     try:
         with RawLdap(gateway.port) as client:
             return client.ask(simple_bind("alice", password)).code
@@ -153,12 +103,11 @@ def code(gateway: Process, password: str = "wonderland") -> int | None:
 
 
 def test_a_worker_that_dies_takes_its_own_clients_alone(directory: LdapServer, tmp_path: Path) -> None:
-    gateway = Process(tmp_path, directory.port, 2)
-    with gateway.running() as process, contextlib.ExitStack() as stack:
+    with GatewayProcess(tmp_path, in_front_of(directory), workers=2) as gateway, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(RawLdap(gateway.port)) for _ in range(40)]
         for client in clients:
             assert client.ask(simple_bind("alice", "wonderland")).code == SUCCESS
-        os.kill(workers_of(process)[0], signal.SIGKILL)
+        os.kill(gateway.workers[0], signal.SIGKILL)
         wait_until(lambda: "another one is started" in gateway.log)
         alive = 0
         for client in clients:

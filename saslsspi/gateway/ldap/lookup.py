@@ -29,10 +29,12 @@ class Owner(NamedTuple):
     Attributes:
         dn: As the server writes it.
         username: As the user logs on; "" where nobody can with it.
+        plain: The same without a domain.
     """
 
     dn: str
     username: str
+    plain: str
 
 
 class Lookups:
@@ -111,7 +113,11 @@ class Lookups:
             raise NoAuthenticatingAuthority(f"the lookup account {self._user} is refused: {error.text}") from error
         except InvalidParameter as error:
             raise NoAuthenticatingAuthority(error.text) from error
-        found = None if entry is None else Owner(entry[0], next(filter(None, entry[1:]), ""))
+        found = (
+            None
+            if entry is None
+            else Owner(entry[0], next(filter(None, entry[1:]), ""), next(filter(None, entry[2:]), ""))
+        )
         while len(self._answers) >= _MOST:
             del self._answers[next(iter(self._answers))]
         answer = asyncio.get_running_loop().time() + _SECONDS, found

@@ -98,7 +98,8 @@ class LdapUpstream:
             logon = Logon(
                 service=_SERVICE, mechanism=self._mechanisms, policy=policy, host=server.host, external_ssf=strength
             )
-            make = client_for(bound_to(logon, link.stream), name if owner is None else owner.username, password)
+            known, plain = (name, "") if owner is None else (owner.username, owner.plain)
+            make = client_for(bound_to(logon, link.stream), known, password, plain=plain)
             security = await link.log_on(logon, make, name)
             if owner is not None:
                 await self._check_owner(link, owner)

@@ -1,0 +1,137 @@
+"""`saslsspi gateway` between other people's programs: ldapsearch and ldap3, a Samba domain controller and slapd."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import ldap3
+import pytest
+
+from interop.gateway import GatewayProcess
+from interop.people import ALICE, JOERG
+from interop.require import program, require_peer
+from interop.samba import Samba
+from interop.slapd import PEOPLE_BASE, SUFFIX, Slapd
+
+pytestmark = pytest.mark.interop
+
+ALICE_ENTRY = f"CN={ALICE.name},CN=Users,{Samba.base}"
+STRONGER_AUTH, INVALID_CREDENTIALS, UNWILLING = 8, 49, 53
+
+
+def ldapsearch(url: str, user: str, password: str, base: str, *more: str) -> tuple[int, int, str]:
+    """Bind simply and search; return the exit status, how many entries came, and what was said."""
+    require_peer("ldap-utils")
+    command = [program("ldapsearch"), "-x", "-LLL", "-N", "-H", url, "-D", user, "-w", password, "-b", base, *more]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout.count("\ndn:") + done.stdout.startswith("dn:"), done.stderr
+
+
+@pytest.fixture(scope="module")
+def samba() -> Iterator[Samba]:
+    require_peer("gssapi")
+    with Samba() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "reader"
+    path.write_text(JOERG.password + "\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def known_by_name(folder: Path) -> dict[str, str]:
+    """The environment of a process to which the controller's full name is 127.0.0.1."""
+    (folder / "hosts").write_text(f"127.0.0.1 {Samba.host} localhost\n", encoding="utf-8")
+    return {"LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_HOSTS": str(folder / "hosts")}
+
+
+WAYS = {
+    "sealed": "",
+    "GSS-SPNEGO": 'mechanisms = ["GSS-SPNEGO"]',
+    "NTLM": 'mechanisms = ["NTLM"]',
+    "GSSAPI": 'mechanisms = ["GSSAPI"]',
+    "LDAPS": 'tls = "immediate"\nca = "{ca}"',
+    "StartTLS": 'tls = "starttls"\nca = "{ca}"',
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_domain_controller_that_demands_sealing(samba: Samba, way: str, secret: Path, tmp_path: Path) -> None:
+    # The certificate is of localhost, and tickets are for the controller's full name.
+    host = "localhost" if "ca =" in WAYS[way] else Samba.host
+    authority = (
+        f'servers = ["127.0.0.1:1", "{host}"]\n' + WAYS[way].format(ca=samba.ca_file)
+        + f'\nlookup_user = "{JOERG.name}@{Samba.realm}"\nlookup_password_file = "{secret}"\n'
+    )  # fmt: skip
+    environment = known_by_name(tmp_path)
+
+    def run() -> None:
+        straight = ldapsearch("ldap://127.0.0.1", f"{ALICE.name}@{Samba.realm}", ALICE.password, Samba.base)
+        assert straight[0] == STRONGER_AUTH
+        with GatewayProcess(tmp_path, authority, environment=environment) as gateway:
+            url = f"ldap://127.0.0.1:{gateway.port}"
+            short = f"{Samba.domain}\\{ALICE.name}"  # Kerberos knows no short names of domains
+            for user in (f"{ALICE.name}@{Samba.realm}", ALICE_ENTRY, *([] if way == "GSSAPI" else [short])):
+                code, count, said = ldapsearch(url, user, ALICE.password, Samba.base, "-E", "pr=50/noprompt")
+                assert (code, count > 150) == (0, True), (user, said, gateway.log)
+                code, _, said = ldapsearch(url, user, "looking-glass", Samba.base)
+                assert code == INVALID_CREDENTIALS, (user, said, gateway.log)
+            assert ldapsearch(url, f"CN=nobody,{Samba.base}", "x", Samba.base)[0] == INVALID_CREDENTIALS
+            assert ldapsearch(url, ALICE_ENTRY, "", Samba.base)[0] == UNWILLING
+            by_path = f"ldapi://{str(gateway.path).replace('/', '%2F')}"
+            code, count, said = ldapsearch(by_path, f"{JOERG.name}@{Samba.realm}", JOERG.password, Samba.base)
+            assert (code, count > 150) == (0, True), (said, gateway.log)
+            assert "Traceback" not in gateway.log
+
+    samba.within(run)
+
+
+def test_ldap3_reads_changes_and_binds_again(samba: Samba, tmp_path: Path) -> None:
+    def run() -> None:
+        environment = known_by_name(tmp_path)
+        with GatewayProcess(tmp_path, f'servers = ["{Samba.host}"]', environment=environment) as gateway:
+            server = ldap3.Server("127.0.0.1", port=gateway.port, get_info=ldap3.NONE)
+            user = f"{ALICE.name}@{Samba.realm}"
+            connection = ldap3.Connection(server, user, ALICE.password, auto_bind=True)
+            assert connection.modify(ALICE_ENTRY, {"telephoneNumber": [(ldap3.MODIFY_REPLACE, ["1"])]})
+            assert not connection.delete(ALICE_ENTRY)
+            assert connection.result["description"] == "insufficientAccessRights"
+            found = connection.extend.standard.paged_search(Samba.base, "(objectClass=*)", paged_size=40)
+            assert sum(1 for each in found if each["type"] == "searchResEntry") > 150
+            assert connection.rebind(f"{JOERG.name}@{Samba.realm}", JOERG.password)
+            assert connection.search(ALICE_ENTRY, "(objectClass=*)", ldap3.BASE)
+            assert not connection.rebind(user, "looking-glass")
+            assert connection.result["description"] == "invalidCredentials"
+            connection.unbind()
+
+    samba.within(run)
+
+
+@pytest.fixture(scope="module")
+def slapd() -> Iterator[Slapd]:
+    with Slapd(sasl_secprops="noanonymous", extra="security ssf=56\n", entries=500) as server:
+        yield server
+
+
+@pytest.mark.parametrize("way", ["sealed", "StartTLS", "LDAPS"])
+def test_openldap_that_demands_sealing(slapd: Slapd, way: str, secret: Path, tmp_path: Path) -> None:
+    there = slapd.tls_port if way == "LDAPS" else slapd.port
+    authority = (
+        f'servers = ["{slapd.host}:{there}"]\nmechanisms = ["DIGEST-MD5"]\n'
+        + WAYS[way].format(ca=slapd.ca_file)
+        + f'\nlookup_user = "{JOERG.name}"\nlookup_password_file = "{secret}"\n'
+    )
+    entry = f"uid={ALICE.name},{PEOPLE_BASE}"
+    assert ldapsearch(slapd.url, entry, ALICE.password, SUFFIX)[0] != 0
+    with GatewayProcess(tmp_path, authority) as gateway:
+        url = f"ldap://127.0.0.1:{gateway.port}"
+        for user in (ALICE.name, f"{ALICE.name}@{slapd.realm}", entry, f"UID={ALICE.name}, {PEOPLE_BASE}"):
+            code, count, said = ldapsearch(url, user, ALICE.password, slapd.many_base)
+            assert (code, count) == (0, 501), (user, said, gateway.log)
+            assert ldapsearch(url, user, "looking-glass", SUFFIX)[0] == INVALID_CREDENTIALS
+        assert "Traceback" not in gateway.log
