@@ -9,7 +9,6 @@ import argparse
 import getpass
 import os
 import shlex
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -25,6 +24,7 @@ from saslsspi.engine.policy import CredSspPolicy, Policy
 from saslsspi.errors import NoCredentials, SaslError
 from saslsspi.host_names import in_a_labels
 from saslsspi.sasl.logon import Logon, MechanismNames
+from saslsspi.services.commands import printed_token
 
 __all__ = [
     "add_account_options",
@@ -42,7 +42,6 @@ __all__ = [
 
 PASSWORD_VARIABLE: Final = "SASLSSPI_PASSWORD"
 _SECRETS: Final = ("password", "password_file", "token_file", "token_command")
-_COMMAND_SECONDS: Final = 120
 
 
 def add_identity_options(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +104,7 @@ def credentials_from(arguments: argparse.Namespace) -> Password | Token | None:
     command = shlex.split(arguments.token_command)
     if not command:
         raise WrongUsage("--token-command is empty; it is to print a token")
-    return Token(arguments.user, lambda: _printed(command))
+    return Token(arguments.user, lambda: printed_token(command, "--token-command"))
 
 
 def _token_in(file: Path) -> str:
@@ -113,21 +112,6 @@ def _token_in(file: Path) -> str:
         return first_line(file, "the token").strip()
     except WrongUsage as error:
         raise NoCredentials(str(error)) from error
-
-
-def _printed(command: list[str]) -> str:
-    """Return the first line that a command prints; what it says of itself goes to standard error."""
-    try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=_COMMAND_SECONDS)  # noqa: S603
-    except (OSError, UnicodeDecodeError, subprocess.SubprocessError) as error:
-        # Not the error's own text: a command line may hold a secret.
-        status = getattr(error, "returncode", None)
-        ended = type(error).__name__ if status is None else f"exit status {status}"
-        raise NoCredentials(f"--token-command: {command[0]} gave no token ({ended})") from error
-    lines = done.stdout.splitlines()
-    if not lines or not lines[0].strip():
-        raise NoCredentials(f"--token-command: {command[0]} printed nothing; its first line is to be the token")
-    return lines[0].strip()
 
 
 def credssp_from(

@@ -18,11 +18,11 @@ from saslsspi.engine.hooks.audit import Attempt
 from saslsspi.engine.security import Security
 from saslsspi.errors import InternalError, InvalidParameter, LogonDenied, NoAuthenticatingAuthority, SaslError
 from saslsspi.gateway.settings import GatewayLimits, GatewayListener, Tls
+from saslsspi.gateway.watch import ABANDONED
 
-__all__ = ["ABANDONED", "GatewayDoor", "guesses", "serving_tls"]
+__all__ = ["GatewayDoor", "guesses", "serving_tls"]
 
 _LOG: Final = logging.getLogger("saslsspi.gateway")
-ABANDONED: Final = "the client has gone before it was answered"
 
 _T = TypeVar("_T")
 

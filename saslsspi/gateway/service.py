@@ -16,6 +16,7 @@ from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.errors import InvalidParameter, SaslError
 from saslsspi.gateway.door import GatewayDoor, serving_tls
 from saslsspi.gateway.ldap.door import ldap_door
+from saslsspi.gateway.mail.door import SESSIONS, mail_door
 from saslsspi.gateway.settings import GatewayListener, GatewaySettings, Tls, read_gateway
 from saslsspi.gateway.streams import PIECE, CarriedStream, peer_of
 from saslsspi.services.places import is_loopback
@@ -32,7 +33,7 @@ Serve: TypeAlias = Callable[[CarriedStream, str], Awaitable[None]]
 """Serves one client, told who it is."""
 Make: TypeAlias = Callable[[GatewaySettings, GatewayListener, GatewayDoor], Serve]
 
-PROTOCOLS: Final[Mapping[str, Make]] = {"ldap": ldap_door}
+PROTOCOLS: Final[Mapping[str, Make]] = {"ldap": ldap_door, **dict.fromkeys(SESSIONS, mail_door)}
 
 
 def check(path: Path) -> GatewaySettings:

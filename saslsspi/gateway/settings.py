@@ -15,6 +15,7 @@ authority = "directory"
 from __future__ import annotations
 
 import enum
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from saslsspi.services.tables import check_mode, listed, read_table, record
 
 __all__ = ["AuthoritySettings", "GatewayLimits", "GatewayListener", "GatewaySettings", "Tls", "read_gateway"]
 
+_KEY_SIZE: Final = 32
 # What goes out in clear is sealed. NTLM is what a password alone is enough for; Kerberos wants its realm to be known.
 _POLICY: Final = Policy(min_ssf=56, negotiate=NegotiatePolicy(packages="ntlm"))
 
@@ -50,14 +52,14 @@ class GatewayLimits(FailureSettings):
         connections: At once, in each worker.
         connect_seconds: How long one server may take to answer a connection, TLS included, before the next is tried.
         logon_seconds: How long a logon may take, and how long a client that is not logged on may be silent.
-        idle_seconds: How long nothing may cross a connection.
+        idle_seconds: How long nothing may cross a connection; RFC 9051 section 5.4 wants half an hour at least.
         session_seconds: How long a connection may last.
     """
 
     connections: int = 1024
     connect_seconds: float = 5.0
     logon_seconds: float = 30.0
-    idle_seconds: float = 900.0
+    idle_seconds: float = 2400.0
     session_seconds: float = 86400.0
 
 
@@ -131,6 +133,7 @@ class GatewaySettings:
         policy: What the logons at the servers must satisfy. TLS that is strong enough makes up for a layer.
         workers: How many processes serve.
         user: Who they run as, by name; "" changes nothing.
+        decoy_key: Behind the work that an unknown user costs, where accounts verify passwords. Nothing of it is shown.
     """
 
     listeners: tuple[GatewayListener, ...]
@@ -140,6 +143,7 @@ class GatewaySettings:
     shared: SharedSettings = field(default_factory=SharedSettings)
     workers: int = 1
     user: str = ""
+    decoy_key: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_SIZE), repr=False)
 
     def throttle(self) -> Throttle:
         """Return what counts failed logons.

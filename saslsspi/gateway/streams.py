@@ -33,6 +33,15 @@ class CarriedStream(LayeredStream):
         found: ssl.SSLObject | None = self.get_extra_info("ssl_object")
         return found
 
+    @property
+    def waiting(self) -> int:
+        """How many octets have come that nobody has read."""
+        return len(self._plain)
+
+    async def more(self) -> bool:
+        """Wait until more octets have come, and keep them; False where the peer has left."""
+        return await self._fill()
+
     async def end(self) -> None:
         """Close it once what was written has gone, or has had its time."""
         self.close()

@@ -34,6 +34,9 @@ path = "{folder}/socket"
 """
 
 
+_UNBIND: Final = bytes.fromhex("30050201014200")
+
+
 class GatewayProcess:
     """A gateway of one's own: `with GatewayProcess(folder, 'servers = ["localhost"]') as gateway: ... gateway.port`.
 
@@ -97,5 +100,6 @@ class GatewayProcess:
         self.process.send_signal(number)
 
     def _answers(self) -> bool:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=2):
-            return True
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+            connection.sendall(_UNBIND)
+            return connection.recv(100) is not None  # a mail greeting, or the end: somebody has read that

@@ -1,14 +1,23 @@
-"""`saslsspi gateway` between other people's programs: ldapsearch and ldap3, a Samba domain controller and slapd."""
+"""`saslsspi gateway` between other people's programs: ldapsearch and ldap3, a Samba domain controller and slapd; the
+standard library's mail clients and curl, and Dovecot.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import imaplib
+import poplib
+import smtplib
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import ldap3
 import pytest
 
+from adapters.mail_world import MESSAGE, SMTP, serving
+from interop.dovecot import Dovecot
 from interop.gateway import GatewayProcess
 from interop.people import ALICE, JOERG
 from interop.require import program, require_peer
@@ -135,3 +144,111 @@ def test_openldap_that_demands_sealing(slapd: Slapd, way: str, secret: Path, tmp
             assert (code, count) == (0, 501), (user, said, gateway.log)
             assert ldapsearch(url, user, "looking-glass", SUFFIX)[0] == INVALID_CREDENTIALS
         assert "Traceback" not in gateway.log
+
+
+KEY = b"0123456789abcdef0123456789abcdef"
+_TOKENS = """\
+import pathlib, sys, time
+import jwt
+place = pathlib.Path(sys.argv[0]).with_name("asked")
+asked = place.read_text() if place.exists() else ""
+place.write_text(asked + sys.argv[1] + "\\n")
+now = int(time.time())
+expired = sys.argv[1] not in asked  # the first token of everybody
+facts = {"sub": sys.argv[1], "email": sys.argv[1], "scope": "mail", "iat": now - 7200,
+         "exp": now - 3600 if expired else now + 600}
+print(jwt.encode(facts, %r, algorithm="HS256"))
+"""
+
+
+@pytest.fixture(scope="module")
+def relayed() -> Iterator[tuple[Dovecot, list[bytes]]]:
+    with (
+        serving(SMTP, auth_required=False) as (relay, _),
+        Dovecot(
+            relay_port=relay.port, mechanisms="plain oauthbearer xoauth2 scram-sha-256 digest-md5", token_key=KEY
+        ) as server,
+    ):
+        yield server, relay.mailbox.messages
+
+
+def old_login(protocol: str, port: int, user: str, password: str) -> None:
+    """What programs have always done: log on with the standard library's own method, and use it."""
+    if protocol == "imap":
+        with imaplib.IMAP4("localhost", port, timeout=30) as imap:
+            imap.login(user, password)
+            assert imap.append("INBOX", "", "", MESSAGE)[0] == "OK"
+            assert imap.select()[0] == "OK"
+            assert imap.fetch("1", "(RFC822.SIZE)")[0] == "OK"
+    elif protocol == "smtp":
+        with smtplib.SMTP("localhost", port, timeout=30) as smtp:
+            smtp.login(user, password)
+            smtp.sendmail("alice@example.test", ["bob@example.test"], MESSAGE)
+    else:
+        with contextlib.closing(poplib.POP3("localhost", port, timeout=30)) as pop3:
+            pop3.user(user)
+            pop3.pass_(password)
+            assert pop3.stat()[0] >= 0
+            pop3.quit()
+
+
+def there(dovecot: Dovecot, protocol: str) -> str:
+    port = {"imap": dovecot.imap_port, "smtp": dovecot.submission_port, "pop3": dovecot.pop3_port}[protocol]
+    return f'servers = ["{dovecot.host}:{port}"]\ntls = "starttls"\nca = "{dovecot.ca_file}"\n'
+
+
+REFUSED = (imaplib.IMAP4.error, smtplib.SMTPException, poplib.error_proto)
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2", ""])
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "pop3"])
+def test_old_logins_reach_dovecot_s_oauth(
+    relayed: tuple[Dovecot, list[bytes]], protocol: str, mechanism: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("jwt")
+    dovecot, messages = relayed
+    (tmp_path / "tokens.py").write_text(_TOKENS % KEY)
+    accounts = tmp_path / "accounts"
+    accounts.write_text('[accounts]\nalice = "of this machine alone"\n')
+    accounts.chmod(0o600)
+    authority = there(dovecot, protocol) + f'accounts = ["toml:{accounts}"]\n'
+    authority += f'token_command = "{sys.executable} {tmp_path}/tokens.py {{user}}"\n'
+    authority += f'mechanisms = ["{mechanism}"]\n' if mechanism else ""
+    before = len(messages)
+    with GatewayProcess(tmp_path, authority, protocol=protocol) as gateway:
+        for _ in range(2):
+            old_login(protocol, gateway.port, "alice", "of this machine alone")
+        for user, password in (("alice", ALICE.password), ("bob", "of this machine alone")):
+            with pytest.raises(REFUSED):
+                old_login(protocol, gateway.port, user, password)
+        log = gateway.log
+    # The first had expired; the second served both logons, and nobody got one whose password was wrong.
+    assert (tmp_path / "asked").read_text() == "alice\nalice\n"
+    assert len(messages) - before == (2 if protocol == "smtp" else 0)
+    assert f"({mechanism or 'OAUTHBEARER'})" in log
+    assert "Traceback" not in log
+    assert "of this machine alone" not in log
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "DIGEST-MD5"])
+@pytest.mark.parametrize("protocol", ["imap", "smtp", "pop3"])
+def test_old_logins_go_out_as_better_ones(
+    relayed: tuple[Dovecot, list[bytes]], protocol: str, mechanism: str, tmp_path: Path
+) -> None:
+    authority = there(relayed[0], protocol) + f'mechanisms = ["{mechanism}"]\n'
+    with GatewayProcess(tmp_path, authority, protocol=protocol) as gateway:
+        old_login(protocol, gateway.port, ALICE.name, ALICE.password)
+        with pytest.raises(REFUSED):
+            old_login(protocol, gateway.port, ALICE.name, "looking-glass")
+        assert f"({mechanism})" in gateway.log
+
+
+def test_curl_reads_dovecot_s_mail_through_the_gateway(relayed: tuple[Dovecot, list[bytes]], tmp_path: Path) -> None:
+    require_peer("curl")
+    with GatewayProcess(tmp_path, there(relayed[0], "imap"), protocol="imap") as gateway:
+        old_login("imap", gateway.port, ALICE.name, ALICE.password)
+        for options in ((), ("--login-options", "AUTH=PLAIN"), ("--login-options", "AUTH=LOGIN")):
+            url = f"imap://localhost:{gateway.port}/INBOX;MAILINDEX=1"
+            command = [program("curl"), "--silent", "--max-time", "30", url, "--user", f"{ALICE.name}:{ALICE.password}"]
+            done = subprocess.run([*command, *options], capture_output=True, check=False, timeout=60)
+            assert b"Subject: carried" in done.stdout, (options, done.stderr, gateway.log)

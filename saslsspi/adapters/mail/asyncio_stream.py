@@ -216,7 +216,24 @@ class LineClient:
         streams = await asyncio.open_connection(
             host, usual if port is None else port, ssl=tls, server_hostname=None if tls is None else host
         )
-        client = cls(protocol, LayeredStream(*streams), host)
+        return await cls.over(protocol, LayeredStream(*streams), host, starttls=starttls)
+
+    @classmethod
+    async def over(
+        cls, protocol: LineProtocol, stream: LayeredStream, host: str, *, starttls: ssl.SSLContext | None = None
+    ) -> Self:
+        """Take over a new connection: read the greeting, begin TLS and ask for the capabilities.
+
+        Args:
+            protocol: One of LINE_PROTOCOLS.
+            stream: The connection.
+            host: The server's name.
+            starttls: The context of TLS that STARTTLS begins.
+
+        Raises:
+            See connect; the connection is closed.
+        """
+        client = cls(protocol, stream, host)
         with closing_on_error(client.close):
             if protocol.announces:
                 client.listed = await read_stream(client.stream, protocol.read_capabilities(b"*"))

@@ -18,12 +18,13 @@ from saslsspi.accounts.account import Question
 from saslsspi.engine.exchange import Outcome
 from saslsspi.errors import SaslError
 
-__all__ = ["Attempt", "AuditRecord", "audited_from", "proof_refused", "refusals"]
+__all__ = ["Attempt", "AuditRecord", "audited_from", "part_of_another", "proof_refused", "refusals"]
 
 _AUDIT: Final = logging.getLogger("saslsspi.audit")
 _AUDIT.addHandler(logging.NullHandler())
 _PEER: Final[ContextVar[str]] = ContextVar("saslsspi_peer", default="")
 _REFUSALS: Final[ContextVar[list[AuditRecord] | None]] = ContextVar("saslsspi_refusals", default=None)
+_PART: Final[ContextVar[bool]] = ContextVar("saslsspi_part_of_another", default=False)
 
 
 class AuditRecord(NamedTuple):
@@ -192,7 +193,19 @@ def refusals() -> Iterator[list[AuditRecord]]:
         _REFUSALS.reset(token)
 
 
+@contextmanager
+def part_of_another() -> Iterator[None]:
+    """Leave no records of what runs below: it is a part of another attempt, whose holder leaves one."""
+    token = _PART.set(True)
+    try:
+        yield
+    finally:
+        _PART.reset(token)
+
+
 def _write(record: AuditRecord) -> None:
+    if _PART.get():
+        return
     found = _REFUSALS.get()
     if found is not None and not record.accepted:
         found.append(record)

@@ -12,9 +12,8 @@ from ldap3.core.results import RESULT_CODES
 
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
 from saslsspi.adapters.stream import Truncated, beside_loop, channel_bindings_of
-from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
-from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, PackageNotFound, SaslError, SecurityQosFailed
+from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, PackageNotFound, SaslError
 from saslsspi.gateway.ldap.messages import Code, Kind, read_head
 from saslsspi.gateway.ldap.questions import (
     FoundEntry,
@@ -30,7 +29,7 @@ from saslsspi.sasl.client import Client
 from saslsspi.sasl.logon import Logon, without
 from saslsspi.sasl.mechanism import Mechanism
 
-__all__ = ["LdapLink", "bound_to", "over_tls"]
+__all__ = ["LdapLink", "bound_to"]
 
 _LONGEST: Final = 1 << 20  # octets of an answer before anything is carried
 _MOST_STEPS: Final = 100
@@ -178,24 +177,6 @@ class LdapLink:
         except Truncated:
             raise NoAuthenticatingAuthority("the server has closed the connection") from None
         return bytes(octets)
-
-
-def over_tls(policy: Policy, stream: CarriedStream) -> tuple[Policy, int]:
-    """Return what a logon must satisfy on a connection, and the strength of its TLS.
-
-    Inside TLS, which has verified the server, no layer is negotiated: Windows and Samba refuse one there. What the
-    policy demands of a layer is demanded of TLS then.
-
-    Raises:
-        SecurityQosFailed: TLS does not give it.
-    """
-    if stream.tls is None:
-        return policy, 0
-    cipher = stream.tls.cipher()
-    strength = 0 if cipher is None else cipher[2]
-    if strength < policy.min_ssf:
-        raise SecurityQosFailed(f"[policy] min_ssf is {policy.min_ssf}, and TLS to the server gives {strength}")
-    return replace(policy, min_ssf=0, max_ssf=0), strength
 
 
 def bound_to(logon: Logon, stream: CarriedStream) -> Logon:

@@ -35,6 +35,7 @@ from saslsspi.gateway.ldap.messages import (
 from saslsspi.gateway.ldap.questions import unbind
 from saslsspi.gateway.ldap.upstream import LdapUpstream, NoLookup
 from saslsspi.gateway.streams import PIECE, CarriedStream
+from saslsspi.gateway.watch import Watch, unless_gone
 
 __all__ = ["LdapSession"]
 
@@ -77,33 +78,24 @@ class LdapSession:
         self._server: CarriedStream | None = None
         self._carrying: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()  # whose is held inside a server's message
-        self._binding = False
-        self._loop = asyncio.get_running_loop()
-        self._began = self._active = self._loop.time()
-        self._why: _Refusal | None = None
-        task = asyncio.current_task()
-        assert task is not None
-        self._task = task
-        self._timer = self._loop.call_at(self._due(), self._look_at_clock)
+        self._watch = Watch(door.limits)
 
     async def serve(self) -> None:
         """Serve until the client unbinds or leaves, the server leaves, or a limit is reached."""
         try:
             await self._serve()
         except asyncio.CancelledError:
-            if self._why is None:
-                self._say_goodbye(_Refusal(Code.UNAVAILABLE, "the gateway ends"))
+            self._say_goodbye(_Refusal(Code.UNAVAILABLE, self._watch.why or "the gateway ends"))
+            if not self._watch.took_note():
                 raise
-            self._task.uncancel()
-            _LOG.info("%s: the connection ends: %s", self._peer, self._why.text)
-            self._say_goodbye(self._why)
+            _LOG.info("%s: the connection ends: %s", self._peer, self._watch.why)
         except InvalidToken as error:
             _LOG.info("%s: the connection ends: %s", self._peer, error.text)
             self._say_goodbye(_Refusal(Code.PROTOCOL_ERROR, error.text))
         except (SaslError, OSError) as error:
             _LOG.info("%s: the connection ends: %s", self._peer, error)
         finally:
-            self._timer.cancel()
+            self._watch.stop()
             if self._carrying is not None:
                 self._carrying.cancel()
             try:
@@ -121,7 +113,7 @@ class LdapSession:
                     return
                 self._requests.feed(octets)
                 continue
-            self._active = self._loop.time()
+            self._watch.touch()
             if isinstance(taken, Piece):
                 await self._pass_on(taken.octets, taken.head)
             elif taken.head.operation == Kind.UNBIND:
@@ -173,16 +165,17 @@ class LdapSession:
 
     def _attach(self, server: CarriedStream) -> None:
         self._server = server
+        self._watch.changed(logged_on=True)
         self._carrying = asyncio.create_task(self._carry(server))
 
     async def _carry(self, server: CarriedStream) -> None:
         """Carry what the server says until it leaves, which ends the session."""
         boundaries = Boundaries()
         inside = False
-        why = _Refusal(Code.UNAVAILABLE, "the server has closed the connection")
+        why = "the server has closed the connection"
         try:
             while octets := await server.read(PIECE):
-                self._active = self._loop.time()
+                self._watch.touch()
                 cut = boundaries.take(octets)
                 for piece, ends in ((octets[:cut], True), (octets[cut:], False)):
                     if not piece:
@@ -195,14 +188,14 @@ class LdapSession:
                     if ends:
                         self._turn.release()
                         inside = False
-                self._active = self._loop.time()
+                self._watch.touch()
         except (SaslError, OSError) as error:
-            why = _Refusal(Code.UNAVAILABLE, f"the connection to the server is lost: {error}")
+            why = f"the connection to the server is lost: {error}"
         except asyncio.CancelledError:
             if inside:
                 self._turn.release()
             raise
-        self._end(why)
+        self._watch.end(why)
 
     async def _detach(self) -> None:
         """Stop carrying, between two messages of the server; what it has not answered is abandoned."""
@@ -228,21 +221,13 @@ class LdapSession:
         await self._detach()
         await self._leave(unbind(number))
         bind = read_bind(request.octets)
-        self._binding = True
-        try:
-            refusal = self._objection(bind)
-            if refusal is None and bind.method is BindMethod.PASSWORD:
-                logon = asyncio.create_task(self._log_on(bind))
-                if not await self._while_client_stays(logon):
-                    raise LogonDenied("the client has left during its bind")
-                refusal = logon.result()
-            else:
-                _record(bind, refusal)
-        finally:
-            self._binding = False
-            self._active = self._loop.time()
-            self._timer.cancel()  # it may be due sooner now
-            self._timer = self._loop.call_at(self._due(), self._look_at_clock)
+        refusal = self._objection(bind)
+        if refusal is None and bind.method is BindMethod.PASSWORD:
+            self._watch.changed(logged_on=True)
+            refusal = await unless_gone(self._client, self._log_on(bind))
+        else:
+            _record(bind, refusal)
+        self._watch.changed(logged_on=self._server is not None)
         if refusal is None:
             await self._answer(bind_response(number, Code.SUCCESS))
             if self._server is not None:
@@ -280,27 +265,6 @@ class LdapSession:
             return _refused(error)
         return None
 
-    async def _while_client_stays(self, logon: asyncio.Task[_Refusal | None]) -> bool:
-        """Wait for a logon while reading on, as far as there is room; False where the client leaves meanwhile."""
-        reading: asyncio.Task[bytes] | None = None
-        try:
-            while not logon.done():
-                if reading is None and self._requests.waiting < LONGEST_WHOLE:
-                    reading = asyncio.create_task(self._client.read(PIECE))
-                await asyncio.wait({logon, *([reading] if reading else [])}, return_when=asyncio.FIRST_COMPLETED)
-                if reading is not None and reading.done():
-                    octets = reading.result()
-                    if not octets:
-                        return False
-                    self._requests.feed(octets)
-                    reading = None
-            return True
-        finally:
-            for task in (reading, logon):
-                if task is not None and not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
-
     # TLS with the client
 
     async def _start_tls(self, head: Head) -> None:
@@ -318,27 +282,6 @@ class LdapSession:
                 await self._client.start_tls(context)
 
     # The end
-
-    def _end(self, why: _Refusal) -> None:
-        """End the session from beside its task."""
-        if self._why is None:
-            self._why = why
-            self._task.cancel()
-
-    def _due(self) -> float:
-        limits = self._door.limits
-        bound = self._server is not None or self._binding
-        return min(
-            self._active + (limits.idle_seconds if bound else limits.logon_seconds),
-            self._began + limits.session_seconds,
-        )
-
-    def _look_at_clock(self) -> None:
-        due = self._due()
-        if due <= self._loop.time():
-            self._end(_Refusal(Code.UNAVAILABLE, "the time for this connection is over"))
-        else:
-            self._timer = self._loop.call_at(due, self._look_at_clock)
 
     def _say_goodbye(self, why: _Refusal) -> None:
         if not self._turn.locked():  # inside a message there is no room for another

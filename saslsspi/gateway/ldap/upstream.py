@@ -7,12 +7,13 @@ from typing import Final
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter, LogonDenied
-from saslsspi.gateway.ldap.link import LdapLink, bound_to, over_tls
+from saslsspi.gateway.ldap.link import LdapLink, bound_to
 from saslsspi.gateway.ldap.lookup import Lookups, Owner
 from saslsspi.gateway.names import client_for, is_dn
 from saslsspi.gateway.servers import ServerAddress, ServerList, trusting
 from saslsspi.gateway.settings import AuthoritySettings, GatewayLimits, Tls
 from saslsspi.gateway.streams import CarriedStream, connected
+from saslsspi.gateway.strength import over_tls
 from saslsspi.sasl.logon import Logon
 from saslsspi.sasl.registry import find_mechanism
 
