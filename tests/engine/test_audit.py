@@ -5,6 +5,7 @@ Mechanisms and packages are found by entry point, so that one that is added with
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator
 
@@ -30,7 +31,7 @@ from saslsspi import (
 from saslsspi.accounts.account import Account as AccountRecord
 from saslsspi.accounts.account import Question
 from saslsspi.engine.environment import Environment
-from saslsspi.engine.hooks.audit import AuditRecord, audited_from
+from saslsspi.engine.hooks.audit import AuditRecord, audited_from, part_of_another
 from saslsspi.engine.registry import PACKAGES
 from saslsspi.errors import LogonDenied
 from saslsspi.sasl.registry import MECHANISMS
@@ -161,6 +162,21 @@ def test_an_authority_that_fails_is_a_record_without_what_it_said(mechanism: str
     (record,) = records()
     assert not record.accepted
     assert "hunter2" not in record.text()
+
+
+@pytest.mark.parametrize("password", ["wonderland", "wrong"])
+def test_a_part_of_another_attempt_leaves_no_record(password: str, records: Records) -> None:
+    with part_of_another():
+        with contextlib.suppress(SaslError):
+            exchange("SCRAM-SHA-256", password)
+        with part_of_another():
+            pass
+        with contextlib.suppress(SaslError):
+            exchange("PLAIN", password)
+    assert not records
+    with contextlib.suppress(SaslError):
+        exchange("PLAIN", password)
+    assert len(records) == 1
 
 
 def pair(package: str, password: str, policy: Policy = POLICY) -> tuple[Context, Context]:

@@ -24,7 +24,7 @@ _AUDIT: Final = logging.getLogger("saslsspi.audit")
 _AUDIT.addHandler(logging.NullHandler())
 _PEER: Final[ContextVar[str]] = ContextVar("saslsspi_peer", default="")
 _REFUSALS: Final[ContextVar[list[AuditRecord] | None]] = ContextVar("saslsspi_refusals", default=None)
-_PART: Final[ContextVar[bool]] = ContextVar("saslsspi_part_of_another", default=False)
+_OUTER: Final[ContextVar[int]] = ContextVar("saslsspi_outer_attempts", default=0)
 
 
 class AuditRecord(NamedTuple):
@@ -196,15 +196,15 @@ def refusals() -> Iterator[list[AuditRecord]]:
 @contextmanager
 def part_of_another() -> Iterator[None]:
     """Leave no records of what runs below: it is a part of another attempt, whose holder leaves one."""
-    token = _PART.set(True)
+    token = _OUTER.set(_OUTER.get() + 1)
     try:
         yield
     finally:
-        _PART.reset(token)
+        _OUTER.reset(token)
 
 
 def _write(record: AuditRecord) -> None:
-    if _PART.get():
+    if _OUTER.get():
         return
     found = _REFUSALS.get()
     if found is not None and not record.accepted:
