@@ -2,8 +2,8 @@
 
 A test claims requirements with `@pytest.mark.requirement("RFC2831-2.1.1-01", ...)`, on a function, a class, a module
 (`pytestmark`) or one parameter set. What no test claims stands in `tests/claims/<catalogue file>.json` with the reason,
-as "later" or "not applicable"; an entry with a `reason` in the catalogue is not applicable of itself, unless a test
-claims it all the same. Everything else is missing.
+as "later", "departs" (on purpose) or "not applicable"; an entry with a `reason` in the catalogue is not applicable of
+itself, unless a test claims it all the same. Everything else is missing.
 
 The exit status is 1 when a file declared complete has missing requirements, a claim names no requirement, a requirement
 is both claimed and listed as not applicable, the tests cannot be collected, a claim has no mutant that its test must
@@ -61,6 +61,7 @@ class State(enum.StrEnum):
     """Why no test claims a requirement."""
 
     NOT_APPLICABLE = "not applicable"
+    DEPARTS = "departs"  # on purpose; the reason names the page that says so
     LATER = "later"
 
 
@@ -87,22 +88,23 @@ class ClaimCollector:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How one catalogue file stands; the four groups are disjoint and cover it."""
+    """How one catalogue file stands; the five groups are disjoint and cover it."""
 
     name: str
     claimed: tuple[str, ...]
     not_applicable: tuple[str, ...]
+    departs: tuple[str, ...]
     later: tuple[str, ...]
     missing: tuple[str, ...]
 
     @property
     def total(self) -> int:
-        return len(self.claimed) + len(self.not_applicable) + len(self.later) + len(self.missing)
+        return len(self.claimed) + len(self.not_applicable) + len(self.departs) + len(self.later) + len(self.missing)
 
     @property
     def percent(self) -> int:
         """The claimed share of what is applicable, rounded down."""
-        applicable = self.total - len(self.not_applicable)
+        applicable = self.total - len(self.not_applicable) - len(self.departs)
         return 100 * len(self.claimed) // applicable if applicable else 100
 
 
@@ -124,18 +126,20 @@ def read_listed(directory: Path = TESTS / "claims") -> dict[str, dict[str, Liste
 
 def tally(file: catalogue.CatalogueFile, claims: Claims, listed: Mapping[str, Listed]) -> Tally:
     """Sort the requirements of one file; a claim goes before any listing."""
-    claimed, not_applicable, later, missing = [], [], [], []
+    claimed, not_applicable, departs, later, missing = [], [], [], [], []
     for requirement in file.requirements:
         entry = listed.get(requirement.id)
         if requirement.id in claims:
             claimed.append(requirement.id)
         elif requirement.reason is not None or (entry and entry.state is State.NOT_APPLICABLE):
             not_applicable.append(requirement.id)
+        elif entry and entry.state is State.DEPARTS:
+            departs.append(requirement.id)
         elif entry:
             later.append(requirement.id)
         else:
             missing.append(requirement.id)
-    return Tally(file.name, tuple(claimed), tuple(not_applicable), tuple(later), tuple(missing))
+    return Tally(file.name, *map(tuple, (claimed, not_applicable, departs, later, missing)))
 
 
 def problems(
@@ -152,9 +156,9 @@ def problems(
         ids = {requirement.id for requirement in files[name].requirements} if name in files else set()
         found += [f"claims/{name}.json lists {identifier}: no such id in {name}" for identifier in entries.keys() - ids]
         found += [
-            f"claims/{name}.json lists {identifier} as not applicable, yet {claims[identifier][0]} claims it"
+            f"claims/{name}.json lists {identifier} as {entry.state}, yet {claims[identifier][0]} claims it"
             for identifier, entry in entries.items()
-            if entry.state is State.NOT_APPLICABLE and identifier in claims
+            if entry.state is not State.LATER and identifier in claims
         ]
     return sorted(found)
 
@@ -199,16 +203,17 @@ def unproved(files: Mapping[str, catalogue.CatalogueFile], claims: Claims) -> li
 
 def _print_table(tallies: Iterable[Tally]) -> None:
     rows = list(tallies)
-    print(f"{'file':<30}{'total':>7}{'claimed':>9}{'n/a':>6}{'later':>7}{'missing':>9}{'percent':>9}")
+    print(f"{'file':<30}{'total':>7}{'claimed':>9}{'n/a':>6}{'departs':>9}{'later':>7}{'missing':>9}{'percent':>9}")
     for row in [*rows, Tally("all", *(sum(group, ()) for group in zip(*map(_groups, rows), strict=True)))]:
         counts = (
-            f"{row.total:>7}{len(row.claimed):>9}{len(row.not_applicable):>6}{len(row.later):>7}{len(row.missing):>9}"
+            f"{row.total:>7}{len(row.claimed):>9}{len(row.not_applicable):>6}{len(row.departs):>9}"
+            f"{len(row.later):>7}{len(row.missing):>9}"
         )
         print(f"{row.name:<30}{counts}{row.percent:>8}%{'  complete' if row.name in COMPLETE else ''}")
 
 
 def _groups(row: Tally) -> tuple[tuple[str, ...], ...]:
-    return row.claimed, row.not_applicable, row.later, row.missing
+    return row.claimed, row.not_applicable, row.departs, row.later, row.missing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -95,6 +95,8 @@ def fates(mutants: Iterable[Mutant], claimed: Claims, at_once: int) -> Iterator[
                 ((mutant, requirement), Job(lambda tests=tests: _pytest(*tests), mutant.file, changed_source(mutant)))
             )
     for (mutant, requirement), status in results(jobs, at_once):
+        if status == HUNG:
+            print(f"hung, which its tests would tell: {mutant.file}: {mutant.place}", flush=True)
         yield mutant, requirement, {0: Fate.SURVIVED, 1: Fate.CAUGHT, HUNG: Fate.CAUGHT}.get(status, Fate.NOT_TRIED)
 
 

@@ -22,7 +22,7 @@ from mutants.table import HERE, ROOT
 __all__ = ["HUNG", "Job", "preload", "results"]
 
 HUNG: Final = -1
-_SECONDS: Final = 240
+_SECONDS: Final = 120
 """After so long a run hangs: a mutant may make a loop endless, and then its tests have noticed."""
 
 _LIBRARIES: Final = (

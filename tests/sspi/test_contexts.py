@@ -214,7 +214,7 @@ class TestTarget:
 
 
 class TestStatuses:
-    @pytest.mark.requirement("SSPI-ISC-DIGEST-64", "SSPI-ISC-DIGEST-97")
+    @pytest.mark.requirement("SSPI-ISC-DIGEST-64")
     def test_success_needs_no_further_call(self) -> None:
         client, _ = connected()
         assert client.statuses[-1] is OK

@@ -74,7 +74,7 @@ def toy(tmp_path: Path) -> Iterator[None]:
 class TestToy:
     @pytest.mark.requirement(
         "SSPI-ASC-76", "SSPI-ASC-77", "SSPI-ISC-DIGEST-66", "SSPI-ISC-DIGEST-67", "SSPI-ISC-DIGEST-109",
-        "SSPI-ISC-DIGEST-110",
+        "SSPI-ISC-DIGEST-110", "SSPI-ISC-DIGEST-97",
     )  # fmt: skip
     def test_tokens_are_completed_where_the_package_asks_for_it(self) -> None:
         client, server = Initiator(outbound(package="Toy"), 0), Acceptor(inbound(package="Toy"), 0)

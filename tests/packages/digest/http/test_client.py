@@ -219,6 +219,7 @@ def test_mutual_authentication_completes_with_the_proof() -> None:
     assert client.attributes & MUTUAL
 
 
+@pytest.mark.requirement("SSPI-ISC-DIGEST-29", "SSPI-ISC-DIGEST-30")
 def test_without_the_demand_the_attributes_do_not_claim_it() -> None:
     client = Browser()
     client.answer(PLAIN)
