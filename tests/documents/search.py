@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sphinx.search.en import SearchEnglish
-
 __all__ = ["found"]
 
 # The weights of Sphinx's searchtools.js.
@@ -19,6 +17,8 @@ _SHORTEST_PART = 3
 
 def found(site: Path, question: str) -> list[str]:
     """Return the pages that have all the words of a question, the best first."""
+    from sphinx.search.en import SearchEnglish  # where there is a site there is Sphinx
+
     text = (site / "searchindex.js").read_text(encoding="utf-8")
     index: dict[str, Any] = json.loads(re.fullmatch(r"Search\.setIndex\((.*)\)\n?", text, re.DOTALL)[1])  # type: ignore[index]  # it is there
     language = SearchEnglish({})

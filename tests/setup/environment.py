@@ -40,7 +40,7 @@ class Purpose:
 _TESTED: Final = ("cli", "gateway", "http", "smtp", "sql", "redis", "kerberos", "oauth")
 PURPOSES: Final = {
     "demo": Purpose(extras=("cli", "smtp"), groups=()),
-    "test": Purpose(extras=_TESTED, groups=("test",), requirement_files=(_PEERS,)),
+    "test": Purpose(extras=_TESTED, groups=("test", "docs"), requirement_files=(_PEERS,)),
     "fuzz": Purpose(extras=_TESTED, groups=("test", "fuzz"), requirement_files=(_PEERS,)),
     "docs": Purpose(extras=_TESTED, groups=("test", "docs"), requirement_files=(_PEERS,)),
     "release": Purpose(extras=("cli",), groups=("release",)),
