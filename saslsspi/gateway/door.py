@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -98,11 +99,22 @@ class GatewayDoor:
             attempt.accepted(_outcome(username, security))
             return made
         attempt.refused(refusal)
+        _forget(refusal)
         if guesses(refusal):
             delay = await beside_loop(self.throttle.failed, username, peer)
             # From its beginning: how long it took says whether there is such a user.
             await asyncio.sleep(max(0.0, began + delay - asyncio.get_running_loop().time()))
-        raise refusal
+        try:
+            raise refusal
+        finally:
+            del refusal  # else it and this frame keep one another
+
+
+def _forget(error: BaseException | None) -> None:
+    """Empty the frames that an error and its causes have come through: a password stands in them."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _too_long(seconds: float) -> SaslError:

@@ -57,7 +57,7 @@ class GatewayLimits(FailureSettings):
     """
 
     connections: int = 1024
-    connect_seconds: float = 5.0
+    connect_seconds: float = 10.0
     logon_seconds: float = 30.0
     idle_seconds: float = 2400.0
     session_seconds: float = 86400.0

@@ -65,6 +65,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "saslpasswd2": Needs(programs=("saslpasswd2",)),
     "cyrus-common": Needs(programs=("master", "mbpath")),
     "cyrus-clients": Needs(programs=("imtest", "pop3test", "smtptest")),
+    "php": Needs(programs=("php",)),
     "ldap3": Needs(modules=("ldap3",)),
     "pure-sasl": Needs(modules=("puresasl",)),
     "pyspnego": Needs(modules=("spnego",)),

@@ -112,6 +112,7 @@ class LdapSession:
                 if not octets:
                     return
                 self._requests.feed(octets)
+                del octets
                 continue
             self._watch.touch()
             if isinstance(taken, Piece):
@@ -126,6 +127,7 @@ class LdapSession:
                 await self._start_tls(taken.head)
             else:
                 await self._pass_on(taken.octets, taken.head)
+            del taken  # a password may be in it, and its bind is over
             count += 1
             if count % _TURN == 0:
                 await asyncio.sleep(0)

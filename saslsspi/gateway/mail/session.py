@@ -88,6 +88,7 @@ class MailDoorSession(ABC):
             if line is None:
                 return
             await self.command(line)
+            del line  # a password may be in it, and its logon is over
             if self._logged_on:
                 await self._carry()
                 return
