@@ -11,6 +11,7 @@ import pytest
 from gateway.world import audited, gateway
 from saslsspi import MemoryAuthority, Policy
 from saslsspi.errors import LogonDenied, NoAuthenticatingAuthority
+from saslsspi.gateway.ldap.link import LdapLink
 from saslsspi.gateway.ldap.lookup import Lookups, Owner
 from saslsspi.testbed.ldap.server import Bound, LdapServer
 from testbed.ldap_fixtures import SUFFIX, ldap_server
@@ -135,3 +136,24 @@ def test_a_password_that_cannot_be_read_any_more_is_told(tmp_path: Path) -> None
     lookups = Lookups(("reader", tmp_path / "nowhere"), Asked())
     with pytest.raises(NoAuthenticatingAuthority, match="lookup_password_file"):
         asyncio.run(lookups.owner("cn=alice"))
+
+
+def test_a_server_that_lets_in_another_than_the_dn_s_owner(
+    directory: LdapServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was another entry's too, whose password it was."""
+    lookup = {"lookup_user": "reader", "lookup_password_file": secret(tmp_path, "of everything")}
+    said = [DN.upper(), f"uid=entry00007,ou=people,{SUFFIX}"]
+
+    async def who(link: LdapLink) -> str:
+        return f"dn:{said.pop(0)}"
+
+    monkeypatch.setattr(LdapLink, "who", who)
+    with (
+        gateway("ldap", f"localhost:{directory.port}", mechanisms=("NTLM",), **lookup) as started,
+        RawLdap(started.port) as client,
+        audited() as records,
+    ):
+        assert client.ask(simple_bind(DN, "wonderland")).code == SUCCESS
+        assert client.ask(simple_bind(DN, "wonderland")).code == BAD_CREDENTIALS
+    assert "not unique" in next(one.reason for one in records if one.reason)

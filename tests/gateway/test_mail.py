@@ -358,3 +358,49 @@ def test_either_side_may_leave_and_silence_ends(protocol: MailProtocol) -> None:
         ) as gate:
             client = old_client(protocol, gate.port)
             wait_until(lambda: gate.gateway.clients == 0)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
+def test_a_command_in_front_of_tls_is_not_taken(protocol: MailProtocol, tmp_path: Path) -> None:
+    told, _ = listener_of(tmp_path, tls=Tls.STARTTLS)
+    words = {"imap": (b"a STARTTLS", b"b LOGOUT"), "smtp": (b"STARTTLS", b"QUIT"), "pop3": (b"STLS", b"QUIT")}
+    with (
+        serving(protocol, mechanisms=["SCRAM-SHA-256"]) as (server, _),
+        gateway(protocol.name, f"localhost:{server.port}", listener=told, policy=CLEAR) as started,
+        Wire(started.port) as raw,
+    ):
+        raw.line()
+        raw.send(*words[protocol.name])
+        assert raw.line().startswith((b"a OK", b"220", b"+OK"))
+        assert b"not understood" in raw.rest()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
+def test_what_comes_behind_a_logon_before_its_answer_is_carried(protocol: MailProtocol) -> None:
+    commands = {"imap": b"b NOOP", "smtp": b"NOOP", "pop3": b"NOOP"}
+    with (
+        serving(protocol, mechanisms=["SCRAM-SHA-256"]) as (server, _),
+        gateway(protocol.name, f"localhost:{server.port}", policy=CLEAR) as started,
+        Wire(started.port) as raw,
+    ):
+        raw.line()
+        raw.send(AUTH[protocol.name] + b"PLAIN " + plain("", "alice", "wonderland"), commands[protocol.name])
+        assert raw.line().startswith(GOOD[protocol.name])
+        assert raw.line().startswith((b"b OK", b"250", b"+OK"))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=str)
+def test_a_client_that_leaves_during_its_logon_leaves_a_record(protocol: MailProtocol) -> None:
+    with (
+        serving(protocol, mechanisms=["SCRAM-SHA-256"]) as (server, _),
+        gateway(protocol.name, f"localhost:{server.port}", policy=CLEAR) as started,
+        audited() as records,
+    ):
+        for _ in range(20):
+            with Wire(started.port) as raw:
+                raw.line()
+                raw.send(AUTH[protocol.name] + b"PLAIN " + plain("", "alice", "wonderland"))
+        wait_until(lambda: started.gateway.clients == 0)
+    ours = [one for one in records if one.how == "PLAIN"]
+    assert len(ours) == 20
+    assert all(one.accepted or "gone" in one.reason for one in ours)
