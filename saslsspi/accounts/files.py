@@ -59,7 +59,7 @@ class HtdigestAuthority(MemoryAuthority):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         accounts = []
-        for number, line in enumerate(_read(path).splitlines(), 1):
+        for number, line in enumerate(_read(path).split("\n"), 1):
             if not line.strip() or line.startswith("#"):
                 continue
             user, _, rest = line.partition(":")

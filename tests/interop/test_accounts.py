@@ -31,6 +31,7 @@ from saslsspi import (
 from saslsspi.__main__ import main
 from saslsspi.accounts import Authority, SqlAuthority
 from saslsspi.accounts.stores.places import authority_at, store_at
+from saslsspi.accounts.stores.stored import derived
 from saslsspi.errors import LogonDenied, NoAuthenticatingAuthority
 
 pytestmark = pytest.mark.interop
@@ -186,6 +187,20 @@ def test_a_database_that_goes_away_is_no_wrong_password(tmp_path: Path) -> None:
         logs_on(authority, "SCRAM-SHA-256", ALICE)
     engine.dispose()
     assert server.password not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "\0", "\ud800", "a\udfff", "x" * 5000, "'; DROP TABLE saslsspi_accounts; --", "%", "_"]
+)
+def test_a_name_that_no_database_takes_is_nobody_s_and_no_failure(name: str, postgresql: PostgreSql) -> None:
+    store_at(postgresql.url()).write({"alice": derived("alice", "wonderland", iterations=4096)})
+    engine = sqlalchemy.create_engine(postgresql.url(), poolclass=sqlalchemy.NullPool)
+    query = "SELECT username, value AS scram_sha_256 FROM saslsspi_secrets WHERE username = :username OR :realm = 'no'"
+    for authority in (SqlAuthority(engine), SqlAuthority(engine, query=query, secrets={Secret.SCRAM_SHA_256})):
+        for any_case in (False, True):
+            assert authority.lookup(Question(name, "r", (Secret.SCRAM_SHA_256,), any_case)) is None
+            assert authority.lookup(Question("alice", name, (Secret.NT_HASH,), any_case)) is None
+        assert authority.lookup(Question("alice", "r", (Secret.SCRAM_SHA_256,))) is not None
 
 
 @pytest.mark.parametrize("password", ["pa\tss", "\U0001fae0pass", "\u06271", "\u2168", "gr\u00fc\u00dfe"])

@@ -13,6 +13,7 @@ from saslsspi.accounts.files import FileAuthority, HtdigestAuthority
 from saslsspi.accounts.memory import MemoryAuthority
 from saslsspi.accounts.scram import format_scram_keys
 from saslsspi.accounts.stores.stored import StoredAccount
+from saslsspi.accounts.stores.texts import fits_between_colons
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, PackageNotFound
 
 __all__ = ["HtdigestStore", "TomlStore", "merged", "replace_file"]
@@ -138,9 +139,11 @@ class HtdigestStore:
                 accounts.pop(name, None)
                 continue
             left = set(stored.kinds) - {Secret.HA1.name}
-            if left or ":" in name or any(":" in realm or "\n" in realm for realm in stored.ha1):
+            if left or not all(map(fits_between_colons, (name, *stored.ha1))):
                 kinds = ", ".join(stored.kinds) or "nothing"
-                raise InvalidParameter(f"htdigest holds ha1 of names without a colon, and {name} has {kinds}")
+                raise InvalidParameter(
+                    f"htdigest holds ha1, of names and realms without a colon or an end of line; {name!r} has {kinds}"
+                )
             accounts[name] = stored
         lines = [
             f"{stored.username}:{realm}:{octets.hex()}\n"

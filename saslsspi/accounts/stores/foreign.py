@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error, unhexlify
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from saslsspi.accounts.scram import format_scram_keys
 from saslsspi.accounts.stores.files import merged
 from saslsspi.accounts.stores.stored import StoredAccount
-from saslsspi.accounts.stores.texts import dovecot_secret, postgresql_secret, read_secret
+from saslsspi.accounts.stores.texts import dovecot_secret, fits_between_colons, postgresql_secret, read_secret
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, PackageNotFound
 
 __all__ = ["FORMS", "Form"]
@@ -29,6 +29,7 @@ _ROLE: Final = re.compile(
     re.I,
 )
 _LDIF: Final = re.compile(r"([A-Za-z][A-Za-z0-9;-]*):(:?) ?(.*)\Z")
+_SAFE: Final = re.compile(r"(?![ :<])[\x01-\x09\x0b\x0c\x0e-\x7f]*(?<! )")
 _NAME_ATTRIBUTES: Final = ("uid", "samaccountname", "cn")
 _PLAIN_WORD: Final = re.compile(r"[a-z_][a-z0-9_]*\Z")
 
@@ -47,14 +48,14 @@ class Form(NamedTuple):
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode().replace("\r\n", "\n")
     except (OSError, UnicodeDecodeError) as error:
         raise NoAuthenticatingAuthority(f"cannot read the accounts in {path}: {error}") from error
 
 
 def _dovecot(path: Path, realm: str) -> Iterator[StoredAccount]:
     # user:password:uid:gid:(gecos):home:(shell):extra_fields; a realm is in the name, as user@realm.
-    for line in _text(path).splitlines():
+    for line in _text(path).split("\n"):
         user, _, rest = line.partition(":")
         secret = rest.partition(":")[0]
         if user and not line.startswith("#") and secret:
@@ -64,9 +65,10 @@ def _dovecot(path: Path, realm: str) -> Iterator[StoredAccount]:
 def _write_dovecot(accounts: Iterable[StoredAccount]) -> Iterator[str]:
     for stored in accounts:
         secret = dovecot_secret(stored)
-        if ":" in stored.username or ":" in secret or "\n" in stored.username + secret:
+        if not fits_between_colons(stored.username) or not fits_between_colons(secret):
             raise InvalidParameter(
-                f"a passwd-file has no place for a colon in the name or password of {stored.username}"
+                f"a passwd-file has no place for a colon or the end of a line in the name or password of "
+                f"{stored.username!r}"
             )
         yield f"{stored.username}:{secret}\n"
 
@@ -84,14 +86,16 @@ def _roles(path: Path, realm: str) -> Iterator[StoredAccount]:
 def _write_roles(accounts: Iterable[StoredAccount]) -> Iterator[str]:
     for stored in accounts:
         user = stored.username
+        if "\0" in user:
+            raise InvalidParameter(f"PostgreSQL has no place for NUL in the name {user!r}")
         named = user if _PLAIN_WORD.match(user) else '"' + user.replace('"', '""') + '"'
         yield f"ALTER ROLE {named} WITH LOGIN PASSWORD '{postgresql_secret(stored)}';\n"
 
 
 def _ldif(path: Path, realm: str) -> Iterator[StoredAccount]:
-    for record in re.split(r"\n[ \t]*\n", _text(path).replace("\r\n", "\n").replace("\n ", "")):
+    for record in re.split(r"\n[ \t]*\n", _text(path).replace("\n ", "")):
         values: dict[str, list[str]] = {}
-        for line in record.splitlines():
+        for line in record.split("\n"):
             found = _LDIF.match(line)
             if found is not None:
                 name = found[1].lower().partition(";")[0]
@@ -112,7 +116,9 @@ def _write_ldif(accounts: Iterable[StoredAccount]) -> Iterator[str]:
     for stored in accounts:
         if not stored.scram:
             raise InvalidParameter(f"authPassword holds SCRAM keys (RFC 5803), and {stored.username} has none")
-        yield f"uid: {stored.username}\n"
+        # RFC 2849: what is no SAFE-STRING stands in base64, behind two colons.
+        safe = _SAFE.fullmatch(stored.username) is not None
+        yield f"uid: {stored.username}\n" if safe else f"uid:: {b64encode(stored.username.encode()).decode()}\n"
         yield from (f"authPassword: {format_scram_keys(keys)}\n" for keys in stored.scram.values())
         yield "\n"
 

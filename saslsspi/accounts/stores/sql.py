@@ -49,6 +49,9 @@ _OURS: Final = sql.select(_USERS, _SECRETS.c.kind, _SECRETS.c.realm, _SECRETS.c.
 )
 
 
+_NOBODY: Final = "\x7f"  # no name that SASLprep or an administrator lets pass
+
+
 @contextmanager
 def _answering() -> Iterator[None]:
     """Make what the database says an error of ours; its text has neither the statement nor what was bound to it."""
@@ -112,6 +115,9 @@ class SqlAuthority(Authority):
 
     def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """See Authority.lookup: one statement for every name, known or not."""
+        if not (_storable(question.username) and _storable(question.realm)):
+            # Nobody has it. It costs what an unknown name costs, and is no failure of the database.
+            question = question._replace(username=_NOBODY, realm="")
         statement = self._own(question) if self._query is not None else _ours(question)
         if isinstance(self._engine, AsyncEngine):
             return self._awaited(self._engine, statement, question)
@@ -138,6 +144,14 @@ class SqlAuthority(Authority):
         # A row that the database found need not be the user: its collation may have been more generous than we are.
         found = (stored for stored in _stored(rows) if question.means(stored.username))
         return fitting([account for stored in found for account in stored.accounts], question)
+
+
+def _storable(text: str) -> bool:
+    """Whether databases take a text: PostgreSQL has no NUL, and a lone surrogate is no UTF-8."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _ours(question: Question) -> sql.Executable:

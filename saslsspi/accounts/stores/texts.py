@@ -6,16 +6,27 @@ import re
 from binascii import Error, a2b_base64, b2a_base64, unhexlify
 from collections.abc import Callable, Mapping
 from typing import Final
+from unicodedata import category
 
 from saslsspi.accounts.account import ScramKeys
 from saslsspi.accounts.scram import format_scram_keys, parse_scram_keys
 from saslsspi.accounts.stores.stored import StoredAccount
 from saslsspi.errors import InvalidParameter
 
-__all__ = ["dovecot_secret", "postgresql_secret", "read_secret"]
+__all__ = ["dovecot_secret", "fits_between_colons", "postgresql_secret", "read_secret"]
 
 _SCHEME: Final = re.compile(r"\{([A-Za-z0-9.-]{1,32})\}(.*)\Z", re.S)
 _COMMAS: Final = re.compile(r"([1-9][0-9]{0,8}),([A-Za-z0-9+/=]+),([A-Za-z0-9+/=]+),([A-Za-z0-9+/=]+)\Z")
+
+
+def fits_between_colons(text: str) -> bool:
+    """Whether a name can stand in a file of lines with colons between fields, and comes out of it as it was.
+
+    What some reader or other takes for the end of a line is refused with all control characters, and what begins a
+    comment.
+    """
+    odd = any(category(one) in ("Cc", "Zl", "Zp", "Cs") for one in text)
+    return bool(text.strip()) and not (odd or ":" in text or text.startswith("#"))
 
 
 def read_secret(username: str, realm: str, text: str) -> StoredAccount:
