@@ -14,8 +14,10 @@ from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, Final
 
+from saslsspi.authd.crowd import Guest
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.words import MAX_LINE, AuthCommand, Continuation, line, read_auth, read_continuation
+from saslsspi.engine.hooks.audit import audited_from
 from saslsspi.engine.policy import Property
 from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, NoImpersonation, SaslError, TemporarilyUnavailable
 from saslsspi.sasl.registry import find_mechanism
@@ -43,14 +45,16 @@ def greeting(mechanisms: tuple[str, ...]) -> bytes:
     return b"".join([*words, line("COOKIE", secrets.token_hex(16)), line("DONE")])
 
 
-async def serve_dovecot(door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def serve_dovecot(
+    door: Door, guest: Guest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:  # fmt: skip
     """Serve one connection until it ends.
 
     Raises:
         InvalidToken: it does not speak the protocol; what it began is given up.
     """
     writer.write(greeting(door.mechanisms))
-    await _Connection(door, writer).serve(reader)
+    await _Connection(door, writer).serve(guest, reader)
 
 
 class _Exchange:
@@ -67,7 +71,8 @@ class _Exchange:
         if self.timer is not None:
             self.timer.cancel()
         if not self.server.done:
-            self.server.abort()
+            with audited_from(self.peer):
+                self.server.abort()
 
 
 class _Connection:
@@ -75,6 +80,7 @@ class _Connection:
         self._door = door
         self._writer = writer
         self._running: dict[str, _Exchange] = {}
+        self._working = 0
         self._commands: dict[str, Callable[[list[str]], None]] = {
             "VERSION": self._version,
             "CPID": _ignore,
@@ -83,10 +89,12 @@ class _Connection:
             "CANCEL": self._cancel,
         }
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
+    async def serve(self, guest: Guest, reader: asyncio.StreamReader) -> None:
+        guest.idle = lambda: not (self._running or self._working)
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 while octets := await _line(reader):
+                    guest.heard()
                     command, *parameters = octets.decode("utf-8", "surrogateescape").split("\t")
                     # "If optional parameter name is unknown, the parameter should just be ignored"; so are commands.
                     self._commands.get(command, _ignore)(parameters)
@@ -127,9 +135,9 @@ class _Connection:
         await self._step(command.number, exchange, command.response)
 
     def _give_up(self, number: str, exchange: _Exchange) -> None:
-        if self._running.get(number) is exchange and not exchange.busy:
-            del self._running[number]
-            exchange.end()
+        """End an exchange that takes too long; where a thread is in it, it ends when that comes back."""
+        if self._running.get(number) is exchange:
+            self._drop(number)
             self._say("FAIL", number, "temp")
 
     def _continue(self, parameters: list[str]) -> None:
@@ -155,12 +163,15 @@ class _Connection:
 
     async def _answered(self, number: str, work: Coroutine[Any, Any, None]) -> None:
         """Do a request's work; a client whose request's task is cancelled is told so."""
+        self._working += 1
         try:
             await work
         except asyncio.CancelledError:
             self._drop(number)
             self._say("FAIL", number, "temp")
             raise
+        finally:
+            self._working -= 1
 
     async def _step(self, number: str, exchange: _Exchange, response: bytes | None) -> None:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from saslsspi.authd.crowd import Guest
 from saslsspi.authd.exchanges import Door
 from saslsspi.errors import InvalidToken, SaslError
 
@@ -17,15 +18,17 @@ __all__ = ["serve_saslauthd"]
 _LONGEST: Final = 1024  # octets of each string, as saslauthd's own MAX_REQ_LEN
 
 
-async def serve_saslauthd(door: Door, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer one question.
+async def serve_saslauthd(door: Door, guest: Guest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one question; before it has come as a whole nothing is lost with its guest.
 
     Raises:
         InvalidToken: it is none.
     """
     try:
         async with asyncio.timeout(door.limits.exchange_seconds):
+            guest.idle = lambda: True
             user, password, service, _ = [await _string(reader) for _ in range(4)]
+            guest.idle = lambda: False
     except (asyncio.IncompleteReadError, TimeoutError):
         return
     try:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from saslsspi.authd.crowd import Crowd, Guest
 from saslsspi.authd.dovecot import MAX_LINE, serve_dovecot
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.saslauthd import serve_saslauthd
@@ -23,7 +24,7 @@ __all__ = ["PROTOCOLS", "check", "serve"]
 
 _LOG: Final = logging.getLogger("saslsspi.authd")
 _KEY_SIZE: Final = 32
-Serve = Callable[[Door, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Serve = Callable[[Door, Guest, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 PROTOCOLS: Final[Mapping[str, Serve]] = {"dovecot": serve_dovecot, "saslauthd": serve_saslauthd}
 
@@ -75,31 +76,26 @@ def _doors(settings: ServiceSettings, decoy_key: bytes) -> list[Door]:
 async def _serve(
     settings: ServiceSettings, key: bytes, sockets: Sequence[socket.socket], ready: Callable[[], None]
 ) -> None:
-    """Be one worker, until SIGTERM; exchanges that run then are ended first."""
+    """Be one worker, until SIGTERM; what runs then has some seconds to end."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    connections: set[asyncio.Task[None]] = set()
+    crowd = Crowd(settings.limits.connections)
     servers = []
     for door, one in zip(_doors(settings, key), sockets, strict=True):
-        accept = _accepting(door, connections)
+        accept = _accepting(door, crowd)
         servers.append(await asyncio.start_server(accept, sock=one.dup(), limit=MAX_LINE))
     ready()
     await over.wait()
     for server in servers:
         server.close()
-    for task in list(connections):
-        task.cancel()
-    await asyncio.gather(*connections, return_exceptions=True)
+    await crowd.end()
 
 
-def _accepting(door: Door, connections: set[asyncio.Task[None]]) -> Callable[..., Awaitable[None]]:
+def _accepting(door: Door, crowd: Crowd) -> Callable[..., Awaitable[None]]:
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
         try:
-            if len(connections) <= door.limits.connections:
-                await PROTOCOLS[door.listener.protocol](door, reader, writer)
+            with crowd.guest() as guest:
+                await PROTOCOLS[door.listener.protocol](door, guest, reader, writer)
         except (SaslError, OSError) as error:
             _LOG.info("a client of %s is let go: %s", door.listener.shown, error)
         except BaseExceptionGroup as errors:
@@ -107,7 +103,6 @@ def _accepting(door: Door, connections: set[asyncio.Task[None]]) -> Callable[...
         except asyncio.CancelledError:
             pass
         finally:
-            connections.discard(task)
             writer.close()
 
     return accept

@@ -10,6 +10,7 @@ import concurrent.futures.thread  # noqa: F401  # asyncio imports it late, and a
 import logging
 import os
 import pwd
+import select
 import signal
 import socket
 import sys
@@ -24,6 +25,8 @@ __all__ = ["Supervisor", "become", "tell_systemd"]
 _LOG: Final = logging.getLogger("saslsspi.services")
 _LOG.addHandler(logging.NullHandler())
 _SIGNALS: Final = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
+_ENDS: Final = {signal.SIGTERM, signal.SIGINT}
+_LOOK: Final = 0.1  # seconds
 _GRACE: Final = 10.0  # seconds that a worker has to end its exchanges
 _PAUSE: Final = 1.0  # seconds before a worker that died is started again
 
@@ -99,6 +102,9 @@ class Supervisor:
         except SaslError as error:
             _LOG.error("the configuration stays as it was: %s", error)
             made = count, work
+        except Exception:  # a driver's, or a module's of the administrator's own
+            _LOG.exception("the configuration stays as it was")
+            made = count, work
         else:
             self._start(*made)
             self._end(before)
@@ -106,7 +112,7 @@ class Supervisor:
         return made
 
     def _start(self, count: int, work: Work) -> None:
-        """Start workers, and wait until each serves."""
+        """Start workers, and wait until each serves, or nothing is to be served any more."""
         for _ in range(count):
             reading, writing = os.pipe()
             worker = os.fork()
@@ -115,7 +121,9 @@ class Supervisor:
                 _work(work, writing)
             os.close(writing)
             self._workers.add(worker)
-            os.read(reading, 1)  # nothing where it died before
+            # What a worker opens first may be slow, or hang. Nothing comes from one that has died.
+            while not select.select([reading], [], [], _LOOK)[0] and not signal.sigpending() & _ENDS:
+                pass
             os.close(reading)
 
     def _buried(self) -> int:

@@ -55,8 +55,10 @@ class VerifierSettings:
         module, _, name = self.function.partition(":")
         try:
             function = getattr(import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InvalidParameter(f"[[verifier]] function = {self.function!r} cannot be had: {error}") from None
+        except Exception as error:  # whatever a module of somebody's own does while it is imported
+            raise InvalidParameter(
+                f"[[verifier]] function = {self.function!r} cannot be had: {type(error).__name__}: {error}"
+            ) from error
         if not callable(function):
             raise InvalidParameter(f"[[verifier]] function = {self.function!r} is no function")
         return PasswordVerifier(function, timeout=self.timeout, at_once=self.at_once)

@@ -37,6 +37,7 @@ from saslsspi.adapters.mail.asyncio_stream import LineClient, read_stream
 from saslsspi.adapters.mail.line_protocol import LineProtocol
 from saslsspi.adapters.mail.protocols import LINE_PROTOCOLS
 from saslsspi.adapters.mail.server import SaslService
+from saslsspi.authd.crowd import Crowd
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.service import _accepting
 from saslsspi.engine.hooks.audit import AuditRecord
@@ -275,7 +276,7 @@ def of_authd(protocol: str, path: Path) -> Iterator[Path]:
     limits = ServiceLimits(failure_delay=0)
     listener = ListenerSettings(protocol=protocol, path=str(path), host=("h",), realm="r")
     door = Door(listener, PEOPLE, POLICY, limits, Throttle(limits=limits.failures()))
-    with running(Starting(lambda: asyncio.start_unix_server(_accepting(door, set()), path))):
+    with running(Starting(lambda: asyncio.start_unix_server(_accepting(door, Crowd(64)), path))):
         yield path
 
 

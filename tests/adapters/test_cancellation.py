@@ -29,6 +29,7 @@ from saslsspi.adapters.mail.protocols.sieve import SIEVE
 from saslsspi.adapters.mail.protocols.smtp import SMTP
 from saslsspi.adapters.mail.server import SaslService
 from saslsspi.adapters.stream.beside_loop import beside_loop
+from saslsspi.authd.crowd import Crowd
 from saslsspi.authd.exchanges import Door
 from saslsspi.authd.service import PROTOCOLS, _accepting
 from saslsspi.services.settings import ListenerSettings, ServiceLimits
@@ -220,7 +221,7 @@ def authd(protocol: str) -> Serve:
     async def serve(authority: Any) -> AsyncIterator[int]:
         limits = ServiceLimits(failure_delay=0)
         listener = ListenerSettings(protocol=protocol, port=1, host=("h",))
-        connections: set[asyncio.Task[None]] = set()
+        connections = Crowd(limits.connections)
         door = Door(listener, authority, POLICY, limits, Throttle(limits=limits.failures()))
         assert protocol in PROTOCOLS
         async with await asyncio.start_server(_accepting(door, connections), "127.0.0.1", 0) as server:

@@ -21,6 +21,7 @@ stores = {stores}
 {policy}
 [limits]
 failure_delay = {delay}
+{limits}
 [[listener]]
 protocol = "dovecot"
 path = "{folder}/dovecot"
@@ -41,6 +42,7 @@ class Authd:
 
     Args:
         more: Tables that stand behind the others.
+        limits: Lines of the table of limits.
 
     Attributes:
         dovecot: The socket of Dovecot's authentication protocol.
@@ -49,13 +51,13 @@ class Authd:
     """
 
     def __init__(self, folder: Path, stores: list[str], *, workers: int = 1, delay: float = 0.0, policy: str = "",
-        realm: str = "example.test", decoy_key: str = "", more: str = "",
+        realm: str = "example.test", decoy_key: str = "", more: str = "", limits: str = "",
     ) -> None:  # fmt: skip
         self.dovecot, self.saslauthd = folder / "dovecot", folder / "mux"
         self.configuration = folder / "authd.toml"
         self._log = folder / "authd.log"
         self._values = {"stores": [str(store) for store in stores], "delay": delay, "policy": policy, "realm": realm}
-        self._values["more"] = more
+        self._values |= {"more": more, "limits": limits}
         self._values["decoy_key"] = f'decoy_key = "{decoy_key}"' if decoy_key else ""
         self._cleanup = contextlib.ExitStack()
         self.write(workers=workers)
