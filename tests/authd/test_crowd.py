@@ -45,7 +45,7 @@ def test_whoever_holds_all_connections_keeps_nobody_out(begins: bool, store: str
                 for number in range(3):
                     assert talk.plain("alice", "wonderland", number + 1)[0] == "OK"
             assert saslauthd(service.saslauthd, b"alice", b"wonderland", b"imap", b"") == b"OK"
-        with pytest.raises((EOFError, OSError)):
+        with pytest.raises((EOFError, ConnectionError)):
             heard_out(hogs[0])  # FAIL for what it has begun, and then the end
         for hog in hogs:
             hog.__exit__()
@@ -70,13 +70,14 @@ def test_nobody_notices_a_new_configuration(store: str, tmp_path: Path) -> None:
             number += 1
             try:
                 with Talk(service.dovecot) as talk:
-                    answers[talk.plain("alice", "wonderland" if number % 8 else "wrong", 1)[0]] += 1
+                    word, _, *more = talk.plain("alice", "wonderland" if number % 8 else "wrong", 1)
+                    answers[" ".join([word, *more])] += 1
                 if number % 4 == 0:
                     answers[saslauthd(service.saslauthd, b"alice", b"wonderland", b"imap", b"").decode()] += 1
             except (EOFError, OSError) as error:
                 answers[type(error).__name__] += 1
 
-    with Authd(tmp_path, [store], workers=2, delay=0.2) as service:
+    with Authd(tmp_path, [store], workers=2, delay=1.0) as service:
         threads = [threading.Thread(target=visit) for _ in range(4)]
         for thread in threads:
             thread.start()
@@ -94,8 +95,7 @@ def test_nobody_notices_a_new_configuration(store: str, tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert len(seen) == 3
-    assert set(answers) == {"OK", "FAIL"}, answers
-    assert answers["OK"] > 20
+    assert set(answers) == {"OK user=alice", "FAIL", "OK"}, answers
 
 
 def test_a_carrier_that_keeps_its_connection_comes_again(store: str, tmp_path: Path) -> None:
@@ -146,9 +146,13 @@ Supervisor(lambda: (2, lambda ready: time.sleep(3600))).run()
 
 def test_a_service_whose_workers_do_not_come_up_ends_when_it_is_told_to() -> None:
     process = subprocess.Popen([sys.executable, "-c", HANGING])
-    time.sleep(1)
-    process.terminate()
-    assert process.wait(15) == 0
+    try:
+        time.sleep(1)
+        process.terminate()
+        assert process.wait(15) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_what_hostile_clients_begin_is_recorded_with_the_address(store: str, tmp_path: Path) -> None:
