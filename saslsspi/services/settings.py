@@ -18,6 +18,7 @@ group = "postfix"
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from saslsspi.engine.policy import Policy
 from saslsspi.errors import InvalidParameter
 from saslsspi.services.failures import FailureSettings, SharedSettings
 from saslsspi.services.places import ListeningPlace, check_place
-from saslsspi.services.tables import check_mode, listed, read_table, record, value_like
+from saslsspi.services.tables import check_mode, holds_password, listed, read_table, record, value_like
 from saslsspi.services.verifiers import VerifierSettings
 
 __all__ = ["ListenerSettings", "ServiceLimits", "ServiceSettings", "check_private", "open_stores", "read_settings"]
@@ -191,6 +192,8 @@ def read_settings(path: Path, protocols: Sequence[str]) -> ServiceSettings:
         raise InvalidParameter("workers is at least 1")
     made.limits.failures()  # raises where they cannot be
     made.shared.check()
+    if made.decoy_key is not None or holds_password(made.shared.redis):
+        check_mode(str(path))
     for store in made.stores:
         check_private(store, path)
     return made
@@ -203,11 +206,17 @@ def check_private(store: str, configuration: Path) -> None:
         NoAuthenticatingAuthority: others may read a file of accounts, or the configuration and a password is in it.
     """
     form, place = form_of(store)
-    if form == "sql":
-        if "@" not in place.partition("://")[2] or ":" not in place.partition("://")[2].partition("@")[0]:
-            return
-        place = str(configuration)  # the database's password stands in it
-    check_mode(place)
+    if form != "sql":
+        check_mode(place)
+        return
+    scheme, _, rest = os.path.expandvars(place).partition("://")
+    if scheme.partition("+")[0] == "sqlite":
+        # /PATH behind the empty host, as SQLAlchemy has it; there is nothing of it in a database in memory.
+        file = rest.partition("?")[0].removeprefix("/")
+        if Path(file).is_file():
+            check_mode(file)
+    if holds_password(place):
+        check_mode(str(configuration))
 
 
 def _check_listener(listener: ListenerSettings, protocols: Sequence[str], where: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
-__all__ = ["check_mode", "listed", "read_table", "record", "value_like"]
+__all__ = ["check_mode", "holds_password", "listed", "read_table", "record", "value_like"]
 
 _Record = TypeVar("_Record")
 _OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
@@ -46,6 +46,15 @@ def check_mode(place: str) -> None:
     """
     if os.name == "posix" and Path(place).exists() and Path(place).stat().st_mode & _OTHERS:
         raise NoAuthenticatingAuthority(f"{place} holds secrets and others may read it: chmod o= {place}")
+
+
+def holds_password(url: str) -> bool:
+    """Whether a password stands in a URL: behind the user, or as a parameter; not one that an environment has."""
+    authority, _, parameters = url.partition("://")[2].partition("?")
+    user, at, _ = authority.rpartition("@")
+    secret = user.partition(":")[2] if at else ""
+    named = [value for name, _, value in (one.partition("=") for one in parameters.split("&")) if name == "password"]
+    return any(value and not value.startswith("$") for value in (secret, *named))
 
 
 def listed(value: object, where: str) -> Sequence[Mapping[str, Any]]:

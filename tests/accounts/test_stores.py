@@ -194,6 +194,38 @@ def test_a_row_that_is_no_account_says_which_column(bad: str, people: sqlalchemy
         authority.lookup(Question("alice", "", (Secret.HA1,)))
 
 
+@pytest.mark.parametrize("awaited", [False, True])
+def test_a_pool_that_is_used_up_is_no_wrong_password_and_recovers(awaited: bool, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/accounts.db"
+    store_at(url).write({"alice": ALICE})
+    options = {"poolclass": None, "pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}
+    asked = Question("alice", REALM, (Secret.SCRAM_SHA_256,))
+    if not awaited:
+        engine = sqlalchemy.create_engine(url, **options)
+        authority = SqlAuthority(engine)
+        with engine.connect(), pytest.raises(NoAuthenticatingAuthority, match="TimeoutError"):
+            authority.lookup(asked)
+        assert authority.lookup(asked) is not None
+        engine.dispose()
+        return
+
+    async def run() -> None:
+        engine = create_async_engine(url.replace("sqlite", "sqlite+aiosqlite"), **options)
+        authority = SqlAuthority(engine, secrets={Secret.SCRAM_SHA_256})
+        async with engine.connect():
+            with pytest.raises(NoAuthenticatingAuthority, match="TimeoutError"):
+                await authority.lookup(asked)  # type: ignore[misc]  # it is to be awaited
+        waiting = asyncio.ensure_future(authority.lookup(asked))  # type: ignore[arg-type]  # as above
+        await asyncio.sleep(0)
+        waiting.cancel()  # the connection that it has goes back
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await authority.lookup(asked) is not None  # type: ignore[misc]  # as above
+        await engine.dispose()
+
+    asyncio.run(run())
+
+
 def test_a_database_that_is_away_tells_nothing_of_what_was_asked(people: sqlalchemy.Engine) -> None:
     authority = SqlAuthority(people, query="SELECT secret FROM nowhere WHERE x = :username", secrets={Secret.HA1})
     with pytest.raises(NoAuthenticatingAuthority, match="does not answer") as caught:

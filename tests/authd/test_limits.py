@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,52 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
     secret.unlink()
     with pytest.raises(NoAuthenticatingAuthority, match="shared"):
         settings(tmp_path, more).throttle()
+
+
+KEY = "00" * 16
+
+
+@pytest.mark.parametrize(("more", "refused"), [
+    ("", False),
+    (f'decoy_key = "{KEY}"', True),
+    ('[shared]\nredis = "redis://:pw@127.0.0.1/0"\nsecret_file = "SECRET"', True),
+    ('[shared]\nredis = "redis://127.0.0.1/0?password=pw"\nsecret_file = "SECRET"', True),
+    ('[shared]\nredis = "redis://127.0.0.1/0"\nsecret_file = "SECRET"', False),
+], ids=["nothing", "decoy key", "a password", "as a parameter", "no password"])  # fmt: skip
+def test_a_configuration_with_a_secret_is_read_by_its_users_alone(more: str, refused: bool, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"sixteen octets..")
+    secret.chmod(0o600)
+    path = tmp_path / "authd.toml"
+    text = LISTENER.replace("[[listener]]", f"{more if more.startswith('decoy') else ''}\n[[listener]]")
+    path.write_text(text + ("" if more.startswith("decoy") else more.replace("SECRET", str(secret))))
+    path.chmod(0o644)
+    with pytest.raises(NoAuthenticatingAuthority, match="others may read") if refused else contextlib.nullcontext():
+        read_settings(path, ("dovecot",))
+    path.chmod(0o640)
+    read_settings(path, ("dovecot",))
+
+
+@pytest.mark.parametrize(("url", "refused"), [
+    ("postgresql+psycopg://mail@/mail", False),
+    ("postgresql+psycopg://mail:pw@/mail", True),
+    ("postgresql+psycopg://mail@/mail?password=pw", True),
+    ("postgresql+psycopg://mail:$PASSWORD@/mail", False),
+    ("sqlite:///FOLDER/people.db", True),
+    ("sqlite+aiosqlite:///FOLDER/people.db?mode=ro", True),
+    ("sqlite://", False),
+])  # fmt: skip
+def test_a_store_that_others_may_read_is_refused(url: str, refused: bool, tmp_path: Path) -> None:
+    people = tmp_path / "people.db"
+    people.write_bytes(b"")
+    path = tmp_path / "authd.toml"
+    path.write_text(LISTENER.replace("sqlite:///a.db", url.replace("FOLDER", str(tmp_path))))
+    for mode in (0o644, 0o640):
+        people.chmod(mode)
+        path.chmod(mode)
+        wrong = refused and mode == 0o644
+        with pytest.raises(NoAuthenticatingAuthority, match="others may read") if wrong else contextlib.nullcontext():
+            read_settings(path, ("dovecot",))
 
 
 def test_who_goes_on_failing_waits_longer_than_the_first_delay(monkeypatch: pytest.MonkeyPatch) -> None:

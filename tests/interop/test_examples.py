@@ -223,7 +223,11 @@ def test_postfix_asks_authd_with_the_files_of_the_example(tmp_path: Path) -> Non
             with Talk(socket_path) as talk:
                 owner = Path(f"/proc/{talk.worker}").stat().st_uid
                 assert owner == pwd.getpwnam("nobody").pw_uid, "the workers are not root"
-            assert Path(f"/proc/{service.pid}").stat().st_uid == owner, "and neither is who starts them"
+            for process in (talk.worker, service.pid):  # and neither is who starts them, nor can they be again
+                lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+                assert set(lines["Uid"].split()) == {str(owner)}
+                assert "0" not in [*lines["Gid"].split(), *lines["Groups"].split()]
+                assert int(lines["CapEff"], 16) == int(lines["CapPrm"], 16) == 0
             for mechanism in ("SCRAM-SHA-256", "DIGEST-MD5", "PLAIN"):
                 with SaslSMTP("localhost", postfix.port, timeout=30) as client:
                     assert mechanism == "PLAIN" or client.authenticate_sasl(
