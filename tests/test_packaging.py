@@ -87,3 +87,15 @@ def test_every_plugin_loads_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     table = plugin_table()
     assert set(shown) == {*table["saslsspi.mechanisms"], *table["saslsspi.packages"]}
     assert set(shown.values()) == {"None"}
+
+
+def test_the_source_archive_takes_every_room_of_the_tree() -> None:
+    """Who unpacks it can run the tests and build the site: both look into every room."""
+    asked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        pytest.skip("this is an archive and no clone")
+    words = [line.split() for line in (ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()]
+    taken = {name for line in words if line and line[0] in {"graft", "recursive-include"} for name in line[1:2]}
+    taken |= {name for line in words if line and line[0] == "include" for name in line[1:]}
+    taken |= {"pyproject.toml", "setup.cfg", "MANIFEST.in", "saslsspi", "mechanisms", "conformance"}  # setuptools' own
+    assert {name.partition("/")[0] for name in asked.stdout.splitlines()} - taken == set()
