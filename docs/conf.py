@@ -19,6 +19,7 @@ extensions = [
     "sphinx_copybutton",
     "reference_pages",
     "pictures",
+    "house",
 ]
 exclude_patterns = ["extensions"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}

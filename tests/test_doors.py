@@ -67,7 +67,7 @@ def test_every_document_is_in_a_table_of_contents() -> None:
     docs = ROOT / "docs"
     listed = set(re.findall(r"^[a-z0-9/-]+$", (docs / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
     pages = {str(path.relative_to(docs).with_suffix("")) for path in DOCUMENTS if path.is_relative_to(docs)}
-    made = {"index", "background/exchanges"}
+    made = {"index", "background/exchanges", "background/house"}
     assert {page for page in pages - made if not page.startswith("decisions/")} <= listed
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
+from layer_pictures import drawn_layers
 from sphinx.application import Sphinx
 
 from saslsspi import Client, CredSspPolicy, MemoryAuthority, NegotiatePolicy, Password, Policy, Server
 from saslsspi.cli.decode.recognition import decode
 from saslsspi.cli.decode.tree import Node
+from saslsspi.engine.policy import DEFAULT_POLICY
 
 logging.getLogger("saslsspi").setLevel(logging.ERROR)  # the builder would print every logon
 
@@ -24,7 +27,7 @@ MECHANISMS = {
     "CREDSSP": "A TLS handshake, Negotiate inside it, the server's key bound to it, and at last the credentials.",
 }
 TEXT = b"attack at dawn"
-MIDDLE, LEFT, RIGHT, STEP = 230, 40, 420, 46
+MIDDLE, LEFT, RIGHT, STEP = 190, 28, 352, 50
 ANSWERS = 2  # how many parts of a message are named
 HERE = Path(__file__).parents[1]
 
@@ -48,7 +51,7 @@ def write(page: Path) -> None:
     ]
     for mechanism, meaning in MECHANISMS.items():
         lines += [f"## {mechanism}", "", meaning, "", "```{raw} html", drawn(mechanism), "```", ""]
-    lines += ["## What a layer puts around a message", "", *layers()]
+    lines += ["## What a layer puts around a message", "", *drawn_layers(signing)]
     page.write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -58,7 +61,7 @@ def drawn(mechanism: str) -> str:
     height = 60 + STEP * len(steps)
     words = f"{mechanism}: " + "; ".join(f"{who} {what}" for who, what, _ in steps)
     parts = [
-        f'<div class="exchange"><svg viewBox="0 0 460 {height}" role="img" aria-label="{escape(words)}">',
+        f'<div class="exchange"><svg viewBox="0 0 380 {height}" role="img" aria-label="{escape(words)}">',
         f'<text class="who" x="{LEFT}" y="20" text-anchor="middle">client</text>',
         f'<text class="who" x="{RIGHT}" y="20" text-anchor="middle">server</text>',
         *(f'<line x1="{x}" y1="30" x2="{x}" y2="{height - 8}"/>' for x in (LEFT, RIGHT)),
@@ -67,10 +70,12 @@ def drawn(mechanism: str) -> str:
         y = 62 + STEP * at
         start, end, tip = (LEFT, RIGHT, -8) if who == "client" else (RIGHT, LEFT, 8)
         kind = ' class="sealed"' if sealed else ""
+        name, size = re.fullmatch(r"(.*?)(?:, ([\d,]+ octets))?", what).groups()  # type: ignore[union-attr]  # it matches
         parts += [
-            f'<text class="note" x="{MIDDLE}" y="{y - 7}" text-anchor="middle">{escape(what)}</text>',
+            f'<text class="note" x="{MIDDLE}" y="{y - 7}" text-anchor="middle">{escape(name)}</text>',
             f'<line{kind} x1="{start}" y1="{y}" x2="{end + tip}" y2="{y}"/>',
             f'<path class="arrow" d="M {end} {y} l {tip} -4 v 8 z"/>',
+            f'<text class="size" x="{MIDDLE}" y="{y + 13}" text-anchor="middle">{size or ""}</text>',
         ]
     return "".join([*parts, "</svg></div>"])
 
@@ -98,18 +103,24 @@ def exchange(mechanism: str) -> Iterator[tuple[str, str, bool]]:
         yield "client", f'"{TEXT.decode()}" under the layer, {len(wrapped)} octets', True
 
 
-def ends(mechanism: str) -> tuple[Client, Server]:
+def ends(mechanism: str, service: str = "ldap", max_ssf: int = DEFAULT_POLICY.max_ssf) -> tuple[Client, Server]:
     """Return both sides."""
     policy = Policy(
+        max_ssf=max_ssf,
         negotiate=NegotiatePolicy(packages="NTLM"),
         credssp=CredSspPolicy(delegate=True, allow_fresh=("*",), allow_fresh_ntlm_only=("*",)),
     )
-    common = {"service": "ldap", "host": "ldap.example.test", "policy": policy}
+    common = {"service": service, "host": "ldap.example.test", "policy": policy}
     outside = 256 if mechanism == "PLAIN" else 0
     client = Client(mechanism, credentials=Password("alice", "wonderland"), external_ssf=outside, **common)  # type: ignore[arg-type]  # each fits
     people = MemoryAuthority({"alice": "wonderland"})
     server = Server(mechanism, authority=people, realm="example.test", external_ssf=outside, **common)  # type: ignore[arg-type]  # as above
     return client, server
+
+
+def signing(mechanism: str) -> tuple[Client, Server]:
+    """Return both sides, of a protocol in which what is signed is not sealed as well."""
+    return ends(mechanism, service="example", max_ssf=1)
 
 
 def told(message: bytes) -> str:
@@ -123,25 +134,3 @@ def kinds(node: Node) -> str:
     """Say what a token is, and what is in it."""
     inside = [kinds(part) for part in list(node.parts.values())[:ANSWERS]]
     return node.kind + (f" ({'; '.join(inside)})" if inside else "")
-
-
-def layers() -> Iterator[str]:
-    """Yield the table of what a message becomes under each layer."""
-    yield f"`{TEXT.decode()}` ({len(TEXT)} octets), in octets:"
-    yield ""
-    yield "| layer | whole | of which the message, or its cipher text | around it |"
-    yield "|---|---|---|---|"
-    for mechanism in ("DIGEST-MD5", "NTLM", "GSS-SPNEGO", "CREDSSP"):
-        client, server = ends(mechanism)
-        said = client.start()
-        while not server.done:
-            reply = server.step(said)
-            if not server.done:
-                said = client.step(reply if isinstance(reply, bytes) else b"")
-        if not client.done:
-            client.succeed(reply if isinstance(reply, bytes) else None)
-        assert client.layer is not None
-        size = len(client.layer.wrap(TEXT))
-        cipher = client.security.cipher or client.security.qop
-        yield f"| {mechanism} ({cipher}) | {size} | {len(TEXT)} | {size - len(TEXT)} |"
-    yield ""

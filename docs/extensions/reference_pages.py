@@ -85,7 +85,7 @@ def doors() -> dict[str, str]:
     for door, title in DOORS.items():
         module = importlib.import_module(door)
         lines = [f"# {title}", "", f"```{{py:module}} {door}", "```", "", sentence(module, door), ""]
-        for name in module.__all__:
+        for name in sorted(module.__all__, key=lambda name: (rank(getattr(module, name)), name)):
             thing = getattr(module, name)
             if id(thing) in told and told[id(thing)] != door and not isinstance(thing, str | int | tuple | frozenset):
                 home = told[id(thing)]
@@ -106,6 +106,13 @@ def doors() -> dict[str, str]:
     return pages
 
 
+def rank(thing: object) -> int:
+    """Say where on a page something stands: what one begins with first, and values last."""
+    if inspect.isclass(thing):
+        return 2 if issubclass(thing, BaseException) else 3 if issubclass(thing, enum.Enum) else 0
+    return 1 if callable(thing) else 4
+
+
 def described(door: str, name: str, thing: object) -> list[str]:
     """Return the directive that describes a public name."""
     if inspect.isclass(thing):
@@ -117,7 +124,11 @@ def described(door: str, name: str, thing: object) -> list[str]:
     if callable(thing):
         sentence(thing, f"{door}.{name}")
         return [f".. autofunction:: {door}.{name}"]
-    return [f".. autodata:: {door}.{name}", "   :no-value:"]
+    kind = type(thing)
+    if not kind.__module__.startswith("saslsspi"):
+        return [f".. autodata:: {door}.{name}", "   :no-value:"]
+    # An instance: autodoc would repeat all that its class says.
+    return [f".. py:data:: {door}.{name}", f"   :type: {kind.__name__}", "", f"   {sentence(kind, kind.__name__)}"]
 
 
 def attributes(kind: type) -> dict[str, str]:

@@ -104,3 +104,11 @@ def test_what_is_drawn_was_recorded(site: Path) -> None:
     text = (site / "background" / "exchanges.html").read_text(encoding="utf-8")
     for words in ("SCRAM client-first", "digest challenge", "under the layer"):
         assert words in text
+    assert "DIGEST-MD5 on the wire, in octets: length 4, message 14, MAC 10, type 2, number 4" in text
+
+
+def test_the_house_is_drawn_with_every_room(site: Path) -> None:
+    text = (site / "background" / "house.html").read_text(encoding="utf-8")
+    homes = [path for path in (ROOT / "saslsspi").iterdir() if (path / "__init__.py").exists()]
+    for room in homes:
+        assert f"<title>{room.name} stands on " in text
