@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saslsspi.services.places import ListeningPlace
-from saslsspi.services.sockets import listening
+from saslsspi.services.sockets import handed_over, listening
 from saslsspi.services.supervisor import Supervisor, Work, become
 
 __all__ = ["run_service"]
@@ -27,13 +27,14 @@ def run_service(
     Raises:
         SaslError: the configuration cannot be used, or a socket cannot be had.
     """
-    sockets = listening(places)
+    given = handed_over()
+    sockets = listening(places, given)
     try:
         become(user)
         Supervisor(lambda: make(sockets)).run()
     finally:
         for place, one in zip(places, sockets, strict=True):
             one.close()
-            if place.path:
+            if place.path and not given:  # what systemd has opened stays open there
                 with contextlib.suppress(OSError):
                     Path(place.path).unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import grp
 import os
 import pwd
@@ -29,13 +30,16 @@ def handed_over() -> list[socket.socket]:
     return [socket.socket(fileno=number) for number in range(_FIRST, _FIRST + count)]
 
 
-def listening(listeners: Sequence[ListeningPlace]) -> list[socket.socket]:
+def listening(listeners: Sequence[ListeningPlace], given: Sequence[socket.socket] = ()) -> list[socket.socket]:
     """Return a listening socket for each listener.
+
+    Args:
+        listeners: Where to listen.
+        given: What handed_over returned; none opens them.
 
     Raises:
         NoAuthenticatingAuthority: one cannot be had; the text says which.
     """
-    given = handed_over()
     if given and len(given) != len(listeners):
         raise NoAuthenticatingAuthority(
             f"systemd hands over {len(given)} sockets and the configuration has {len(listeners)} listeners"
@@ -61,6 +65,8 @@ def _opened(listener: ListeningPlace) -> socket.socket:
     path = Path(listener.path)
     # A socket that a service left behind is in the way; anything else that stands there is somebody's.
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+        if _answers(path):
+            raise FileExistsError(errno.EADDRINUSE, "somebody listens there already")
         path.unlink()
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -77,3 +83,10 @@ def _opened(listener: ListeningPlace) -> socket.socket:
         one.close()
         raise
     return one
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.setblocking(False)  # a backlog that is full is somebody's too
+        found = caller.connect_ex(str(path))
+    return found not in (errno.ECONNREFUSED, errno.ENOENT)
