@@ -55,7 +55,8 @@ class CarriedStream(LayeredStream):
 
     def abort(self) -> None:
         """Close it at once."""
-        self._transport_of.transport.abort()
+        with contextlib.suppress(AttributeError):  # Python 3.11.2: TLS that has ended cannot be aborted any more
+            self._transport_of.transport.abort()
 
 
 async def connected(host: str, port: int, context: ssl.SSLContext | None) -> CarriedStream:

@@ -227,7 +227,7 @@ def test_a_case_has_a_time_limit(tmp_path: Path) -> None:
     with _answering(b"* OK\r\n", listed, listed) as port:
         url = f"imap://localhost:{port}"
         assert run(url, *HARMLESS, "--quiet", "--timeout", "0.4", "-k", "wrong_host", "--json", str(file)) == 3
-    assert report(file)["seconds"] < 5
+    assert report(file)["seconds"] < 15  # without the limit it would have been 20 for each case, however fast this is
 
 
 def test_an_account_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,7 +62,7 @@ def _told(name: str, thing: Any) -> Iterator[str]:
     elif inspect.isclass(thing):
         yield f"{name}: class {thing.__module__}.{thing.__qualname__}"
     else:
-        yield f"{name}: {type(thing).__name__}"
+        yield f"{name}: {'Union' if isinstance(thing, types.UnionType) else type(thing).__name__}"
 
 
 def _class(name: str, kind: type) -> Iterator[str]:
@@ -119,6 +119,8 @@ class _Shown:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, enum.Flag) and (value.name is None or "|" in value.name):
+        return f"{value.value:#x}"  # Python 3.11.2 has no name for several at once
     if isinstance(value, enum.Enum):
         return str(value.name)
     if value is None or isinstance(value, bool | int | float | str | bytes):
