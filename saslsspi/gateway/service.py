@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ __all__ = ["PROTOCOLS", "Gateway", "check", "serve"]
 
 _LOG: Final = logging.getLogger("saslsspi.gateway")
 _THREADS: Final = 32  # for exchanges: a KDC that does not answer holds one
+_OTHER_FILES: Final = 64  # listeners, a log, DNS, lookups
 _PAUSE: Final = 1.0  # seconds before a client is let in again, where there is no room for one
 
 Serve: TypeAlias = Callable[[CarriedStream, str], Awaitable[None]]
@@ -81,11 +83,23 @@ def check_sockets(settings: GatewaySettings, sockets: Sequence[socket.socket]) -
             )
 
 
+def make_room(connections: int) -> None:
+    """Let this process have the file descriptors that so many clients need, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _OTHER_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    if most < wanted:
+        _LOG.warning("there are %d file descriptors, and %d clients need %d", most, connections, wanted)
+
+
 async def _work(settings: GatewaySettings, sockets: Sequence[socket.socket], ready: Callable[[], None]) -> None:
     """Be one worker, until SIGTERM."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, over.set)
     loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="logon"))
+    make_room(settings.limits.connections)
     gateway = Gateway(settings)
     gateway.start([one.dup() for one in sockets])
     ready()

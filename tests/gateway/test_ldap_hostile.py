@@ -13,11 +13,13 @@ import pytest
 from gateway.test_ldap import wait_until
 from gateway.world import Started, audited, gateway, limited, open_files
 from saslsspi import Policy
+from saslsspi.der import element, enumerated, octet_string
 from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import SUFFIX, ldap_server
 from testbed.raw_ldap import (
     DISCONNECTION,
     PROTOCOL_ERROR,
+    START_TLS,
     SUCCESS,
     UNAVAILABLE,
     RawLdap,
@@ -212,6 +214,37 @@ def test_a_server_that_leaves(said: bytes, whole: bool) -> None:
         wait_until(lambda: running.gateway.clients == 0)
 
 
+@pytest.mark.parametrize("asked", [extended(START_TLS), simple_bind()], ids=["StartTLS", "a bind"])
+def test_what_the_gateway_answers_itself_waits_for_the_end_of_a_message(asked: bytes) -> None:
+    """Half an answer has come of the server when the client asks for what the gateway answers."""
+    rest = threading.Event()
+
+    def halves(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(DONE[:5])
+        assert rest.wait(20)
+        client.sendall(DONE[5:])
+        client.recv(1000)
+
+    with (
+        scripted(halves) as port,
+        gateway("ldap", f"localhost:{port}", anonymous=True) as running,
+        RawLdap(running.port) as client,
+    ):
+        client.start(search("", scope=0))
+        assert client._socket.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL) == DONE[:5]
+        client.start(asked)
+        client._socket.settimeout(0.3)
+        with contextlib.suppress(TimeoutError):
+            client._socket.recv(6, socket.MSG_PEEK | socket.MSG_WAITALL)
+        client._socket.setblocking(False)
+        assert client._socket.recv(1000, socket.MSG_PEEK) == DONE[:5]
+        client._socket.settimeout(20)
+        rest.set()
+        answers = [client.receive(), client.receive()]
+        assert [one.id for one in answers if one] == [1, 2]
+
+
 def test_a_server_that_dies_in_the_middle_of_a_search() -> None:
     with contextlib.ExitStack() as dying:
         server = dying.enter_context(ldap_server(policy=Policy(min_ssf=56), entries=20_000))
@@ -257,6 +290,43 @@ def test_a_server_that_cheats_in_the_exchange_lets_nobody_in(answer: bytes) -> N
             assert told.code in (UNAVAILABLE, 80)
             assert "wonderland" not in told.text
         assert [one.accepted for one in records] == [False]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (49, 49),
+        (50, 50),
+        (80, 80),
+        (53, 53),
+        (7, 53),
+        (8, 53),
+        (13, 53),
+        (10, 53),
+        (51, UNAVAILABLE),
+        (52, UNAVAILABLE),
+    ],
+)
+def test_what_a_server_says_of_a_bind_is_passed_on_where_the_client_can_do_something(code: int, told: int) -> None:
+    text = b"80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 532, v1db1"
+    answer = element(0x61, enumerated(code), octet_string(b""), octet_string(text))
+
+    def refuse(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(request(1, answer))
+        client.recv(1000)
+
+    with (
+        scripted(refuse) as port,
+        gateway("ldap", f"localhost:{port}", mechanisms=("NTLM",)) as running,
+        RawLdap(running.port) as client,
+    ):
+        refused = client.ask(simple_bind("alice", "wonderland"))
+        assert refused.code == told
+        if code == told != UNAVAILABLE:
+            assert refused.text == text.decode()  # programs look for "data 532"
+        elif told == 53:
+            assert "NTLM" in refused.text
 
 
 def test_a_server_that_says_nothing_is_given_up() -> None:

@@ -118,7 +118,8 @@ class LdapSession:
             if isinstance(taken, Piece):
                 await self._pass_on(taken.octets, taken.head)
             elif taken.head.operation == Kind.UNBIND:
-                await self._detach()
+                if self._carrying is not None:
+                    self._carrying.cancel()
                 await self._leave(taken.octets)
                 return
             elif taken.head.operation == Kind.BIND:
@@ -127,7 +128,6 @@ class LdapSession:
                 await self._start_tls(taken.head)
             else:
                 await self._pass_on(taken.octets, taken.head)
-            del taken  # a password may be in it, and its bind is over
             count += 1
             if count % _TURN == 0:
                 await asyncio.sleep(0)
