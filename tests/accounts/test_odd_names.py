@@ -74,3 +74,11 @@ def test_another_program_s_file_has_a_name_as_it_is_or_not_at_all(form: str, nam
         path.write_text(text, encoding="utf-8", newline="")
         found = {stored.username: stored.scram for stored in read(path, "")}
         assert found == {stored.username: stored.scram for stored in meant}
+
+
+def test_a_name_of_postgresql_keeps_the_ends_of_lines_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "roles.sql"
+    for name in ("a\r\nb", "\r\n", "a\nb"):
+        text = "".join(FORMS["postgresql"].write([StoredAccount(username=name, scram=SCRAM)]))  # type: ignore[misc]
+        path.write_bytes(text.encode())
+        assert [stored.username for stored in FORMS["postgresql"].read(path, "")] == [name]

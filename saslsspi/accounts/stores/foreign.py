@@ -47,8 +47,13 @@ class Form(NamedTuple):
 
 
 def _text(path: Path) -> str:
+    """Return a file of lines, however they end."""
+    return _whole(path).replace("\r\n", "\n")
+
+
+def _whole(path: Path) -> str:
     try:
-        return path.read_bytes().decode().replace("\r\n", "\n")
+        return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise NoAuthenticatingAuthority(f"cannot read the accounts in {path}: {error}") from error
 
@@ -74,7 +79,7 @@ def _write_dovecot(accounts: Iterable[StoredAccount]) -> Iterator[str]:
 
 
 def _roles(path: Path, realm: str) -> Iterator[StoredAccount]:
-    for found in _ROLE.finditer(_text(path)):
+    for found in _ROLE.finditer(_whole(path)):  # a name between quotes may hold what ends a line
         user = (found[1] or "").replace('""', '"') or found[2].lower()
         secret = found[3].replace("''", "'")
         if secret.startswith("SCRAM-"):
