@@ -119,7 +119,7 @@ class _Connection:
     async def _begin(self, command: AuthCommand) -> None:
         try:
             server = self._door.server(
-                command.mechanism.upper(),
+                command.mechanism,
                 service=command.service or "smtp",
                 secured=command.secured,
                 certificate_user=command.certificate_user,

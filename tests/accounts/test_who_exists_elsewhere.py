@@ -71,6 +71,8 @@ ASKING = {
     "saslsspi_mechanisms/oauth/server.py": "asks about a token, whoever the client says it is",
     "saslsspi/packages/kerberos/exchange.py": "asks only about who has proved who it is",
     "saslsspi_mechanisms/external.py": "asks only about who has proved who it is",
+    "saslsspi/gateway/door.py": "asks nobody: it is whom the client names, for the record",
+    "saslsspi/gateway/ldap/session.py": "asks nobody, as above",
 }
 
 
