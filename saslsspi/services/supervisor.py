@@ -7,6 +7,7 @@ SIGHUP the configuration is read again; where it cannot be, the workers that are
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401  # asyncio imports it late, and a service's user need not be able to
+import ctypes
 import logging
 import os
 import pwd
@@ -27,6 +28,7 @@ _LOG.addHandler(logging.NullHandler())
 _SIGNALS: Final = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
 _ENDS: Final = {signal.SIGTERM, signal.SIGINT}
 _LOOK: Final = 0.1  # seconds
+_PR_SET_PDEATHSIG: Final = 1
 _GRACE: Final = 10.0  # seconds that a worker has to end its exchanges
 _PAUSE: Final = 1.0  # seconds before a worker that died is started again
 
@@ -106,13 +108,18 @@ class Supervisor:
             _LOG.exception("the configuration stays as it was")
             made = count, work
         else:
-            self._start(*made)
-            self._end(before)
+            if self._start(*made):
+                self._end(before)
+            else:
+                _LOG.error("the configuration stays as it was: no worker comes up with the new one")
+                self._end(self._workers - before)
+                made = count, work
         tell_systemd("READY=1")
         return made
 
-    def _start(self, count: int, work: Work) -> None:
-        """Start workers, and wait until each serves, or nothing is to be served any more."""
+    def _start(self, count: int, work: Work) -> int:
+        """Start workers, wait until each serves or has died, or nothing is to be served, and return how many serve."""
+        serving = 0
         for _ in range(count):
             reading, writing = os.pipe()
             worker = os.fork()
@@ -122,9 +129,11 @@ class Supervisor:
             os.close(writing)
             self._workers.add(worker)
             # What a worker opens first may be slow, or hang. Nothing comes from one that has died.
-            while not select.select([reading], [], [], _LOOK)[0] and not signal.sigpending() & _ENDS:
+            while not (said := select.select([reading], [], [], _LOOK)[0]) and not signal.sigpending() & _ENDS:
                 pass
+            serving += bool(said and os.read(reading, 1))
             os.close(reading)
+        return serving
 
     def _buried(self) -> int:
         """Return how many workers have died since; those that were told to are not counted."""
@@ -163,10 +172,19 @@ def _ended(worker: int) -> bool:
         return True
 
 
+def _end_with(supervisor: int) -> None:
+    """Be told to end when the supervisor is no more, even where it was killed; elsewhere than on Linux nobody tells."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if os.getppid() != supervisor:
+            raise NoAuthenticatingAuthority("the supervisor has gone")
+
+
 def _work(work: Work, writing: int) -> None:
     """Be a worker, and never return."""
     status = 1
     try:
+        _end_with(os.getppid())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the supervisor's
