@@ -16,7 +16,7 @@ from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.stream.beside_loop import beside_loop
 from saslsspi.engine.hooks.audit import Attempt, audited_from, refusals
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
-from saslsspi.errors import InvalidToken, SaslError
+from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, SaslError
 from saslsspi.sasl.acceptance import offer
 from saslsspi.sasl.registry import MECHANISMS
 from saslsspi.sasl.server import Server
@@ -101,7 +101,10 @@ class Door:
                 try:
                     return server.step(response)
                 except SaslError as error:
-                    delay = max((self.throttle.failed(refusal.username, peer) for refusal in found), default=0.0)
+                    if not isinstance(
+                        error, NoAuthenticatingAuthority
+                    ):  # whoever could not be told has guessed nothing
+                        delay = max((self.throttle.failed(refusal.username, peer) for refusal in found), default=0.0)
                     return error
 
         reply = await beside_loop(run)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from saslsspi import InvalidParameter, MemoryAuthority, Policy, Question, Secret
+from saslsspi import Account, InvalidParameter, MemoryAuthority, Policy, Question, Secret
 from saslsspi.accounts import FailureLimits, LockOut, MemoryFailures, Throttle
 from saslsspi.accounts.failures import _network
 from saslsspi.adapters.asgi import AsgiAuthentication
 from saslsspi.adapters.http import HttpAcceptor, HttpDecision, HttpRequest
 from saslsspi.adapters.mail.server import SaslService
+from saslsspi.authd.exchanges import Door
 from saslsspi.engine.hooks.audit import audited_from, proof_refused
-from saslsspi.errors import OutOfSequence
+from saslsspi.errors import NoAuthenticatingAuthority, OutOfSequence
+from saslsspi.services.settings import ListenerSettings, ServiceLimits
 from testbed.ldap_fixtures import SUFFIX, ldap_server
 from testbed.raw_ldap import RawLdap, sasl_bind, simple_bind
 
@@ -223,3 +226,41 @@ def test_an_asgi_server_waits_and_serves_others_meanwhile(monkeypatch: pytest.Mo
     asyncio.run(ask())
     assert waited == [1, 1, 2]
     assert sent[0]["status"] == 401
+
+
+class Away:
+    def lookup(self, question: Question) -> Account | None:
+        raise NoAuthenticatingAuthority("the store is away")
+
+
+def test_whoever_comes_while_the_accounts_cannot_be_had_has_guessed_nothing() -> None:
+    """Else an hour without a database is paid for by everybody who tried meanwhile."""
+    throttle = a_throttle()
+    service = SaslService(
+        service="smtp", host="h", authority=Away(), policy=Policy(allow_plaintext=True), throttle=throttle
+    )
+    dialogue = service.dialogue(external_ssf=256)
+    with audited_from("192.0.2.7:1"):
+        dialogue.begin(plain("wonderland"))
+        dialogue.abandon()
+    assert dialogue.delay == 0
+    acceptor = HttpAcceptor.of(Away(), ["Digest"], realm="r", throttle=throttle)
+    request = HttpRequest(method="GET", targets=("/",), peer="192.0.2.7:1")
+    (challenge,) = (value for name, value in acceptor.judge(request).headers if "SHA-256" in value)
+    nonce = challenge.partition('nonce="')[2].partition('"')[0]
+    decision = acceptor.judge(replace(request, credentials=digest(nonce)))
+    assert isinstance(decision.error, NoAuthenticatingAuthority)
+    assert decision.delay == 0
+    with (
+        ldap_server(authority=Away(), policy=Policy(allow_plaintext=True), throttle=throttle) as server,
+        RawLdap(server.port) as raw,
+    ):
+        assert raw.ask(simple_bind(f"uid=alice,ou=people,{SUFFIX}", "wonderland")).code == 52
+        assert raw.sasl().code == 52
+    limits = ServiceLimits(failure_delay=0)
+    listener = ListenerSettings(protocol="dovecot", path="/run/a", host=("localhost",))
+    door = Door(listener, Away(), Policy(), limits, throttle)
+    with pytest.raises(NoAuthenticatingAuthority):
+        asyncio.run(door.step(door.server("PLAIN", service="smtp", secured=True), b"\0alice\0x", "192.0.2.7:1"))
+    assert throttle.failures_of("alice") == 0
+    assert throttle.failures.count("address 192.0.2.7", 100) == 0

@@ -29,7 +29,15 @@ from saslsspi.engine.hooks.audit import Attempt, audited_from, proof_refused, re
 from saslsspi.engine.identity import AuthIdentity
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
-from saslsspi.errors import InvalidParameter, InvalidToken, LogonDenied, OutOfSequence, SaslError, WrongPrincipal
+from saslsspi.errors import (
+    InvalidParameter,
+    InvalidToken,
+    LogonDenied,
+    NoAuthenticatingAuthority,
+    OutOfSequence,
+    SaslError,
+    WrongPrincipal,
+)
 from saslsspi.sasl.acceptance import unverifiable
 from saslsspi.sspi.handles import CredHandle
 
@@ -230,7 +238,8 @@ class HttpAcceptor:
             return self._judge(request)
         with refusals() as found:
             decision = self._judge(request)
-        if isinstance(decision.error, OutOfSequence):  # requests that overtook one another: the password was right
+        # Requests that overtook one another had the right password; while the accounts cannot be had nobody guesses.
+        if isinstance(decision.error, OutOfSequence | NoAuthenticatingAuthority):
             return decision
         delays = [self._throttle.failed(refusal.username, refusal.peer) for refusal in found]
         return replace(decision, delay=max(delays)) if delays else decision

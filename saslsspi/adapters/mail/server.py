@@ -292,9 +292,10 @@ class ServerDialogue:
             with refusals() as found:
                 challenge = server.step(response)
         except SaslError as error:
-            self._count(found)
             self.error = error
             verdict = Verdict.TEMPORARY if isinstance(error, NoAuthenticatingAuthority) else Verdict.DENIED
+            if verdict is Verdict.DENIED:  # while the accounts cannot be had nobody guesses
+                self._count(found)
             if error.token is None:
                 return self._end(verdict, error)
             # What is still due to the client goes as one more challenge; its answer says nothing any more.
@@ -324,7 +325,8 @@ class ServerDialogue:
                 Attempt(self._mechanism).refused(reason)
             else:
                 self._server.abort(reason)
-        if verdict is not Verdict.CANCELLED:  # whoever gives up has guessed nothing, and may be gone
+        # Whoever gives up has guessed nothing, and may be gone.
+        if verdict not in (Verdict.CANCELLED, Verdict.TEMPORARY):
             self._count(found)
         return Step(b"", verdict)
 

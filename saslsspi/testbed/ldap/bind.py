@@ -105,7 +105,8 @@ class Binder:
                 reply = await self._answer(request, running, around)
             except SaslError as error:
                 reply = _failed(error)
-        await self._hold_back(found)
+        if reply.result.code is not ResultCode.UNAVAILABLE:  # while the accounts cannot be had nobody guesses
+            await self._hold_back(found)
         if reply.result.code not in (ResultCode.SUCCESS, ResultCode.SASL_BIND_IN_PROGRESS):
             _LOG.info("ldap %s refused: %s", _method(request), reply.result.text)
         return reply
