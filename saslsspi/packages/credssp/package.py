@@ -22,12 +22,10 @@ _INFO: Final = SecPkgInfo(
         | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
         | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
         | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
-        | SecurityPackageCapability.SECPKG_FLAG_EXTENDED_ERROR
         | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
         | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
         | SecurityPackageCapability.SECPKG_FLAG_STREAM
         | SecurityPackageCapability.SECPKG_FLAG_MUTUAL_AUTH
-        | SecurityPackageCapability.SECPKG_FLAG_DELEGATION
     ),
     version=1,
     rpcid=0xFFFF,  # SECPKG_ID_NONE

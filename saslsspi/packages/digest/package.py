@@ -37,6 +37,7 @@ _INFO: Final = SecPkgInfo(
         | SecurityPackageCapability.SECPKG_FLAG_PRIVACY
         | SecurityPackageCapability.SECPKG_FLAG_CONNECTION
         | SecurityPackageCapability.SECPKG_FLAG_MULTI_REQUIRED
+        | SecurityPackageCapability.SECPKG_FLAG_IMPERSONATION
         | SecurityPackageCapability.SECPKG_FLAG_ACCEPT_WIN32_NAME
         | SecurityPackageCapability.SECPKG_FLAG_STREAM
         | SecurityPackageCapability.SECPKG_FLAG_ASCII_BUFFERS

@@ -8,7 +8,7 @@ import pytest
 
 from saslsspi import sspi
 from saslsspi.sspi import CredentialUse, SecBuffer, SecBufferType
-from windows.observed import Answer, situation, status_of
+from windows.observed import Answer, flag_names, situation, status_of
 
 _ALL = CredentialUse.SECPKG_CRED_OUTBOUND
 
@@ -25,3 +25,17 @@ def listing(request: pytest.FixtureRequest) -> Mapping[str, Answer]:
         "memory given back": status_of(lambda: sspi.free_context_buffer(buffer)),
         "no name": status_of(lambda: sspi.acquire_credentials_handle(None, "", _ALL)),
     }
+
+
+@situation("packages: what Windows 10 lists")
+def windows_10(request: pytest.FixtureRequest) -> Mapping[str, Answer]:
+    """The bits that say what containers may use aside: there is nothing here that they are about."""
+    answers: dict[str, Answer] = {}
+    for name in ("Negotiate", "Kerberos", "NTLM", "WDigest", "Schannel", "CREDSSP"):
+        info = sspi.query_security_package_info(name)
+        answers[f"{name}: name"] = info.name
+        answers[f"{name}: capabilities"] = flag_names(info.capabilities, "SECPKG_FLAG_")
+        answers[f"{name}: version"] = info.version
+        answers[f"{name}: RPC number"] = info.rpcid
+        answers[f"{name}: largest token"] = info.max_token
+    return answers
