@@ -34,22 +34,21 @@ def left() -> list[Password]:
 
 
 def held(started: Started) -> list[str]:
-    """Where the gateway's tasks have the secret, by the lines that they stand at."""
+    """What has the secret in it of all that the gateway's tasks stand with: kind by kind."""
     loop = started.gateway._accepting[0].get_loop()
 
     async def look() -> list[str]:
-        places = []
-        for task in asyncio.all_tasks():
-            running: Any = task.get_coro()
-            while isinstance(running, CoroutineType) and running.cr_frame is not None:
-                for name, value in running.cr_frame.f_locals.items():
-                    if SECRET in repr(value) or SECRET.encode() in (value if isinstance(value, bytes) else b""):
-                        places.append(f"{running.__qualname__}: {name}")
-                    octets = getattr(value, "octets", b"")
-                    if isinstance(octets, bytes) and SECRET.encode() in octets:
-                        places.append(f"{running.__qualname__}: {name}.octets")
-                running = running.cr_await
-        return places
+        found = []
+        own = asyncio.current_task()
+        waiting: list[Any] = [task.get_coro() for task in asyncio.all_tasks() if task is not own]
+        while waiting:
+            for value in gc.get_referents(waiting.pop()):
+                if isinstance(value, CoroutineType):
+                    waiting.append(value)
+                octets = value if isinstance(value, bytes | bytearray) else getattr(value, "octets", b"")
+                if (isinstance(octets, bytes | bytearray) and SECRET.encode() in octets) or value == SECRET:
+                    found.append(type(value).__name__)
+        return found
 
     return asyncio.run_coroutine_threadsafe(look(), loop).result(20)
 
