@@ -101,9 +101,8 @@ class Door:
                 try:
                     return server.step(response)
                 except SaslError as error:
-                    if not isinstance(
-                        error, NoAuthenticatingAuthority
-                    ):  # whoever could not be told has guessed nothing
+                    # Who comes while the accounts cannot be had has guessed nothing.
+                    if not isinstance(error, NoAuthenticatingAuthority):
                         delay = max((self.throttle.failed(refusal.username, peer) for refusal in found), default=0.0)
                     return error
 
