@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
+from saslsspi.accounts.coming import close_unawaited
 from saslsspi.accounts.decoys import Decoys
 from saslsspi.accounts.fitting import fitting
 from saslsspi.errors import NoAuthenticatingAuthority
@@ -142,9 +143,7 @@ def check_answer(authority: AccountLookup, answer: object) -> Account:
     """
     if isinstance(answer, Account):
         return answer
-    close = getattr(answer, "close", None) if isinstance(answer, Awaitable) else None
-    if close is not None:
-        close()  # else Python warns that nobody awaited it
+    close_unawaited(answer)
     raise NoAuthenticatingAuthority(
         f"{type(authority).__name__}.lookup answered with {_described(answer)}, neither an Account nor None"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
 from inspect import isawaitable
 from typing import Any
@@ -17,6 +17,7 @@ from saslsspi.accounts.authority import (
     may_act_as,
     secrets_of,
 )
+from saslsspi.accounts.coming import close_unawaited
 from saslsspi.accounts.decoys import Decoys
 from saslsspi.errors import InvalidParameter
 
@@ -54,7 +55,13 @@ class Chain(Authority):
 
     def lookup(self, question: Question) -> Account | Awaitable[Account | None] | None:
         """Return what the first authority knows that knows the user."""
-        answers = [authority.lookup(question) for authority in self._authorities]
+        answers: list[object] = []
+        try:
+            for authority in self._authorities:
+                answers.append(authority.lookup(question))
+        except BaseException:
+            _close(answers)
+            raise
         if any(isawaitable(answer) for answer in answers):
             return _Answers(answers, self.first)
         return self.first(answers)
@@ -86,12 +93,19 @@ class _Answers(Awaitable[Account | None]):
         return self._all().__await__()
 
     async def _all(self) -> Account | None:
-        return self._choose([await answer if isawaitable(answer) else answer for answer in self._answers])
+        try:
+            return self._choose([await answer if isawaitable(answer) else answer for answer in self._answers])
+        finally:
+            self.close()  # of one that failed, or was cancelled, those behind it were not awaited
 
     def close(self) -> None:
-        for answer in self._answers:
-            if isinstance(answer, Coroutine):
-                answer.close()
+        _close(self._answers)
+
+
+def _close(answers: Sequence[object]) -> None:
+    """Close what nobody awaits any more; what was awaited is closed already."""
+    for answer in answers:
+        close_unawaited(answer)
 
 
 class _Marked(Delegating):

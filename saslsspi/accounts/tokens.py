@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from saslsspi.accounts.account import Account, AccountLookup, Question, Secret
 from saslsspi.accounts.authority import Authority, Delegating
+from saslsspi.accounts.coming import Coming
 from saslsspi.errors import NoAuthenticatingAuthority
 
 __all__ = ["Discovery", "MemoryTokens", "TokenAuthority"]
@@ -51,11 +52,13 @@ class TokenAuthority(Authority):
         if not question.token:
             return None
         found = self.validate(question.token)
-        return _awaited(found, question.token) if isinstance(found, Awaitable) else _account(found, question.token)
+        if not isinstance(found, Awaitable):
+            return _account(found, question.token)
 
+        async def finish(coming: Awaitable[Validated]) -> Account | None:
+            return _account(await coming, question.token)
 
-async def _awaited(coming: Awaitable[Validated], token: str) -> Account | None:
-    return _account(await coming, token)
+        return Coming(found, finish)
 
 
 def _account(found: object, token: str) -> Account | None:

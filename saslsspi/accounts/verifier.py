@@ -18,6 +18,7 @@ from typing import Final
 
 from saslsspi.accounts.account import Account, Question, Secret
 from saslsspi.accounts.authority import Authority
+from saslsspi.accounts.coming import Coming
 from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, SaslError
 
 __all__ = ["PasswordVerifier"]
@@ -72,14 +73,13 @@ class PasswordVerifier(Authority):
         # An empty password is the unauthenticated bind of LDAP, which succeeds (RFC 4513 section 5.1.2).
         if not question.password or not question.username or Secret.VERIFIED not in question.secrets:
             return None
-        if inspect.iscoroutinefunction(self._verify):
-            return self._awaited(self._verify(question.username, question.password), question)
-        verdict = self._in_time(question)
+        awaited = inspect.iscoroutinefunction(self._verify)
+        verdict = self._verify(question.username, question.password) if awaited else self._in_time(question)
         if isinstance(verdict, Awaitable):
-            return self._awaited(verdict, question)
+            return Coming(verdict, partial(self._awaited, question))
         return _account(verdict, question)
 
-    async def _awaited(self, coming: Awaitable[Verdict], question: Question) -> Account | None:
+    async def _awaited(self, question: Question, coming: Awaitable[Verdict]) -> Account | None:
         import asyncio  # who awaits this has it; who has no loop does without
 
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -193,6 +194,28 @@ def test_one_that_is_awaited_for_too_long_is_cancelled() -> None:
     with pytest.raises(NoAuthenticatingAuthority, match="has not answered"):
         asyncio.run(beside_loop(server.step, b"\0alice\0wonderland"))
     assert cancelled == [True]
+
+
+async def raising(username: str, password: str) -> bool:
+    raise NoAuthenticatingAuthority("away")
+
+
+class Away:
+    def lookup(self, question: Question) -> Account | None:
+        raise NoAuthenticatingAuthority("away")
+
+
+@pytest.mark.parametrize("members", [
+    lambda: [PasswordVerifier(raising), PasswordVerifier(later)],
+    lambda: [PasswordVerifier(later), Away()],
+    lambda: [PasswordVerifier(raising), Chain(PasswordVerifier(later))],
+    lambda: [Chain(PasswordVerifier(later), PasswordVerifier(later)), Away()],
+])  # fmt: skip
+def test_nothing_of_a_chain_is_left_unawaited_where_one_fails(members: Callable[[], list[Any]]) -> None:
+    server = Server("PLAIN", authority=Chain(*members()), **COMMON)
+    with pytest.raises(NoAuthenticatingAuthority):
+        asyncio.run(beside_loop(server.step, b"\0alice\0wonderland"))
+    gc.collect()  # a coroutine that nobody awaited would warn here, and warnings are errors
 
 
 def test_it_runs_beside_the_loop() -> None:
