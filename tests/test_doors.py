@@ -81,12 +81,12 @@ NOT_OURS = {
 
 
 def test_the_public_surface_changes_only_on_purpose() -> None:
-    """Where a change is meant: `python tests/documents/surface.py > tests/documents/surface.txt`, and a fragment."""
+    """Where a change is meant: `python tests/documents/surface.py`, and a fragment."""
     found, kept = surface([*DOORS, *PLUGINS]), SURFACE.read_text(encoding="utf-8").splitlines()
     gone, new = sorted(set(kept) - set(found)), sorted(set(found) - set(kept))
     assert (gone, new) == ([], []), (
-        "the public names have changed; where that is meant: python tests/documents/surface.py > "
-        "tests/documents/surface.txt, and a fragment in changelog.d"
+        "the public names have changed; where that is meant: `python tests/documents/surface.py` writes the list anew, "
+        "and a fragment in changelog.d tells of it"
     )
 
 

@@ -1,8 +1,8 @@
 """The public surface as text, a name a line, with its signature: what a user's program may lean on.
 
-    python tests/documents/surface.py > tests/documents/surface.txt
+    python tests/documents/surface.py
 
-writes it anew where a change is meant; tests/test_doors.py compares.
+writes surface.txt anew where a change is meant; tests/test_doors.py compares.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ForwardRef
 
 __all__ = ["HOMES", "members", "public", "surface"]
@@ -133,6 +134,8 @@ def _value(value: Any) -> str:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from test_doors import DOORS, PLUGINS
 
-    sys.stdout.write("\n".join(surface([*DOORS, *PLUGINS])) + "\n")
+    text = "\n".join(surface([*DOORS, *PLUGINS])) + "\n"
+    Path(__file__).with_suffix(".txt").write_text(text, encoding="utf-8")
