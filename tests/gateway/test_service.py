@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,3 +118,37 @@ def test_a_worker_that_dies_takes_its_own_clients_alone(directory: LdapServer, t
                 alive += client.ask(extended("1.3.6.1.4.1.4203.1.11.3")).value == b"u:alice"
         assert alive == directory.connections
         wait_until(lambda: code(gateway) == SUCCESS)
+
+
+_AS_SYSTEMD = """\
+import os, sys
+for at, given in enumerate(sys.argv[1].split(",")):
+    os.dup2(int(given), 3 + at)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(at + 1))
+os.execv(sys.executable, [sys.executable, "-m", "saslsspi", "gateway", *sys.argv[2:]])
+"""
+
+
+@pytest.mark.parametrize(("address", "served"), [("127.0.0.1", True), ("0.0.0.0", False)])
+def test_sockets_that_systemd_opens(directory: LdapServer, tmp_path: Path, address: str, served: bool) -> None:
+    gateway = GatewayProcess(tmp_path, in_front_of(directory))
+    with socket.create_server((address, gateway.port)) as first, socket.socket(socket.AF_UNIX) as second:
+        second.bind(str(gateway.path))
+        second.listen()
+        # What stands at 3 and 4 is not to be overwritten before it is copied.
+        high = [fcntl.fcntl(one.fileno(), fcntl.F_DUPFD, 10) for one in (first, second)]
+        command = [sys.executable, "-c", _AS_SYSTEMD, ",".join(map(str, high)), str(gateway.file)]
+        with subprocess.Popen(command, pass_fds=high, stderr=subprocess.PIPE) as process:
+            try:
+                if served:
+                    wait_until(lambda: code(gateway) == SUCCESS)
+                    process.send_signal(signal.SIGTERM)
+                    assert process.wait(30) == 0
+                else:
+                    assert process.wait(30) != 0
+                    assert process.stderr is not None
+                    assert b"in clear" in process.stderr.read()
+            finally:
+                process.kill()
+        for number in high:
+            os.close(number)
