@@ -64,3 +64,27 @@ def test_a_tap_whose_server_is_not_there_closes_the_client() -> None:
         port = taken.getsockname()[1]
     with Tap("127.0.0.1", port) as tap, socket.create_connection(("127.0.0.1", tap.port), 10) as client:
         assert client.recv(1) == b""
+
+
+def test_what_one_side_says_in_pieces_is_one_speech() -> None:
+    first = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1)
+                first.set()  # the piece has passed the tap
+                connection.recv(1)
+                connection.sendall(b"both")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        with Tap("127.0.0.1", port) as tap, socket.create_connection(("127.0.0.1", tap.port), 10) as client:
+            client.sendall(b"a")
+            assert first.wait(10)
+            client.sendall(b"b")
+            assert client.recv(10) == b"both"
+            assert tap.turns() == (Speech(from_client=True, octets=b"ab"), Speech(from_client=False, octets=b"both"))
+        thread.join(10)
