@@ -409,3 +409,20 @@ def test_servers_are_asked_in_their_order(directory: LdapServer) -> None:
     with gateway("ldap", "localhost:1", "localhost:2") as started, RawLdap(started.port) as client:
         answer = client.ask(simple_bind("alice", "wonderland"))
         assert (answer.code, "localhost:1" in answer.text, "localhost:2" in answer.text) == (UNAVAILABLE, True, True)
+
+
+def test_a_server_is_not_asked_for_more_logons_at_once_than_it_has_room_for() -> None:
+    """It says nothing: so many connections come, and no more, however many clients bind."""
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=200) as silent,
+        gateway("ldap", f"127.0.0.1:{silent.getsockname()[1]}", mechanisms=("NTLM",)) as started,
+        ExitStack() as stack,
+    ):
+        for _ in range(50):
+            stack.enter_context(RawLdap(started.port)).start(simple_bind("alice", "wonderland"))
+        silent.settimeout(15)
+        for _ in range(32):
+            stack.enter_context(silent.accept()[0])
+        silent.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            stack.enter_context(silent.accept()[0])

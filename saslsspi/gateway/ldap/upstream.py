@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from saslsspi.engine.policy import Policy
@@ -20,6 +21,8 @@ from saslsspi.sasl.registry import find_mechanism
 __all__ = ["LdapUpstream", "NoLookup"]
 
 _SERVICE: Final = "ldap"
+# More logons than a server has room for in its queue of new connections are dropped there, and come again late.
+_AT_ONCE: Final = 32
 # A directory of Windows knows its users by NTLM, whatever else it lists; others by DIGEST-MD5.
 _USUAL: Final = ("GSS-SPNEGO", "DIGEST-MD5", "NTLM")
 
@@ -53,6 +56,7 @@ class LdapUpstream:
         self._limits = limits
         self._context = trusting(authority)
         self._servers = servers or ServerList(authority, "ldap")
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._mechanisms: str | tuple[str, ...] = authority.mechanisms or _USUAL
         for name in authority.mechanisms:
             find_mechanism(name)  # raises where there is none
@@ -93,6 +97,10 @@ class LdapUpstream:
         return (await self._servers.first(self._connect, self._limits.connect_seconds))[0].stream
 
     async def _logged_on(self, name: str, password: str, owner: Owner | None = None) -> tuple[CarriedStream, Security]:
+        async with self._turns:
+            return await self._at_once(name, password, owner)
+
+    async def _at_once(self, name: str, password: str, owner: Owner | None) -> tuple[CarriedStream, Security]:
         link, server = await self._servers.first(self._connect, self._limits.connect_seconds)
         try:
             policy, strength = over_tls(self._policy, link.stream)
