@@ -19,7 +19,7 @@ from interop.people import ALICE
 from interop.require import program, require_peer
 from saslsspi.packages.ntlm.keys import nt_hash
 
-__all__ = ["Display", "Shadow", "xfreerdp"]
+__all__ = ["Display", "Shadow", "major_version", "xfreerdp"]
 
 _TIMEOUT: Final = 30
 
@@ -75,6 +75,14 @@ def xfreerdp(display: Display, port: int, password: str, *options: str) -> subpr
     return subprocess.run(
         command, env=display.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
     )
+
+
+def major_version(display: Display) -> int:
+    """FreeRDP's own: its server knows SPNEGO from 3 on."""
+    require_peer("freerdp")
+    command = [program("xfreerdp"), "/version"]
+    said = subprocess.run(command, env=display.environment, capture_output=True, text=True, check=False).stdout
+    return int(said.partition("version ")[2].partition(".")[0])
 
 
 class Shadow:

@@ -10,6 +10,7 @@ __all__ = ["HYBRID", "answer_negotiation", "negotiate"]
 
 HYBRID: Final = 2  # PROTOCOL_HYBRID: TLS with CredSSP
 _REQUEST, _RESPONSE, _FAILURE = 1, 2, 3  # TYPE_RDP_NEG_REQ, _RSP, _FAILURE
+_RESTRICTED_ADMIN: Final = 8  # RESTRICTED_ADMIN_MODE_SUPPORTED
 
 
 def negotiate(peer: socket.socket) -> int:
@@ -26,7 +27,7 @@ def answer_negotiation(peer: socket.socket) -> None:
     kind, _, _, protocols = _negotiation(_read(peer))
     if kind != _REQUEST or not protocols & HYBRID:
         raise ConnectionError(f"the client does not offer CredSSP: {protocols:#x}")
-    peer.sendall(_packet(0xD0, struct.pack("<BBHI", _RESPONSE, 0, 8, HYBRID)))
+    peer.sendall(_packet(0xD0, struct.pack("<BBHI", _RESPONSE, _RESTRICTED_ADMIN, 8, HYBRID)))
 
 
 def _packet(code: int, negotiation: bytes) -> bytes:

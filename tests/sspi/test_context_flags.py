@@ -121,7 +121,7 @@ class TestFlags:
         challenges = [re.sub(rb'nonce="[^"]*"', b"", side.step(None)) for side in (asking, silent)]
         assert challenges[0] == challenges[1]
 
-    @pytest.mark.requirement("SSPI-ASC-82")
+    @pytest.mark.requirement("SSPI-ASC-15", "SSPI-ASC-81", "SSPI-ASC-82")
     def test_a_server_that_requires_integrity_refuses_a_client_without(self) -> None:
         client, server = Initiator(outbound(), 0), Acceptor(inbound(), int(ACCEPT_SIGN))
         with pytest.raises(errors.QopNotSupported):

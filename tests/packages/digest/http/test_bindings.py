@@ -51,7 +51,7 @@ def test_missing_bindings_are_allowed_by_the_bit_that_is_also_http() -> None:
     assert result(answer.context) is ChannelBindingsResult.SEC_CHANNEL_BINDINGS_RESULT_VALID_MISSING
 
 
-@pytest.mark.requirement("SSPI-ASC-33", "SSPI-ASC-20", "SSPI-ASC-34")
+@pytest.mark.requirement("SSPI-ASC-33")
 def test_proxy_bindings_require_them_whatever_the_shared_bit_allows() -> None:
     """The two exclude each other: beside PROXY_BINDINGS the bit of ALLOW_MISSING_BINDINGS is HTTP and nothing else."""
     site, client = Site(PROXY, bindings=TLS), Browser()
