@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from saslsspi.compat.places import take
+from saslsspi.compat.places import check_free, take
 from saslsspi.errors import InvalidParameter, PackageNotFound
 
 __all__ = ["FACES", "Face", "install"]
@@ -55,7 +55,8 @@ FACES: Final[Mapping[str, Face]] = {
 def install(*names: str, **options: object) -> None:
     """Put faces into the places of other libraries, in this process.
 
-    Call it first: a program that holds another library's classes already would keep them. Doing it twice is no error.
+    Call it first: a program that holds another library's classes already would keep them. All faces that are named are
+    installed, or none is. Doing it twice is no error.
 
     Args:
         names: Of FACES.
@@ -75,7 +76,8 @@ def install(*names: str, **options: object) -> None:
         raise InvalidParameter(
             f"{', '.join(names)} takes no option {', '.join(unknown)}; it takes {', '.join(sorted(known)) or 'none'}"
         )
-    take({theirs: ours for name in names for theirs, ours in FACES[name].modules.items()})
+    places = {theirs: ours for name in names for theirs, ours in FACES[name].modules.items()}
+    check_free(places)
     for name in names:
         face = FACES[name]
         if face.within:
@@ -85,3 +87,4 @@ def install(*names: str, **options: object) -> None:
                 )
             own = {option: value for option, value in options.items() if option in face.options}
             importlib.import_module(face.within).install(**own)
+    take(places)  # last: what is refused before leaves nothing in its place

@@ -13,7 +13,7 @@ from typing import Final
 
 from saslsspi.errors import ContextMisuse
 
-__all__ = ["take"]
+__all__ = ["check_free", "take"]
 
 
 class _Places(MetaPathFinder, Loader):
@@ -46,14 +46,14 @@ class _Places(MetaPathFinder, Loader):
 _PLACES: Final = _Places()
 
 
-def take(modules: Mapping[str, str]) -> None:
-    """Let modules of ours be found under the names of others.
+def check_free(modules: Mapping[str, str]) -> None:
+    """Raise where one of the places cannot be taken.
 
     Args:
         modules: Their top-level names, and the full names of ours.
 
     Raises:
-        ContextMisuse: one of theirs is imported already; no place is taken then.
+        ContextMisuse: one of theirs is imported already.
     """
     for theirs, ours in modules.items():
         there = sys.modules.get(theirs)
@@ -63,6 +63,11 @@ def take(modules: Mapping[str, str]) -> None:
                 f"saslsspi.compat.install before anything imports it, or start the program with "
                 f"`python -m saslsspi.compat run`"
             )
+
+
+def take(modules: Mapping[str, str]) -> None:
+    """Let modules of ours be found under the names of others; see check_free."""
+    check_free(modules)
     _PLACES.taken.update(modules)
     if modules and _PLACES not in sys.meta_path:
         sys.meta_path.insert(0, _PLACES)

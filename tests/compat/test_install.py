@@ -97,6 +97,22 @@ def test_another_replacement_is_not_replaced() -> None:
     assert "somebody has put __main__.Other into ldap3's place already" in shown
 
 
+def test_where_one_face_is_refused_no_place_is_taken() -> None:
+    shown = run(
+        "from ldap3 import Connection\nimport importlib.util, saslsspi.compat\n"
+        "try: saslsspi.compat.install('sasl', 'spnego', 'ldap3')\n"
+        "except saslsspi.SaslError: print(importlib.util.find_spec('sasl'))"
+    )
+    assert shown == "None"
+    shown = run(
+        "import json, ldap3, saslsspi.compat\nimport sys; sys.modules['sasl'] = json\n"
+        "before = ldap3.Connection\n"
+        "try: saslsspi.compat.install('ldap3', 'sasl')\n"
+        "except saslsspi.SaslError: print(ldap3.Connection is before)"
+    )
+    assert shown == "True"
+
+
 def test_ldap3_missing_is_told() -> None:
     shown = run("import sys; sys.modules['ldap3'] = None\nimport saslsspi.compat; saslsspi.compat.install('ldap3')")
     assert "PackageNotFound" in shown or "SEC_E_SECPKG_NOT_FOUND" in shown

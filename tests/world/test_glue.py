@@ -74,6 +74,55 @@ else:
     mail.close()
 """
 
+KAFKA: Final = """
+import saslsspi
+from kafka.net.sasl import get_sasl_mechanism
+
+people = saslsspi.MemoryAuthority({"jörg": "grüße"})
+for name in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+    for password in ("grüße", "falsch"):
+        ours = get_sasl_mechanism(name)(
+            sasl_mechanism=name, host="broker.example", sasl_plain_username="jörg", sasl_plain_password=password
+        )
+        broker = saslsspi.Server(name, service="kafka", host="broker.example", authority=people)
+        try:
+            while not ours.receive(broker.step(ours.auth_bytes()) or b""):
+                pass
+        except saslsspi.LogonDenied:
+            print("refused", ours.is_authenticated())
+        else:
+            print(ours.auth_details(), broker.security.authcid)
+"""
+SLIXMPP: Final = """
+import saslsspi
+from slixmpp.util.sasl import choose
+
+people = saslsspi.MemoryAuthority({"jörg": "grüße"})
+offered = [["DIGEST-MD5", "PLAIN"], ["SCRAM-SHA-1", "SCRAM-SHA-256"], ["SCRAM-SHA-512", "SCRAM-SHA-256", "DIGEST-MD5"]]
+for names in offered:
+    for password in ("grüße", "falsch"):
+        given = {"username": "jörg", "password": password, "service": "xmpp", "host": "example.test",
+                 "service-name": "example.test", "authzid": "", "email": "", "access_token": "", "api_key": "",
+                 "google_token": "", "nonce": "", "response": ""}
+        mech = choose(
+            names,
+            lambda required, optional: {key: given[key].encode() for key in {*required, *optional} & given.keys()},
+            lambda wanted: {key: key == "encrypted" for key in wanted},
+        )
+        server = saslsspi.Server(mech.name, service="xmpp", host="example.test", authority=people)
+        try:
+            challenge = server.step(None) if mech.name == "DIGEST-MD5" else server.step(mech.process())
+            while not server.done or challenge:
+                answer = mech.process(challenge)
+                if server.done:
+                    break
+                challenge = server.step(answer) or b""
+        except saslsspi.LogonDenied:
+            print("refused")
+        else:
+            print(mech.name, type(mech).__name__, server.security.authcid)
+"""
+
 
 def run(python: Path, page: str, driver: str, *arguments: object) -> list[str]:
     """Run a page's first block of code, and a driver behind it; return what was printed."""
@@ -95,6 +144,18 @@ def test_imapclient() -> None:
     mechanisms = ["SCRAM-SHA-256", "DIGEST-MD5", "NTLM"]
     assert lines == [line for name in mechanisms for line in (f"{name} INBOX", "refused")]
     assert {report.security.authcid for report in reports} == {"jörg"}
+
+
+def test_kafka_python() -> None:
+    lines = run(python_with("kafka-python==3.0.12"), "kafka.md", KAFKA)
+    names = ["SCRAM-SHA-256", "SCRAM-SHA-512"]
+    assert lines == [line for name in names for line in (f"jörg by {name} jörg", "refused False")]
+
+
+def test_slixmpp() -> None:
+    lines = run(python_with("slixmpp==1.17.0"), "slixmpp.md", SLIXMPP)
+    names = ["DIGEST-MD5", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    assert lines == [line for name in names for line in (f"{name} Saslsspi jörg", "refused")]
 
 
 @pytest.mark.parametrize("tls", ["tls", "clear"])
