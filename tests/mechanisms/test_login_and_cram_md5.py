@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from typing import Any
 
@@ -118,6 +119,16 @@ def test_the_digest_is_that_of_the_rfc(vector: dict[str, Any]) -> None:
     assert client.step(vector["challenge_text"].encode()) == vector["response_text"].encode()
     client.succeed()
     assert client.done
+
+
+@pytest.mark.requirement("RFC2195-2-03")
+@pytest.mark.parametrize("size", [64, 65, 100])
+def test_a_secret_of_any_length_is_a_key_of_hmac(size: int) -> None:
+    """Section 2: one longer than 64 octets counts by its MD5, as RFC 2104 has it."""
+    client = new_client("CRAM-MD5", "alice", "x" * size)
+    client.start()
+    digest = hmac.digest(b"x" * size, b"<1.2@h>", "md5").hex()
+    assert client.step(b"<1.2@h>") == f"alice {digest}".encode()
 
 
 @pytest.mark.requirement("RFC2195-2-01")

@@ -74,6 +74,8 @@ def test_the_message_is_that_of_the_rfc() -> None:
     client = new_client("OAUTHBEARER", token, "user@example.com", host="server.example.com")
     expected = f"n,a=user@example.com,\1host=server.example.com\1auth=Bearer {token}\1\1"
     assert client.start() == expected.encode()
+    client = new_client("OAUTHBEARER", token, "", host="server.example.com")
+    assert client.start() == f"n,,\1host=server.example.com\1auth=Bearer {token}\1\1".encode()
 
 
 def test_the_message_is_that_of_google() -> None:
@@ -81,7 +83,7 @@ def test_the_message_is_that_of_google() -> None:
     assert message == b"user=someuser@example.com\1auth=Bearer ya29.vF9dft4\1\1"
 
 
-@pytest.mark.requirement("RFC7628-3.1-03")
+@pytest.mark.requirement("RFC7628-3.1-03", "RFC7628-3.1-05")
 @pytest.mark.parametrize(
     "message",
     [
@@ -101,6 +103,7 @@ def test_pairs_that_nobody_knows_are_ignored(message: bytes) -> None:
     "message",
     [
         b"", b"\1", b"n,,", b"n,,\1", b"p=tls-exporter,,\1auth=Bearer T0ken\1\1", b"n,user=a,\1auth=Bearer T0ken\1\1",
+        b"n,alice,\1auth=Bearer T0ken\1\1",
         b"n,,x\1auth=Bearer T0ken\1\1", b"n,,\1auth=Bearer T0ken\1", b"n,,\1auth=Bearer T0ken\1\1\1",
         b"n,,\1auth=Basic T0ken\1\1", b"n,,\1auth=Bearer T0ken\1auth=Bearer other\1\1", b"n,,\1auth\1\1",
         b"n,,\1a1=x\1auth=Bearer T0ken\1\1", b"n,,\1x=\0\1auth=Bearer T0ken\1\1", b"n,a=,\1auth=Bearer T0ken\1\1",
