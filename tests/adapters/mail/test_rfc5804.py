@@ -13,6 +13,7 @@ from adapters.mail.line_world import HonestServer
 from adapters.mail_world import ALICE, PEOPLE, REALM, TIMEOUT, Peer, Wire, certificate, scripted
 from saslsspi.adapters.mail.line_protocol import Reply, ReplyKind
 from saslsspi.adapters.mail.protocols.sieve import SIEVE, sieve_response
+from saslsspi.adapters.mail.strings import string, words
 from saslsspi.adapters.sieve import SaslSieve, SieveLogonDenied
 from saslsspi.errors import TemporarilyUnavailable
 from saslsspi.testbed import loopback
@@ -94,6 +95,22 @@ def test_a_capability_that_we_do_not_know_is_ignored() -> None:
 @pytest.mark.requirement("RFC5804-1.2-04")
 def test_a_client_that_has_logged_on_may_be_silent_for_half_an_hour() -> None:
     assert MailLimits().idle_timeout >= 30 * 60
+
+
+@pytest.mark.requirement("RFC5804-4-02")
+@pytest.mark.parametrize(
+    ("text", "ours", "servers"),
+    [
+        (b"x" * 1024, b'"' + b"x" * 1024 + b'"', b'"' + b"x" * 1024 + b'"'),
+        (b"x" * 1025, b"{1025+}\r\n" + b"x" * 1025, b"{1025}\r\n" + b"x" * 1025),
+        (b'"' * 513, b"{513+}\r\n" + b'"' * 513, b"{513}\r\n" + b'"' * 513),
+    ],
+    ids=["1024", "1025", "513 quotes"],
+)
+def test_a_quoted_string_has_1024_octets_at_most(text: bytes, ours: bytes, servers: bytes) -> None:
+    assert string(text, from_client=True) == ours
+    assert string(text, from_client=False) == servers
+    assert [word.text for word in words(ours)] == [text]
 
 
 @pytest.mark.requirement("RFC5804-2.1-08")
