@@ -18,6 +18,7 @@ from saslsspi.errors import (
     NoImpersonation,
     UnknownCredentials,
 )
+from saslsspi.sasl.mechanism import First
 from saslsspi.sasl.registry import MECHANISMS
 from scram_world import HASHES, STORED, fields, new_client, new_server
 from scripted_scram import SALT, ScriptedClient
@@ -31,6 +32,8 @@ def test_the_family_is_installed_under_its_names() -> None:
         name + suffix for name in HASHES for suffix in ("", "-PLUS")
     }
     assert not names & {"SPNEGO", "SPNEGO-PLUS"}
+    found = {name: MECHANISMS.find(name) for name in names}
+    assert {name: mechanism.name for name, mechanism in found.items() if mechanism} == {name: name for name in names}
     assert all(len(name) <= 20 for name in names)
 
 
@@ -41,6 +44,7 @@ def test_the_family_is_installed_under_its_names() -> None:
 def test_both_ends_agree(mechanism: str, initial_response: bool, success_data: bool) -> None:
     client, server = new_client(mechanism=mechanism), new_server(mechanism, success_data=success_data)
     authenticate(client, server, initial_response=initial_response)
+    assert client.mechanism.first is First.CLIENT
     assert client.done
     assert server.done
     assert server.security.authcid == client.security.authcid == "alice"

@@ -44,14 +44,18 @@ def new_server(mechanism: str, **options: Any) -> Server:
 
 @pytest.mark.requirement("RFC5802-6.1-01", "RFC5802-6.1-02", "RFC7677-3-01")
 @pytest.mark.parametrize("mechanism", BOUND)
-@pytest.mark.parametrize("bindings", [UNIQUE, EXPORTER, END_POINT], ids=lambda value: value.type_name)
-def test_both_ends_bind_to_their_channel(mechanism: str, bindings: ChannelBindings) -> None:
+@pytest.mark.parametrize(
+    ("kind", "bindings"),
+    [("tls-unique", UNIQUE), ("tls-exporter", EXPORTER), ("tls-server-end-point", END_POINT)],
+    ids=["tls-unique", "tls-exporter", "tls-server-end-point"],
+)
+def test_both_ends_bind_to_their_channel(mechanism: str, kind: str, bindings: ChannelBindings) -> None:
     client, server = new_client(mechanism, bindings=bindings), new_server(mechanism, bindings=bindings, policy=REQUIRE)
     sent = authenticate(client, server)
-    assert sent[0].octets.startswith(f"p={bindings.type_name},,".encode())
-    c = b64encode(f"p={bindings.type_name},,".encode() + bindings.type_data)
+    assert sent[0].octets.startswith(f"p={kind},,".encode())
+    c = b64encode(f"p={kind},,".encode() + bindings.type_data)
     assert sent[2].octets.startswith(b"c=" + c + b",r=")
-    assert client.security.channel_binding == server.security.channel_binding == bindings.type_name
+    assert client.security.channel_binding == server.security.channel_binding == kind
 
 
 @pytest.mark.requirement("RFC5802-6.1-04", "RFC5802-6-09", "RFC5801-5-01")
