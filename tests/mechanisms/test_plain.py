@@ -179,8 +179,9 @@ def test_stored_scram_keys_are_those_of_the_prepared_password(password: str) -> 
     "message", [b"\0alice\0\xc2\xad", b"\0\xc2\xad\0x", b"\0alice\0\x07", b"\0\x07\0x", b"\0empty\0\xc2\xad"]
 )
 def test_what_cannot_be_prepared_does_not_verify(message: bytes) -> None:
-    with pytest.raises(LogonDenied):
+    with pytest.raises(LogonDenied) as caught:
         new_server().step(message)
+    assert caught.value.requirement == "RFC4616-2-09", "it is refused before anybody is asked"
 
 
 @pytest.mark.requirement("RFC4616-2-11")

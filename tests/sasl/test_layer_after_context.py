@@ -140,6 +140,16 @@ def test_no_octets_make_the_messages_raise_anything_but_invalid_token(data: byte
             assert error.requirement is None or error.requirement.startswith("RFC4752-3")  # noqa: PT017  # both may be
 
 
+@pytest.mark.requirement("RFC4752-3.1-08", "RFC4752-3.3-01")
+def test_an_offer_is_a_mask_and_a_size_in_three_octets() -> None:
+    """By hand: 1 is no layer, 2 integrity, 4 confidentiality."""
+    two, integrity, confidentiality = (LayerOffer.from_bytes(bytes([mask, 1, 2, 3])) for mask in (3, 2, 4))
+    assert two.layers == SecurityLayer.NONE | SecurityLayer.INTEGRITY
+    assert integrity == LayerOffer(SecurityLayer.INTEGRITY, 0x010203)
+    assert confidentiality == LayerOffer(SecurityLayer.CONFIDENTIALITY, 0x010203)
+    assert confidentiality.to_bytes() == b"\x04\x01\x02\x03"
+
+
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x07\0\0", b"\x07\0\0\0\0"])
 @pytest.mark.requirement("RFC4752-3.1-08", "RFC4752-3.1-09")
 def test_an_offer_of_another_length_ends_the_negotiation(data: bytes) -> None:
@@ -155,6 +165,11 @@ def test_a_choice_that_is_too_short_is_refused(data: bytes) -> None:
 @pytest.mark.requirement("RFC4752-3.1-12")
 def test_an_identity_that_is_not_utf8_or_has_a_nul_is_refused(data: bytes) -> None:
     refused(lambda: server()[0].step(b"S:" + data), InvalidToken, "RFC4752-3.1-12")
+
+
+@pytest.mark.requirement("RFC4752-3.1-12")
+def test_an_identity_with_a_nul_is_not_sent() -> None:
+    refused(lambda: client(authzid="alice\0bob"), InvalidParameter, "RFC4752-3.1-12")
 
 
 # The client
