@@ -45,7 +45,8 @@ ABOVE: Final[Mapping[str, str]] = {
         ("SSPI-ISC-DIGEST-06", "SSPI-ISC-DIGEST-118"), "the functions of the page and their arguments"
     ),
     **dict.fromkeys(
-        ("SSPI-ISC-DIGEST-66", "SSPI-ISC-DIGEST-67", "SSPI-ISC-DIGEST-109", "SSPI-ISC-DIGEST-110"),
+        ("SSPI-ISC-DIGEST-66", "SSPI-ISC-DIGEST-67", "SSPI-ISC-DIGEST-97", "SSPI-ISC-DIGEST-109",
+         "SSPI-ISC-DIGEST-110"),
         "statuses that the engine gives for a package; a package of the test's own asks for each",
     ),
     "SSPI-ISC-DIGEST-17": "flags without a meaning are tried where they are taken; Digest refuses them, elsewhere",
