@@ -136,6 +136,13 @@ class RawLdap:
         self.send(request(self._number, operation, *more))
         return self._number
 
+    def pipeline(self, *operations: bytes) -> list[int]:
+        """Send requests in one write, so that they arrive together, and return their ids."""
+        numbers = list(range(self._number + 1, self._number + 1 + len(operations)))
+        self._number = numbers[-1]
+        self.send(b"".join(map(request, numbers, operations)))
+        return numbers
+
     def ask(self, operation: bytes, *more: bytes) -> Response:
         """Send a request and return the one response."""
         number = self.start(operation, *more)

@@ -107,8 +107,8 @@ def test_slow_authority_holds_up_nobody_else_and_nothing_overtakes_the_bind() ->
     with ldap_server(authority=authority) as server, RawLdap(server.port) as slow, RawLdap(server.port) as other:
         challenge = slow.ask(sasl_bind("DIGEST-MD5")).credentials
         assert challenge is not None
-        bind = slow.start(sasl_bind("DIGEST-MD5", digest_client().step(challenge)))
-        asked = slow.start(extended(WHO_AM_I))
+        proof = sasl_bind("DIGEST-MD5", digest_client().step(challenge))
+        bind, asked = slow.pipeline(proof, extended(WHO_AM_I))
         assert authority.asked.wait(10)
         assert other.who_am_i() == "", "another client is served meanwhile"
         authority.answer.set()
