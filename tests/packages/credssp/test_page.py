@@ -95,6 +95,18 @@ def test_after_the_first_call_there_are_a_token_and_an_empty_buffer() -> None:
         )
 
 
+@pytest.mark.requirement("SSPI-ISC-CREDSSP-11", "SSPI-ISC-CREDSSP-53")
+def test_the_first_call_has_no_handle_and_returns_the_one_to_go_on_with() -> None:
+    client, server, output = client_side(), server_side(), SecBufferDesc([SecBuffer(None, TOKEN)])
+    first = sspi.initialize_security_context(client.credential, None, TARGET, 0, 16, None, output)
+    assert first.status is SecurityStatus.SEC_I_CONTINUE_NEEDED
+    answer = SecBufferDesc([SecBuffer(bytearray(server.step(output[0].data)), TOKEN)])
+    output = SecBufferDesc([SecBuffer(None, TOKEN)])
+    second = sspi.initialize_security_context(None, first.context, None, 0, 16, answer, output)
+    assert second.status is SecurityStatus.SEC_I_CONTINUE_NEEDED
+    assert second.context is first.context
+
+
 @pytest.mark.requirement("SSPI-ISC-CREDSSP-69", "SSPI-ISC-CREDSSP-70", "SSPI-ISC-CREDSSP-71", "SSPI-ISC-CREDSSP-72")
 def test_half_a_record_consumes_nothing() -> None:
     client, server = client_side(), server_side()
