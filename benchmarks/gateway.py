@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from interop.gateway import GatewayProcess  # noqa: E402
 from interop.slapd import Slapd  # noqa: E402
 from saslsspi import Client, MemoryAuthority, NegotiatePolicy, Password, Policy  # noqa: E402
+from saslsspi.adapters.ldap.message_heads import read_head  # noqa: E402
 from saslsspi.der import element, enumerated, integer, octet_string, sequence  # noqa: E402
-from saslsspi.gateway.ldap.messages import read_head  # noqa: E402
 from saslsspi.gateway.ldap.questions import ResultMessage, read_answer, sasl_request, unbind  # noqa: E402
 from saslsspi.sasl.layer import Layer  # noqa: E402
 from saslsspi.testbed import loopback  # noqa: E402

@@ -26,20 +26,20 @@ def is_dn(name: str) -> bool:
     return _DN.match(name) is not None
 
 
-def client_for(logon: Logon, name: str, password: str, *, plain: str = "") -> Callable[[Mechanism], Client]:
-    """Return what makes the client of an exchange, with the name as the mechanism wants it.
+def client_for(logon: Logon, plain: str = "") -> Callable[[Mechanism], Client]:
+    """Return what makes the client of an exchange, with the user's name as the mechanism wants it.
 
     Args:
-        logon: All but the credentials.
-        name: As the program gave it, or as a directory has it.
-        password: The user's.
+        logon: A logon whose credentials are a Password with the name as a program gave it, or as a directory has it.
         plain: The user's name without a domain, where that is known to be the server's own: Kerberos knows no short
             names of domains.
     """
+    given = logon.credentials
+    assert isinstance(given, Password)
 
     def make(mechanism: Mechanism) -> Client:
-        known = plain if plain and mechanism.name in _KERBEROS else name
-        return replace(logon, credentials=_credentials(known, password, mechanism.name)).client(mechanism)
+        known = plain if plain and mechanism.name in _KERBEROS else given.username
+        return replace(logon, credentials=_credentials(known, given.password, mechanism.name)).client(mechanism)
 
     return make
 

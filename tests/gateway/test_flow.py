@@ -7,18 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saslsspi import InvalidToken
+from saslsspi.adapters.ldap.message_heads import Head
 from saslsspi.der import element, integer, octet_string, sequence
 from saslsspi.gateway.ldap.flow import LONGEST_WHOLE, Boundaries, Piece, Requests, WholeRequest
 from saslsspi.gateway.ldap.messages import (
     BindMethod,
     Code,
-    Head,
     answer,
     bind_response,
     disconnect,
     names_start_tls,
     read_bind,
-    read_head,
 )
 from saslsspi.gateway.ldap.questions import (
     FoundEntry,
@@ -95,26 +94,6 @@ def test_a_bind_is_never_long() -> None:
     requests.feed(request(1, simple_bind("alice", "x" * LONGEST_WHOLE))[:30])
     with pytest.raises(InvalidToken, match="at most"):
         requests.take()
-
-
-@given(st.binary(max_size=40))
-def test_a_head_is_read_or_refused(octets: bytes) -> None:
-    try:
-        head = read_head(octets)
-    except InvalidToken:
-        return
-    assert head is None or head.size >= 5
-
-
-@pytest.mark.parametrize("size", range(1, 12))
-def test_a_head_needs_its_octets(size: int) -> None:
-    octets = bytes.fromhex("3084000000080204") + bytes.fromhex("00000001") + b"\x42"
-    assert read_head(octets[:size]) is None
-
-
-def test_lengths_of_the_long_form_are_taken() -> None:
-    octets = bytes.fromhex("308400000008028200010160") + b"\x81\x00"
-    assert read_head(octets) == Head(1, 0x60, 14)
 
 
 def test_no_form_of_a_request_shows_a_password() -> None:

@@ -19,7 +19,9 @@ from interop.certificate import make_server_certificate
 from saslsspi import MemoryAuthority, Policy
 from saslsspi.der import element, integer, octet_string, sequence
 from saslsspi.gateway.settings import Tls
+from saslsspi.sasl.acceptance import Offer
 from saslsspi.testbed.ldap.server import Bound, LdapServer
+from saslsspi.testbed.ldap.settings import Settings, Surroundings
 from testbed.ldap_fixtures import ALICE_DN, ENTRIES, SUFFIX, ldap_server
 from testbed.raw_ldap import (
     BAD_CREDENTIALS,
@@ -88,6 +90,42 @@ def test_a_simple_bind_is_a_sealed_logon_and_everything_behind_it_is_carried(
     assert [(one.accepted, one.username) for one in ours] == [(True, "alice"), (False, "alice")]
     assert ours[0].negotiated == mechanism
     assert all(one.peer.startswith("127.0.0.1:") for one in ours)
+
+
+@pytest.mark.parametrize("listed", ["DIGEST-MD5", "NTLM", "GSS-SPNEGO"])
+def test_the_usual_mechanisms_take_what_a_directory_lists(listed: str) -> None:
+    found: list[Bound] = []
+    with (
+        ldap_server(policy=Policy(min_ssf=56), mechanisms=(listed,), on_security=found.append) as server,
+        gateway("ldap", f"localhost:{server.port}") as started,
+        RawLdap(started.port) as client,
+    ):
+        assert client.ask(simple_bind("alice", "wonderland")).code == SUCCESS
+        assert client.who_am_i() == "u:alice"
+        assert client.ask(simple_bind("alice", "looking-glass")).code == BAD_CREDENTIALS
+    assert found[0].method == listed
+
+
+def test_a_stronger_mechanism_that_was_hidden_lets_nobody_in(
+    directory: LdapServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody in the middle shortens the list that comes in clear (RFC 4422 section 6.1.2)."""
+    whole = Settings.offer_on
+
+    def shortened(settings: Settings, around: Surroundings) -> Offer:
+        return whole(settings, around) if around.ssf else Offer(("DIGEST-MD5",), {})
+
+    monkeypatch.setattr(Settings, "offer_on", shortened)
+    with (
+        gateway("ldap", f"localhost:{directory.port}") as started,
+        audited() as records,
+        RawLdap(started.port) as client,
+    ):
+        refused = client.ask(simple_bind("alice", "wonderland"))
+        assert refused.code not in (SUCCESS, BAD_CREDENTIALS)
+        assert "GSS-SPNEGO was hidden" in refused.text
+        assert client.ask(extended(WHO_AM_I)).code == OPERATIONS_ERROR
+    assert [one.accepted for one in records if one.how == "a simple bind"] == [False]
 
 
 @pytest.mark.parametrize("name", ["alice", "alice@example.test", "EXAMPLE\\alice"])

@@ -17,6 +17,7 @@ from saslsspi.der import element, enumerated, octet_string
 from saslsspi.testbed.ldap.server import LdapServer
 from testbed.ldap_fixtures import SUFFIX, ldap_server
 from testbed.raw_ldap import (
+    BUSY,
     DISCONNECTION,
     PROTOCOL_ERROR,
     START_TLS,
@@ -287,7 +288,8 @@ def test_a_server_that_cheats_in_the_exchange_lets_nobody_in(answer: bytes) -> N
     with scripted(cheat) as port, gateway("ldap", f"localhost:{port}", mechanisms=("NTLM",)) as running:
         with RawLdap(running.port) as client, audited() as records:
             told = client.ask(simple_bind("alice", "wonderland"))
-            assert told.code in (UNAVAILABLE, 80)
+            assert told.code in (UNAVAILABLE, BUSY, 80)
+            assert told.text
             assert "wonderland" not in told.text
         assert [one.accepted for one in records] == [False]
 
@@ -303,8 +305,8 @@ def test_a_server_that_cheats_in_the_exchange_lets_nobody_in(answer: bytes) -> N
         (8, 53),
         (13, 53),
         (10, 53),
-        (51, UNAVAILABLE),
-        (52, UNAVAILABLE),
+        (51, 51),
+        (52, 52),
     ],
 )
 def test_what_a_server_says_of_a_bind_is_passed_on_where_the_client_can_do_something(code: int, told: int) -> None:
@@ -323,7 +325,7 @@ def test_what_a_server_says_of_a_bind_is_passed_on_where_the_client_can_do_somet
     ):
         refused = client.ask(simple_bind("alice", "wonderland"))
         assert refused.code == told
-        if code == told != UNAVAILABLE:
+        if code == told:
             assert refused.text == text.decode()  # programs look for "data 532"
         elif told == 53:
             assert "NTLM" in refused.text

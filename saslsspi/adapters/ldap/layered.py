@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ssl
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import ldap3
@@ -25,11 +24,12 @@ from ldap3.operation.unbind import unbind_operation
 from ldap3.strategy.base import BaseStrategy
 
 from saslsspi.adapters.ldap.bind_responses import BindResponses
-from saslsspi.adapters.ldap.logon import listed_mechanisms, run
+from saslsspi.adapters.ldap.logon import BindResult, BindTurn, listed_mechanisms, log_on
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
 from saslsspi.adapters.ldap.strategies import STRATEGIES, is_drop
 from saslsspi.adapters.ldap.tls import over_channel
 from saslsspi.adapters.stream import LayeredSocket
+from saslsspi.adapters.stream.dialogue import carry
 from saslsspi.engine.security import Security
 from saslsspi.errors import (
     ContextMisuse,
@@ -261,12 +261,8 @@ class LayeredConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships 
         here = over_channel(logon, stream, host, layer_in_tls=self._layer_in_tls)
         self.sasl_in_progress = True  # ldap3 sends nothing but bind requests meanwhile (RFC 4511 section 4.2.1)
         try:
-            client = run(
-                here,
-                listed,
-                lambda mechanism: self._make_client(here, mechanism),
-                lambda name, token: self._ask(stream, name, token, controls),
-            )
+            dialogue = log_on(here, listed, lambda mechanism: self._make_client(here, mechanism))
+            client = carry(dialogue, next(dialogue), lambda turn: self._ask(stream, turn, controls))
             if client.layer is not None:
                 stream.install(client.layer)
         finally:
@@ -294,9 +290,9 @@ class LayeredConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships 
         self._last_client = (key, client) if self._resume else None
         return client
 
-    def _ask(self, stream: LayeredSocket, mechanism: str, token: bytes | None, controls: Any) -> Mapping[str, Any]:
+    def _ask(self, stream: LayeredSocket, turn: BindTurn, controls: Any) -> BindResult:
         """Send one bind request and return the result of its response."""
-        request = bind_operation(self.version, ldap3.SASL, "", None, mechanism, token)
+        request = bind_operation(self.version, ldap3.SASL, "", None, turn.mechanism, turn.token)
         stream.hold()
         try:
             number = self.send("bindRequest", request, controls)
@@ -315,7 +311,7 @@ class LayeredConnection(ldap3.Connection):  # type: ignore[misc]  # ldap3 ships 
             raise
         except Exception as error:
             raise InvalidToken(f"ldap3 cannot read what came: {type(error).__name__}") from error
-        result: Mapping[str, Any] = self.result
+        result: BindResult = self.result
         return result
 
     def _end_session(self) -> None:

@@ -1,10 +1,13 @@
-"""One SASL exchange in LDAP bind requests (RFC 4513 section 5.2.1), over whatever sends them."""
+"""A logon in LDAP bind requests (RFC 4513 section 5.2.1): a dialogue, over whatever carries it.
+
+ldap3's connections carry it blocking and the gateway on asyncio (saslsspi.adapters.stream.dialogue).
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import ldap3
 from ldap3.core.exceptions import LDAPOperationResult
@@ -15,7 +18,7 @@ from saslsspi.sasl.client import Client
 from saslsspi.sasl.logon import Logon, without
 from saslsspi.sasl.mechanism import Mechanism
 
-__all__ = ["BindStep", "exchange", "listed_mechanisms", "run"]
+__all__ = ["BindResult", "BindTurn", "listed_mechanisms", "log_on"]
 
 _SUCCESS: Final = 0
 _AUTH_METHOD_NOT_SUPPORTED: Final = 7
@@ -24,20 +27,45 @@ _INVALID_CREDENTIALS: Final = 49
 _MOST_STEPS: Final = 100
 _LIST: Final = "supportedSASLMechanisms"
 
-BindStep = Callable[[str, bytes | None], Mapping[str, Any]]
-"""Sends a bind request with a mechanism's name and a message (None: no credentials field), returns ldap3's result."""
+
+class BindTurn(NamedTuple):
+    """A bind request that is due. Its repr omits the message.
+
+    Attributes:
+        mechanism: The mechanism's name.
+        token: The message; None leaves the credentials field out.
+    """
+
+    mechanism: str
+    token: bytes | None
+
+    def __repr__(self) -> str:
+        return f"<BindTurn {self.mechanism}>"
 
 
-def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client], bind: BindStep) -> Client:
-    """Run an exchange and return the client that has succeeded.
+BindResult: TypeAlias = Mapping[str, Any]
+"""What answers it, in ldap3's words: type, result, description, message, saslCreds."""
+
+
+def log_on(
+    logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client] | None = None
+) -> Generator[BindTurn, BindResult, Client]:
+    """Yield bind requests, be sent their results, and return the client that has succeeded.
 
     Where there is a choice, a mechanism that cannot even begin here (no Kerberos, say) or that the server lists and
-    then does not know is followed by the next one. A refusal for any other reason is not: another mechanism would be
-    another guess at the password. Where the credentials could be renewed the same mechanism is tried once more.
+    then does not know or fails at (OpenLDAP lists GSS-SPNEGO whether it has a keytab or not) is followed by the next
+    one. A refusal for any other reason is not: another mechanism would be another guess at the password. Where the
+    credentials could be renewed the same mechanism is tried once more.
+
+    Args:
+        logon: What to log on with.
+        offered: What the server lists.
+        make: Makes the client; None for the logon's own way.
 
     Raises:
         PackageNotFound: no mechanism is left.
-        BindRefused, SaslError: see exchange.
+        BindRefused: the server refuses.
+        SaslError: the mechanism is not satisfied.
     """
     remaining, refused, renewed = list(offered), None, False
     while True:
@@ -46,9 +74,11 @@ def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client
         except PackageNotFound as error:
             if refused is None:
                 raise
+            if refused.is_failure:
+                raise refused from None
             raise PackageNotFound(f"{error.text}; tried: {refused.text}") from refused
         try:
-            exchange(client, first, bind, logon.user)
+            yield from _exchange(client, first, logon.user)
         except TokenRefused:
             if not client.fail() or renewed:
                 raise
@@ -57,27 +87,22 @@ def run(logon: Logon, offered: Sequence[str], make: Callable[[Mechanism], Client
             if refusal.code == _INVALID_CREDENTIALS and client.fail() and not renewed:
                 renewed = True
                 continue
-            if not logon.asks_server or refusal.code != _AUTH_METHOD_NOT_SUPPORTED:
+            if not logon.asks_server or not (refusal.code == _AUTH_METHOD_NOT_SUPPORTED or refusal.is_failure):
                 raise
             refused, remaining = refusal, without(remaining, client.mechanism.name)
         else:
             return client
 
 
-def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> None:
-    """Run an exchange, which begins with token, until both the server and the mechanism are satisfied.
-
-    Raises:
-        BindRefused: the server refuses.
-        SaslError: the mechanism is not satisfied.
-    """
+def _exchange(client: Client, token: bytes | None, user: str) -> Generator[BindTurn, BindResult, None]:
+    """Yield the requests of one exchange, which begins with token, until server and mechanism are both satisfied."""
     name = client.mechanism.name
     # RFC 4513 section 5.2.3: EXTERNAL's implicit assertion "does not include the optional credentials field".
     implicit = name == "EXTERNAL" and token == b""
     if implicit:
         token = None
     for _ in range(_MOST_STEPS):
-        result = bind(name, token)
+        result = yield BindTurn(name, token)
         # Absent and empty are different: only the second is a message (section 5.2.1.3).
         data = result.get("saslCreds")
         if result.get("type") != "bindResponse":
@@ -97,7 +122,7 @@ def exchange(client: Client, token: bytes | None, bind: BindStep, user: str) -> 
         except SaslError as error:
             if error.token is not None:
                 with contextlib.suppress(Exception):  # the error that counts is ours
-                    bind(name, error.token)
+                    yield BindTurn(name, error.token)
             raise
     raise InvalidToken(f"the exchange has not ended after {_MOST_STEPS} steps")
 

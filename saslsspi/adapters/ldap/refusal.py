@@ -29,6 +29,7 @@ from saslsspi.errors import (
 __all__ = ["BindRefused", "bind_refused", "not_tried"]
 
 _LONGEST_DIAGNOSTIC: Final = 500
+_OTHER: Final = 80  # with a phrase that is known, OpenLDAP says so of a user whom it does not know
 _WINDOWS_ERROR: Final = re.compile(r"([0-9A-Fa-f]{8}): ")
 _WINDOWS_DATA: Final = re.compile(r"\bdata ([0-9A-Fa-f]{1,8})\b")
 
@@ -108,6 +109,11 @@ class BindRefused(LDAPBindError, RemoteError):  # type: ignore[misc]  # ldap3 sh
         self.name = ""
         self.diagnostic = ""
         self.hint = ""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the server failed at it: "an internal error" (RFC 4511 appendix A.2), and not a word of the user."""
+        return self.code == _OTHER and not self.hint
 
     def as_operation_result(self) -> LDAPOperationResult:
         """Return what ldap3 raises for this result where raise_exceptions is on."""

@@ -33,7 +33,6 @@ _SPECIAL: Final = frozenset('"+,;<>\\#= \0')
 # What says nothing of a password: operationsError, protocolError, timeLimitExceeded, authMethodNotSupported,
 # strongerAuthRequired, referral, confidentialityRequired, busy, unavailable, loopDetect.
 _NO_VERDICT: Final = frozenset({1, 2, 3, 7, 8, 10, 13, 51, 52, 54})
-_OTHER: Final = 80  # with a diagnostic message that is known, OpenLDAP says so of a user whom it does not know
 
 
 class LdapVerifier(PasswordVerifier):
@@ -110,7 +109,7 @@ class LdapVerifier(PasswordVerifier):
         if connection.bound:
             return True
         refusal = connection.refusal or bind_refused("a simple bind", "", connection.result)
-        if refusal.code in _NO_VERDICT or (refusal.code == _OTHER and not refusal.hint):
+        if refusal.code in _NO_VERDICT or refusal.is_failure:
             raise refusal
         _LOG.info("the directory refuses: %s", _reason(refusal))
         return False

@@ -10,7 +10,6 @@ from typing import Self, Unpack, cast
 
 import aiosmtplib
 
-from saslsspi.adapters.mail.asyncio_stream import carry_async, first_turn
 from saslsspi.adapters.mail.dialogue import Refused, Turn
 from saslsspi.adapters.mail.line_protocol import Reply, ReplyKind
 from saslsspi.adapters.mail.logon import (
@@ -23,6 +22,7 @@ from saslsspi.adapters.mail.logon import (
 )
 from saslsspi.adapters.mail.protocols.smtp import SMTP, smtp_kind
 from saslsspi.adapters.mail.smtp import SmtpLogonDenied
+from saslsspi.adapters.stream.dialogue import carry_async, first_turn
 from saslsspi.adapters.stream.transport import put_under_layer
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken

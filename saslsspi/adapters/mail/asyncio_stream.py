@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import NamedTuple, Self, TypeVar, Unpack, cast
+from typing import Self, TypeVar, Unpack, cast
 
 from saslsspi.adapters.mail.dialogue import MAX_LINE, Refused, Turn, check_argument
 from saslsspi.adapters.mail.line_protocol import (
@@ -33,12 +32,13 @@ from saslsspi.adapters.mail.logon import (
     log_on,
 )
 from saslsspi.adapters.mail.strings import LINE
-from saslsspi.adapters.stream import LayeredStream, beside_loop
+from saslsspi.adapters.stream import LayeredStream
+from saslsspi.adapters.stream.dialogue import carry_async, first_turn
 from saslsspi.engine.security import Security
 from saslsspi.errors import ContextMisuse, InvalidToken, PeerUnsupported, UnsupportedFunction
 from saslsspi.sasl.logon import MechanismNames
 
-__all__ = ["LineClient", "authenticate_stream", "carry_async", "first_turn", "read_stream"]
+__all__ = ["LineClient", "authenticate_stream", "read_stream"]
 
 _T = TypeVar("_T")
 
@@ -62,51 +62,6 @@ async def read_stream(stream: LayeredStream, reading: Reading[_T], limit: int = 
             wanted = reading.send(octets)
     except StopIteration as stop:
         return cast(_T, stop.value)
-
-
-class _Ended(NamedTuple):
-    """What a dialogue returned: a StopIteration does not come through a future."""
-
-    value: object
-
-
-async def first_turn(dialogue: Generator[Turn, Reply, _T]) -> Turn:
-    """Return the first turn of a dialogue, taken beside the loop; see carry_async."""
-    return await beside_loop(next, dialogue)
-
-
-async def carry_async(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Awaitable[Reply]]) -> _T:
-    """Carry a dialogue over an asyncio connection, from its first turn on; ask sends a turn and reads the reply.
-
-    Its steps are taken beside the loop: SCRAM derives keys for milliseconds or seconds, as the server likes, Kerberos
-    asks a KDC, and a function of the program's own may be asked for a token.
-
-    Args:
-        dialogue: Has yielded its first turn.
-        turn: That one.
-        ask: See above.
-
-    Raises:
-        SaslError: see the dialogue; where no reply came it decides what the error is.
-    """
-    while True:
-        try:
-            reply = await ask(turn)
-        except Exception as lost:
-            step = partial(_step, partial(dialogue.throw, lost))
-        else:
-            step = partial(_step, partial(dialogue.send, reply))
-        reached = await beside_loop(step)
-        if isinstance(reached, _Ended):
-            return cast(_T, reached.value)
-        turn = reached
-
-
-def _step(step: Callable[[], Turn]) -> Turn | _Ended:
-    try:
-        return step()
-    except StopIteration as stop:
-        return _Ended(stop.value)
 
 
 async def authenticate_stream(

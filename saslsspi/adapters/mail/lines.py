@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Final, Protocol, TypeAlias, TypeVar, cast
 
 from saslsspi.adapters.mail.dialogue import Turn
@@ -25,7 +25,6 @@ __all__ = [
     "SourceAddress",
     "StreamSocket",
     "asking",
-    "carry",
     "check_silence",
     "layered",
     "read",
@@ -151,24 +150,6 @@ def _octets(file: Readable, size: int) -> bytes:
     if len(octets) < size:
         raise InvalidToken("the server's answer ends with the connection")
     return octets
-
-
-def carry(dialogue: Generator[Turn, Reply, _T], turn: Turn, ask: Callable[[Turn], Reply]) -> _T:
-    """Carry a dialogue over a blocking connection, from its first turn on; ask sends a turn and reads the reply.
-
-    Raises:
-        SaslError: see the dialogue; where no reply came it decides what the error is.
-    """
-    try:
-        while True:
-            try:
-                reply = ask(turn)
-            except Exception as lost:
-                turn = dialogue.throw(lost)
-            else:
-                turn = dialogue.send(reply)
-    except StopIteration as stop:
-        return cast(_T, stop.value)
 
 
 def asking(file: LineFile, protocol: LineProtocol) -> Callable[[Turn], Reply]:

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 from saslsspi.adapters.mail.dialogue import MAX_MESSAGE, Refused, Turn, converse
 from saslsspi.adapters.mail.line_protocol import Capabilities, LineProtocol, Reply, ReplyKind, printable
-from saslsspi.adapters.mail.lines import carry, strength_of
+from saslsspi.adapters.mail.lines import strength_of
+from saslsspi.adapters.stream.dialogue import carry
 from saslsspi.adapters.stream.tls_bindings import channel_bindings_of, exports
 from saslsspi.engine.security import Security
 from saslsspi.errors import (

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from saslsspi.adapters.ldap.message_heads import Head, MessageEnds, read_head
 from saslsspi.errors import InvalidToken
-from saslsspi.gateway.ldap.messages import Head, Kind, read_head
+from saslsspi.gateway.ldap.messages import Kind
 
 __all__ = ["LONGEST_WHOLE", "Boundaries", "Piece", "Requests", "WholeRequest"]
 
 LONGEST_WHOLE: Final = 1 << 16
 """A message of so many octets is kept until it is whole, and one that is longer goes on as it comes."""
-
-_LONGEST_HEAD: Final = 17  # up to and with the tag of protocolOp, both lengths in their longest form
 
 
 class WholeRequest(NamedTuple):
@@ -99,8 +98,7 @@ class Boundaries:
     """A server's stream."""
 
     def __init__(self) -> None:
-        self._head = b""
-        self._left = 0
+        self._ends = MessageEnds()
 
     def take(self, octets: bytes) -> int:
         """Follow what has come, and return where in it the last message ends; 0 where none does.
@@ -108,21 +106,7 @@ class Boundaries:
         Raises:
             InvalidToken: this is not LDAP.
         """
-        at = last = 0
-        end = len(octets)
-        while at < end:
-            if not self._left:
-                old = len(self._head)
-                seen = self._head + octets[at : at + _LONGEST_HEAD - old]
-                head = read_head(seen)
-                if head is None:
-                    self._head = seen
-                    return last
-                self._head = b""
-                self._left = head.size - old
-            step = min(self._left, end - at)
-            at += step
-            self._left -= step
-            if not self._left:
-                last = at
+        last = 0
+        while last < len(octets) and (end := self._ends.next(octets, last)) is not None:
+            last = end
         return last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,11 +9,13 @@ from typing import Final
 
 from ldap3.core.results import RESULT_CODES
 
-from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused
-from saslsspi.adapters.stream import Truncated, beside_loop, channel_bindings_of
+from saslsspi.adapters.ldap.logon import BindResult, BindTurn, log_on
+from saslsspi.adapters.ldap.message_heads import read_head
+from saslsspi.adapters.stream import Truncated, channel_bindings_of
+from saslsspi.adapters.stream.dialogue import carry_async, first_turn
 from saslsspi.engine.security import Security
-from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority, PackageNotFound, SaslError
-from saslsspi.gateway.ldap.messages import Code, Kind, read_head
+from saslsspi.errors import InvalidToken, NoAuthenticatingAuthority
+from saslsspi.gateway.ldap.messages import Code, Kind
 from saslsspi.gateway.ldap.questions import (
     FoundEntry,
     ResultMessage,
@@ -26,13 +27,12 @@ from saslsspi.gateway.ldap.questions import (
 )
 from saslsspi.gateway.streams import CarriedStream
 from saslsspi.sasl.client import Client
-from saslsspi.sasl.logon import Logon, without
+from saslsspi.sasl.logon import Logon
 from saslsspi.sasl.mechanism import Mechanism
 
 __all__ = ["LdapLink", "bound_to"]
 
 _LONGEST: Final = 1 << 20  # octets of an answer before anything is carried
-_MOST_STEPS: Final = 100
 _MOST_ANSWERS: Final = 100  # beside the one that ends a search
 _LIST: Final = "supportedSASLMechanisms"
 _AWAY: Final = (Code.BUSY, Code.UNAVAILABLE)
@@ -86,64 +86,36 @@ class LdapLink:
         answer, _ = await self._ask(who_am_i(self._next()))
         return "" if answer.code or answer.credentials is None else answer.credentials.decode("utf-8", "replace")
 
-    async def log_on(self, logon: Logon, make: Callable[[Mechanism], Client], user: str) -> Security:
+    async def log_on(self, logon: Logon, make: Callable[[Mechanism], Client]) -> Security:
         """Run a SASL exchange, and put its layer into force.
-
-        Where there is a choice, a mechanism that the server lists and does not know is followed by the next one.
 
         Args:
             logon: The mechanisms and what they have to satisfy, on this connection.
             make: Makes the client.
-            user: Who logs on, for errors.
 
         Raises:
             BindRefused: the server refuses.
+            DowngradeDetected: a mechanism that is preferred was hidden from its list.
             SaslError: the exchange failed on our side, or the server is not available.
         """
         listed = await self.mechanisms() if logon.asks_server else []
-        offered = listed or list(logon.names)
-        refused: BindRefused | None = None
-        while True:
-            try:
-                client, token = await beside_loop(logon.begin, offered, make)
-            except PackageNotFound as error:
-                if refused is None:
-                    raise
-                raise PackageNotFound(f"{error.text}; tried: {refused.text}") from refused
-            try:
-                await self._exchange(client, token, user)
-            except BindRefused as refusal:
-                if not logon.asks_server or refusal.code != Code.AUTH_METHOD_NOT_SUPPORTED:
-                    raise
-                refused, offered = refusal, without(offered, client.mechanism.name)
-            else:
-                if client.layer is not None:
-                    self.stream.install(client.layer)
-                return client.security
+        dialogue = log_on(logon, listed or logon.names, make)
+        client = await carry_async(dialogue, await first_turn(dialogue), self._bind)
+        if client.layer is not None:
+            self.stream.install(client.layer)
+            if listed:
+                logon.check_not_hidden(client.mechanism.name, listed, await self.mechanisms())
+        return client.security
 
-    async def _exchange(self, client: Client, token: bytes | None, user: str) -> None:
-        name = client.mechanism.name
-        for _ in range(_MOST_STEPS):
-            answer, _ = await self._ask(sasl_request(self._next(), name, token))
-            if answer.kind != Kind.BIND_RESPONSE:
-                raise InvalidToken(f"a bind request is answered by 0x{answer.kind:02x}")
-            if answer.code == Code.SUCCESS:
-                await beside_loop(client.succeed, answer.credentials)
-                return
-            if answer.code != Code.SASL_BIND_IN_PROGRESS:
-                client.abort()
-                if answer.code in _AWAY:
-                    raise NoAuthenticatingAuthority(f"the server answers {_named(answer.code)} ({answer.code})")
-                result = {"result": answer.code, "description": _named(answer.code), "message": answer.text}
-                raise bind_refused(name, user, result)
-            try:
-                token = await beside_loop(client.step, answer.credentials or b"") or b""
-            except SaslError as error:
-                if error.token is not None:
-                    with contextlib.suppress(SaslError, OSError):  # the error that counts is ours
-                        await self._ask(sasl_request(self._next(), name, error.token))
-                raise
-        raise InvalidToken(f"the exchange has not ended after {_MOST_STEPS} steps")
+    async def _bind(self, turn: BindTurn) -> BindResult:
+        answer, _ = await self._ask(sasl_request(self._next(), turn.mechanism, turn.token))
+        return {
+            "type": "bindResponse" if answer.kind == Kind.BIND_RESPONSE else f"0x{answer.kind:02x}",
+            "result": answer.code,
+            "description": _named(answer.code),
+            "message": answer.text,
+            "saslCreds": answer.credentials,
+        }
 
     def _next(self) -> int:
         self._number += 1
@@ -169,10 +141,8 @@ class LdapLink:
     async def _message(self) -> bytes:
         octets = bytearray()
         try:
-            while (head := read_head(octets)) is None:
+            while (head := read_head(octets, _LONGEST)) is None:
                 octets += await self.stream.readexactly(1)
-            if head.size > _LONGEST:
-                raise InvalidToken(f"an answer of {head.size} octets, at most {_LONGEST} are taken")
             octets += await self.stream.readexactly(head.size - len(octets))
         except Truncated:
             raise NoAuthenticatingAuthority("the server has closed the connection") from None

@@ -1,6 +1,4 @@
-"""LDAP messages as far as a gateway has to understand them (RFC 4511): where they end, binds, and its own answers.
-
-    LDAPMessage ::= SEQUENCE { messageID INTEGER (0 .. 2^31-1), protocolOp CHOICE { ... }, controls [0] OPTIONAL }
+"""LDAP messages as far as a gateway has to understand them (RFC 4511): binds, and its own answers.
 
 Of everything else only the head is looked at. The bounded reader of saslsspi.der reads what is read.
 """
@@ -9,9 +7,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from saslsspi.der import Lengths, Reader, Tag, element, enumerated, integer, octet_string, sequence
+from saslsspi.adapters.ldap.message_heads import Head
+from saslsspi.der import Lengths, Reader, element, enumerated, integer, octet_string, sequence
 from saslsspi.errors import InvalidToken
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "BindMethod",
     "BindRequest",
     "Code",
-    "Head",
     "Kind",
     "answer",
     "bind_response",
@@ -28,11 +26,9 @@ __all__ = [
     "names_start_tls",
     "opened",
     "read_bind",
-    "read_head",
     "text_of",
 ]
 
-_LONGEST_LENGTH: Final = 4
 _MAX_NUMBER: Final = (1 << 31) - 1
 _CONTROLS: Final = 0xA0
 _SIMPLE: Final = 0x80
@@ -82,20 +78,6 @@ class Code(enum.IntEnum):
     OTHER = 80
 
 
-class Head(NamedTuple):
-    """The beginning of a message.
-
-    Attributes:
-        number: The messageID.
-        operation: The tag of protocolOp.
-        size: Of the whole message, in octets.
-    """
-
-    number: int
-    operation: int
-    size: int
-
-
 class BindMethod(enum.Enum):
     """What a bind request comes with (RFC 4513 section 5.1)."""
 
@@ -119,61 +101,6 @@ class BindRequest:
     method: BindMethod
     password: bytes = field(default=b"", repr=False)
     critical: bool = False
-
-
-def read_head(buffer: bytes | bytearray) -> Head | None:
-    """Read the beginning of a message, or return None while more of it is to come.
-
-    Raises:
-        InvalidToken: no LDAP message begins so.
-    """
-    if not buffer:
-        return None
-    if buffer[0] != Tag.SEQUENCE:
-        raise InvalidToken(f"tag 0x{buffer[0]:02x} where an LDAPMessage is due" + _hint(buffer[0]))
-    outer = _length(buffer, 1)
-    if outer is None:
-        return None
-    size, body = outer
-    if len(buffer) <= body:
-        return None
-    if buffer[body] != Tag.INTEGER:
-        raise InvalidToken(f"tag 0x{buffer[body]:02x} where a messageID is due")
-    inner = _length(buffer, body + 1)
-    if inner is None:
-        return None
-    octets, at = inner
-    if not 1 <= octets <= _LONGEST_LENGTH:
-        raise InvalidToken(f"a messageID of {octets} octets")
-    if body + size <= at + octets:
-        raise InvalidToken("an LDAPMessage ends before its operation")
-    if len(buffer) <= at + octets:
-        return None
-    number = int.from_bytes(buffer[at : at + octets], signed=True)
-    if number < 0:
-        raise InvalidToken("a messageID below 0")
-    return Head(number, buffer[at + octets], body + size)
-
-
-def _length(buffer: bytes | bytearray, at: int) -> tuple[int, int] | None:
-    """Return a length and where its contents begin; None where the octets do not reach."""
-    if len(buffer) <= at:
-        return None
-    first = buffer[at]
-    if first < 0x80:
-        return first, at + 1
-    # RFC 4511 section 5.1: "Only the definite form of length encoding is used."
-    count = first - 0x80
-    if not 1 <= count <= _LONGEST_LENGTH:
-        raise InvalidToken(f"length octet 0x{first:02x} of an LDAPMessage is not taken here")
-    if len(buffer) < at + 1 + count:
-        return None
-    return int.from_bytes(buffer[at + 1 : at + 1 + count]), at + 1 + count
-
-
-def _hint(first: int) -> str:
-    # A record of TLS that shakes hands, or an HTTP method.
-    return ": the client speaks TLS, and this port does not" if first == 0x16 else ""
 
 
 def opened(octets: bytes) -> tuple[int, Reader]:

@@ -13,6 +13,7 @@ import logging
 from typing import Final, NamedTuple
 
 from saslsspi.accounts.account import Question
+from saslsspi.adapters.ldap.message_heads import Head
 from saslsspi.adapters.ldap.refusal import BindRefused
 from saslsspi.engine.exchange import Outcome
 from saslsspi.engine.hooks.audit import Attempt
@@ -24,7 +25,6 @@ from saslsspi.gateway.ldap.messages import (
     BindMethod,
     BindRequest,
     Code,
-    Head,
     Kind,
     answer,
     bind_response,
@@ -313,7 +313,7 @@ def _refused(error: SaslError) -> _Refusal:
     """Return what a client is told of a logon that failed."""
     if isinstance(error, BindRefused):
         if error.code not in _OURS:
-            return _Refusal(error.code, error.diagnostic[:_LONGEST_TEXT])
+            return _Refusal(error.code, (error.diagnostic or error.text)[:_LONGEST_TEXT])
         return _Refusal(Code.UNWILLING_TO_PERFORM, error.text)
     if isinstance(error, NoLookup):
         return _Refusal(Code.UNWILLING_TO_PERFORM, error.text)

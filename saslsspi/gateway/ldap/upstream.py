@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from saslsspi.credentials import Password
 from saslsspi.engine.policy import Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter, LogonDenied
@@ -104,12 +105,17 @@ class LdapUpstream:
         link, server = await self._servers.first(self._connect, self._limits.connect_seconds)
         try:
             policy, strength = over_tls(self._policy, link.stream)
-            logon = Logon(
-                service=_SERVICE, mechanism=self._mechanisms, policy=policy, host=server.host, external_ssf=strength
-            )
             known, plain = (name, "") if owner is None else (owner.username, owner.plain)
-            make = client_for(bound_to(logon, link.stream), known, password, plain=plain)
-            security = await link.log_on(logon, make, name)
+            logon = Logon(
+                service=_SERVICE,
+                mechanism=self._mechanisms,
+                credentials=Password(known, password),
+                policy=policy,
+                host=server.host,
+                external_ssf=strength,
+            )
+            bound = bound_to(logon, link.stream)
+            security = await link.log_on(bound, client_for(bound, plain))
             if owner is not None:
                 await self._check_owner(link, owner)
         except BaseException:

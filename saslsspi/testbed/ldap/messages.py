@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from saslsspi.adapters.ldap.message_heads import read_head
 from saslsspi.der import Lengths, Reader, Tag
 from saslsspi.errors import InvalidToken
 from saslsspi.testbed.ldap.filters import Filter, read_filter
@@ -18,7 +19,6 @@ __all__ = ["Abandon", "Extended", "Message", "Operation", "SaslBind", "Scope", "
            "UnknownBind", "Unsupported", "message_size", "read_message"]  # fmt: skip
 
 MAX_MESSAGE_ID: Final = (1 << 31) - 1
-_MAX_LENGTH_OCTETS: Final = 4
 _MAX_COUNT: Final = 256
 
 _BIND, _UNBIND, _SEARCH, _ABANDON, _EXTENDED = 0x60, 0x42, 0x63, 0x50, 0x77
@@ -135,25 +135,8 @@ def message_size(buffer: bytes | bytearray, max_size: int) -> int | None:
     Raises:
         InvalidToken: no LDAP message begins like this, or it is larger than max_size.
     """
-    if not buffer:
-        return None
-    if buffer[0] != Tag.SEQUENCE:
-        raise InvalidToken(f"tag 0x{buffer[0]:02x} where an LDAPMessage is due")
-    if len(buffer) < 2:
-        return None
-    size, header = buffer[1], 2
-    if size > 0x7F:
-        octets = size & 0x7F
-        # RFC 4511 section 5.1: "Only the definite form of length encoding is used."
-        if not 1 <= octets <= _MAX_LENGTH_OCTETS:
-            raise InvalidToken(f"length octet 0x{size:02x} of an LDAPMessage is not taken here")
-        header += octets
-        if len(buffer) < header:
-            return None
-        size = int.from_bytes(buffer[2:header])
-    if size + header > max_size:
-        raise InvalidToken(f"an LDAPMessage of {size} octets, at most {max_size - header} are taken here")
-    return size + header
+    head = read_head(buffer, max_size)
+    return None if head is None else head.size
 
 
 def read_message(octets: bytes) -> Message:

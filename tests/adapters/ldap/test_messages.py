@@ -1,4 +1,4 @@
-"""Where bind responses end in a stream."""
+"""Where messages end in a stream, and bind responses among them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.ldap.scripted import bind_response, message, who_am_i_response
 from saslsspi.adapters.ldap.bind_responses import BindResponses
+from saslsspi.adapters.ldap.message_heads import Head, read_head
 from saslsspi.der import integer, sequence
 from saslsspi.errors import InvalidToken
 
@@ -56,6 +57,7 @@ def _operation(octets: bytes) -> bytes:
     "octets",
     [
         b"HTTP/1.1",
+        b"\x30\x00",
         b"\x30\x80\x02\x01\x01",
         b"\x30\x85\x01\x00\x00\x00\x00",
         b"\x30\x05\x04\x01\x01\x61\x00",
@@ -77,3 +79,23 @@ def test_octets_of_any_kind_raise_nothing_else(octets: bytes) -> None:
             octets = octets[at:]
     except InvalidToken:
         pass
+
+
+@given(st.binary(max_size=40))
+def test_a_head_is_read_or_refused(octets: bytes) -> None:
+    try:
+        head = read_head(octets)
+    except InvalidToken:
+        return
+    assert head is None or head.size >= 5
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_a_head_needs_its_octets(size: int) -> None:
+    octets = bytes.fromhex("3084000000080204") + bytes.fromhex("00000001") + b"\x42"
+    assert read_head(octets[:size]) is None
+
+
+def test_lengths_of_the_long_form_are_taken() -> None:
+    octets = bytes.fromhex("308400000008028200010160") + b"\x81\x00"
+    assert read_head(octets) == Head(1, 0x60, 14)
