@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -10,6 +11,9 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from interop.require import give_up
 from setup.environment import PURPOSES, requirements_of
 
 ROOT = Path(__file__).parent.parent
@@ -53,6 +57,36 @@ def with_what_they_need(names: set[str]) -> set[str]:
             continue  # of another platform
         pending |= {distribution(line) for line in needed if "extra ==" not in line}
     return found
+
+
+def modules_waited_for() -> Iterator[str]:
+    """Yield what tests ask for by importorskip: where it is missing they skip themselves."""
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+                yield str(ast.literal_eval(node.args[0]))
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("module", sorted(set(modules_waited_for())))
+def test_no_test_skips_itself_for_want_of_a_module(module: str) -> None:
+    """Under CI=true; `make test` installs them all."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        give_up(f"{module} is not here")
+
+
+def test_the_tests_with_peers_skip_themselves_in_one_way_only() -> None:
+    """By require_peer and give_up, which fail under CI=true: a suite that silently lost its peers cannot pass."""
+    found = {
+        f"{path.relative_to(TESTS)}:{node.lineno}"
+        for folder in ("interop", "world")
+        for path in (TESTS / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"pytest.skip", "pytest.mark.skipif"}
+    }
+    assert {name.partition(":")[0] for name in found} == {"interop/require.py", "interop/test_harness.py"}, found
 
 
 def test_what_the_tests_import_is_what_their_environment_installs() -> None:

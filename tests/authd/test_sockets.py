@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 
 from authd.test_service import KINDS, REALM, saslauthd
 from interop.authd import Authd, Talk
+from interop.require import require_peer
 from saslsspi.accounts.stores.places import store_at
 from saslsspi.accounts.stores.stored import derived
 from saslsspi.errors import NoAuthenticatingAuthority
@@ -102,9 +102,10 @@ def test_what_is_no_socket_stays_where_it_is(kind: str, tmp_path: Path) -> None:
     assert kind != "file" or path.read_text() == "mine"
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
+@pytest.mark.interop
 @pytest.mark.parametrize("room", ["authd", "gateway"])
 def test_systemd_takes_the_units(room: str, tmp_path: Path) -> None:
+    require_peer("systemd")
     paths = []
     for unit in (files(f"saslsspi.{room}") / "units").iterdir():
         text = unit.read_text()

@@ -14,11 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import pytest
-
 from interop.certificate import make_server_certificate
 from interop.daemon import enter_on_free_ports, free_port, running
-from interop.require import find_program, require_peer
+from interop.require import find_program, give_up, require_peer
 
 _CACHE: Final = Path(__file__).parents[2] / ".cache" / "exim"
 _PACKAGE: Final = "exim4-daemon-heavy"  # the light one has no `driver = dovecot`
@@ -89,7 +87,7 @@ class Exim:
         """Start Exim; skips the running test where there is none, or where it may not run."""
         require_peer("apt-get")
         if os.geteuid() != 0:
-            pytest.skip("Exim changes its user, and starts as root only")
+            give_up("Exim changes its user, and starts as root only")
         program = _program()
         with contextlib.ExitStack() as cleanup:
             folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-exim-")))

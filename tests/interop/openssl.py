@@ -8,9 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from interop.require import find_program
+from interop.require import program, require_peer
 
 __all__ = ["SECONDS", "OpensslPeer", "connecting_client", "listening_server"]
 
@@ -60,11 +58,9 @@ class OpensslPeer:
 
 @contextlib.contextmanager
 def _running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    program = find_program("openssl")
-    if program is None:
-        pytest.skip("openssl's command line is not here")
+    require_peer("openssl")
     with subprocess.Popen(
-        [str(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        [program("openssl"), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as peer:
         try:
             yield peer

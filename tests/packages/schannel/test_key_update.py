@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from interop.require import find_program
+from interop.require import program, require_peer
 from packages.schannel.stream import Side, inbound
 
 SECONDS = 10
@@ -15,12 +15,10 @@ SECONDS = 10
 
 @pytest.mark.interop
 def test_the_answer_to_key_update_goes_with_the_next_message() -> None:
-    program = find_program("openssl")
-    if program is None:
-        pytest.skip("openssl's command line is not here")
+    require_peer("openssl")
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(SECONDS)
-    command = [str(program), "s_client", "-tls1_3", "-connect", f"127.0.0.1:{listener.getsockname()[1]}"]
+    command = [program("openssl"), "s_client", "-tls1_3", "-connect", f"127.0.0.1:{listener.getsockname()[1]}"]
     with (
         listener,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as peer,
