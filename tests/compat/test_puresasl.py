@@ -120,3 +120,68 @@ def test_cram_md5_is_there_for_whoever_names_it() -> None:
     theirs = Server("CRAM-MD5", service="zookeeper", host="h.example", authority=PEOPLE, policy=policy)
     exchange(client("CRAM-MD5"), theirs)
     assert theirs.security.authcid == USER
+
+
+class Derived(SASLClient):
+    """As PyHive and impyla have it for thrift_sasl: Cyrus's names, with wrap and unwrap the wrong way round."""
+
+    error: str | None = None
+
+    def start(self, mechanism: str) -> tuple[bool, str | None, bytes | None]:
+        self.choose_mechanism([mechanism])
+        return True, self.mechanism, self.process()
+
+    def step(self, challenge: bytes) -> tuple[bool, bytes | None]:
+        return True, self.process(challenge)
+
+    def encode(self, incoming: bytes) -> tuple[bool, bytes | None]:
+        return True, self.unwrap(incoming)
+
+    def decode(self, outgoing: bytes) -> tuple[bool, bytes | None]:
+        return True, self.wrap(outgoing)
+
+
+@pytest.mark.parametrize("max_ssf", [0, 1, 128])
+def test_a_class_with_wrapping_the_wrong_way_round_is_set_right(max_ssf: int) -> None:
+    face = Derived("h.example", "zookeeper", username=USER, password=SECRET)
+    peer = server("DIGEST-MD5", max_ssf=max_ssf)
+    assert face.start("DIGEST-MD5") == (True, "DIGEST-MD5", b"")
+    challenge = peer.step(None)
+    while challenge is not None:
+        done, response = face.step(challenge)
+        assert (done, type(response)) == (True, bytes)  # whose octets are counted
+        challenge = None if peer.done else peer.step(response)
+    layer = peer.layer
+    if layer is None:
+        assert (face.encode(b"text"), face.decode(b"text")) == ((True, b"text"), (True, b"text"))
+        return
+    done, wire = face.encode(bytes(70_000))  # more than one buffer
+    assert layer.unwrap(wire or b"") == bytes(70_000)
+    assert face.decode(layer.wrap(b"answer")) == (True, b"answer")
+    assert face.decode(b"\0\0\0\x1fnonsense of some length of its own") == (False, None)
+    assert face.error is not None
+    assert "SEC_E_" in face.error
+
+
+def test_a_class_set_right_sends_nothing_to_a_server_that_has_proved_nothing() -> None:
+    face = Derived("h.example", "zookeeper", username=USER, password=SECRET)
+    assert face.encode(b"text") == (False, None)
+    face.start("DIGEST-MD5")
+    face.step(server("DIGEST-MD5").step(None) or b"")
+    assert face.encode(b"text") == (False, None)
+    assert face.error is not None
+    assert "proved nothing" in face.error
+
+
+def test_a_class_that_has_it_right_keeps_its_own() -> None:
+    class Right(SASLClient):
+        def encode(self, outgoing: bytes) -> bytes:
+            return self.wrap(outgoing) + b"!"
+
+        def decode(self, incoming: bytes) -> bytes:
+            return self.unwrap(incoming) + b"!"
+
+    face = Right("h.example", "zookeeper", mechanism="DIGEST-MD5", username=USER, password=SECRET)
+    exchange(face, server("DIGEST-MD5"))
+    assert face.qop == puresasl.QOP.AUTH
+    assert (face.encode(b"text"), face.decode(b"text")) == (b"text!", b"text!")

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.interop
 
 HERE: Final = Path(__file__).parent / "programs_for_sasl"
 PROGRAMS: Final = ("PyHive==0.7.0", "thrift==0.23.0", "thrift_sasl==0.4.3", "impyla==0.24.0", "kazoo==2.11.0")
+PURE: Final = "saslsspi.compat.puresasl"
 LOGIN: Final = """\
 com.sun.security.jgss.accept {{
   com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true storeKey=true doNotPrompt=true
@@ -33,9 +34,9 @@ def python() -> Path:
     return python_with(*PROGRAMS, this=("kerberos",))
 
 
-def run(program: str, *arguments: object, **environment: str) -> str:
+def run(program: str, *arguments: object, face: str = "sasl,puresasl", **environment: str) -> str:
     """Run a program of the folder with the faces in place; return what it says."""
-    command = [python(), "-m", "saslsspi.compat", "run", "--as", "sasl,puresasl", HERE / program,
+    command = [python(), "-m", "saslsspi.compat", "run", "--as", face, HERE / program,
                *map(str, arguments)]  # fmt: skip
     known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=known | environment)
@@ -69,26 +70,61 @@ def test_pyhive_with_a_name_beyond_ascii() -> None:
         assert told == "in True 128 saslsspi.compat.sasl"
 
 
-@pytest.mark.parametrize(("qop", "ssf"), [("auth", "0"), ("auth-int", "1"), ("auth-conf", "256")])
-def test_pyhive_with_kerberos(qop: str, ssf: str, kdc: Kdc, tmp_path: Path) -> None:
-    keytab, login = tmp_path / "hive.keytab", tmp_path / "login.conf"
-    kdc.kadmin("addprinc -randkey hive/localhost", f"ktadd -norandkey -k {keytab} hive/localhost")
-    login.write_text(LOGIN.format(keytab=keytab), encoding="utf-8")
+@contextlib.contextmanager
+def hive_in(kdc: Kdc, qop: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Run HiveServer2 in small with a key of the realm; its port, and what a client's environment needs."""
+    keytab, login = kdc.folder / "hive.keytab", kdc.folder / "hive.login"
+    if not keytab.exists():
+        kdc.kadmin("addprinc -randkey hive/localhost", f"ktadd -norandkey -k {keytab} hive/localhost")
+        login.write_text(LOGIN.format(keytab=keytab), encoding="utf-8")
     options = (f"-Djava.security.krb5.conf={kdc.environment['KRB5_CONFIG']}",
                f"-Djava.security.auth.login.config={login}",
                "-Djavax.security.auth.useSubjectCredsOnly=false", "-Dsun.security.krb5.rcache=none")  # fmt: skip
-    environment = kdc.environment | {"KRB5CCNAME": kdc.tickets(ALICE)}
     with hive("GSSAPI", qop, ALICE, *options) as port:
-        told = run("hive_client.py", "pyhive", "GSSAPI", port, "-", "-", **environment)
-        assert told == f"in True {ssf} saslsspi.compat.sasl"
+        yield port, kdc.environment | {"KRB5CCNAME": kdc.tickets(ALICE)}
+
+
+@pytest.mark.parametrize(("qop", "ssf"), [("auth", "0"), ("auth-int", "1"), ("auth-conf", "256")])
+@pytest.mark.parametrize("who", ["pyhive", "impyla", "thrift"])
+def test_kerberos(who: str, qop: str, ssf: str, kdc: Kdc) -> None:
+    with hive_in(kdc, qop) as (port, environment):
+        told = run("hive_client.py", who, "GSSAPI", port, "-", "-", **environment)
+        assert told == (f"in True {ssf} saslsspi.compat.sasl" if who == "pyhive" else f"in True {qop} {PURE}")
+
+
+@pytest.mark.parametrize("who", ["impyla", "thrift"])
+@pytest.mark.parametrize("qop", ["auth", "auth-int", "auth-conf"])
+def test_digest_md5_on_puresasl(qop: str, who: str) -> None:
+    with hive("DIGEST-MD5", qop, HANAKO) as port:
+        told = run("hive_client.py", who, "DIGEST-MD5", port, HANAKO.name, HANAKO.password, qop)
+        assert told == f"in True {qop} {PURE}"
+        told = run("hive_client.py", who, "DIGEST-MD5", port, HANAKO.name, "wrong", qop)
+        assert told.startswith("refused: TTransportException ")
+
+
+@pytest.mark.parametrize("qop", ["auth", "auth-conf"])
+def test_the_server_s_proof_with_complete(qop: str) -> None:
+    """As Hive sends it: Thrift's own transport reads it, and thrift_sasl, which drops it, gets no further."""
+    with hive("DIGEST-MD5", qop, ALICE, "with-complete") as port:
+        told = run("hive_client.py", "thrift", "DIGEST-MD5", port, ALICE.name, ALICE.password, qop)
+        assert told == f"in True {qop} {PURE}"
+        for who in ("pyhive", "impyla"):
+            told = run("hive_client.py", who, "DIGEST-MD5", port, ALICE.name, ALICE.password)
+            assert told.startswith("refused: TTransportException ")
+            assert "the server has proved nothing" in told
+
+
+def test_pyhive_on_puresasl_alone(kdc: Kdc) -> None:
+    with hive_in(kdc, "auth-conf") as (port, environment):
+        told = run("hive_client.py", "pyhive", "GSSAPI", port, "-", "-", face="puresasl", **environment)
+        assert told == f"in True auth-conf {PURE}"
 
 
 @pytest.mark.parametrize("who", ["pyhive", "impyla"])
 def test_plain(who: str) -> None:
-    face = "sasl" if who == "pyhive" else "puresasl"
     with hive("PLAIN", "auth") as port:
         told = run("hive_client.py", who, "PLAIN", port, ALICE.name, ALICE.password)
-        assert told == f"in True {0 if who == 'pyhive' else '-'} saslsspi.compat.{face}"
+        assert told == ("in True 0 saslsspi.compat.sasl" if who == "pyhive" else f"in True auth {PURE}")
         assert run("hive_client.py", who, "PLAIN", port, ALICE.name, "wrong").startswith("refused: ")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 from saslsspi.compat.puresasl import QOP, SASLError, SASLProtocolException, SASLWarning
+from saslsspi.compat.puresasl.wrapper import set_right
 from saslsspi.credentials import Anonymous, Credentials, Password, Tickets
 from saslsspi.engine.policy import SSF_UNLIMITED, Policy
 from saslsspi.engine.registry import package_problem
-from saslsspi.errors import RemoteError, SaslError
+from saslsspi.errors import ContextMisuse, RemoteError, SaslError
 from saslsspi.sasl.client import Client
 from saslsspi.sasl.layer import Layer
 from saslsspi.sasl.logon import Logon
@@ -65,6 +66,13 @@ class SASLClient:
         SASLError: there is no such mechanism.
     """
 
+    _wrapper: ClassVar[bool] = False  # whether a derived class has the names of Cyrus's wrapper, and wraps
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if set_right(cls):
+            cls._wrapper = True
+
     def __init__(
         self,
         host: str,
@@ -81,7 +89,7 @@ class SASLClient:
         self.authorization_id, self.callback = authorization_id, callback
         self.qops = set(qops)
         self.mutual_auth, self.max_buffer = mutual_auth, max_buffer
-        self._layers_asked = qops is not QOP.all
+        self._layers_asked = qops is not QOP.all or self._wrapper
         self._properties = mechanism_props
         self._chosen: Mechanism | None = None
         self._client: Client | None = None
@@ -146,12 +154,14 @@ class SASLClient:
         mechanism = self._need()
         try:
             if self._client is None:
-                return self._begin(mechanism, challenge)
+                first = self._begin(mechanism, challenge)
+                return b"" if first is None and self._wrapper else first
             response = None if self._client.done and not challenge else self._client.step(challenge or b"")
         except SaslError as error:
             raise _translated(error) from error
         # GSSAPI has a message for every one of the server's, as pure-sasl has it, and callers count on octets.
-        return b"" if response is None and mechanism.name == "GSSAPI" and not self._client.done else response
+        counted = self._wrapper or (mechanism.name == "GSSAPI" and not self._client.done)
+        return b"" if response is None and counted else response
 
     def _begin(self, mechanism: Mechanism, challenge: bytes | None) -> bytes | None:
         client = self._client = self._logon(mechanism).client(mechanism)
@@ -258,6 +268,19 @@ class SASLClient:
             return layer.unwrap(len(incoming).to_bytes(_LENGTH) + incoming)
         except SaslError as error:
             raise _translated(error) from error
+
+    def agreed_layer(self) -> Layer | None:
+        """Return the layer, None where there is none.
+
+        Raises:
+            MutualAuthFailed: the server has reported success before it has proved what its mechanism proves.
+        """
+        self._need()
+        if self._client is None:
+            raise ContextMisuse("call process first")
+        if not self._client.done:
+            self._client.succeed()
+        return self._client.layer
 
     def _layer(self) -> Layer | None:
         self._need()

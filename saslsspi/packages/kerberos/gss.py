@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -72,11 +73,14 @@ def bounded(call: Callable[[], T], seconds: float, doing: str) -> T:
     """Make a call that may ask a KDC, and wait for it no longer than so many seconds.
 
     The C library has no limit of its own for the whole of a request: it tries every KDC of the realm several times.
-    Beyond the limit the call goes on in its thread, and its result is dropped.
+    Beyond the limit the call goes on in its thread, and its result is dropped. A program at its end has no threads any
+    more, and closes connections, which may log on once more to do so: there the call is made as it is.
 
     Raises:
         NoAuthenticatingAuthority: no answer within the time.
     """
+    if sys.is_finalizing():
+        return call()
     answers: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:

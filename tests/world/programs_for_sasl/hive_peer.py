@@ -1,7 +1,7 @@
 """A HiveServer2 in small: thrift_sasl's frames, OpenJDK's SASL server, and Hive's own service with one row.
 
-hive_peer.py MECHANISM QOP USER PASSWORD [JAVA-OPTION ...]; prints its port. PLAIN, which the JDK has no server for, is
-compared here.
+hive_peer.py MECHANISM QOP USER PASSWORD [with-complete] [JAVA-OPTION ...]; prints its port. PLAIN, which the JDK has no
+server for, is compared here. The mechanism's last word comes in a frame of its own, or as Hive sends it: with COMPLETE.
 """
 
 import base64
@@ -17,7 +17,8 @@ from thrift.protocol import TBinaryProtocol
 from thrift.transport import TTransport
 
 MECHANISM, QOP, USER, PASSWORD = sys.argv[1:5]
-OPTIONS = sys.argv[5:]
+WITH_COMPLETE = "with-complete" in sys.argv
+OPTIONS = [word for word in sys.argv[5:] if word != "with-complete"]
 START, OK, BAD, _, COMPLETE = range(1, 6)
 ROW = "secret row " * 2000
 GOOD = ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
@@ -125,10 +126,11 @@ def serve(stream):
         while not peer.done:
             stream.sendall(struct.pack(">BI", OK, len(answer or b"")) + (answer or b""))
             answer = peer.step(frame(stream)[1])
-        if answer:  # the JDK's last word; thrift_sasl reads none that comes with COMPLETE
+        if answer and not WITH_COMPLETE:  # thrift_sasl reads none that comes with COMPLETE
             stream.sendall(struct.pack(">BI", OK, len(answer)) + answer)
             frame(stream)
-        stream.sendall(struct.pack(">BI", COMPLETE, 0))
+            answer = b""
+        stream.sendall(struct.pack(">BI", COMPLETE, len(answer or b"")) + (answer or b""))
         processor = TCLIService.Processor(Service())
         while True:
             (size,) = struct.unpack(">I", read(stream, 4))
