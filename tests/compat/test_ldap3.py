@@ -25,7 +25,7 @@ from ldap3.core.exceptions import (
 from saslsspi import ChannelBindingPolicy, ChannelBindings, Policy, SaslError
 from saslsspi.compat.ldap3 import BindSettings, Connection
 from saslsspi.compat.ldap3.connection import REPLACED
-from saslsspi.errors import BadBindings, LogonDenied, QopNotSupported
+from saslsspi.errors import BadBindings, ContextMisuse, LogonDenied, QopNotSupported
 from saslsspi.packages.ntlm.keys import nt_hash
 from saslsspi.testbed.ldap.server import Bound, LdapServer
 from saslsspi.testbed.tap import Tap
@@ -88,9 +88,8 @@ OPEN: list[Connection] = []
 
 
 @pytest.fixture(autouse=True)
-def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """REUSABLE makes its connections of ours, and none stays open behind a test."""
-    monkeypatch.setattr(ldap3.core.connection, "Connection", Connection)
+def ended() -> Iterator[None]:
+    """None stays open behind a test."""
     yield
     while OPEN:
         client = OPEN.pop()
@@ -126,8 +125,6 @@ def succeeded(answer: Any) -> bool:
 @STRATEGY
 @pytest.mark.parametrize("call", ORDINARY)
 def test_ordinary_calls_are_sealed(sealing: LdapServer, bound: list[Bound], call: str, strategy: str) -> None:
-    if strategy == ldap3.REUSABLE and "session_security" in ORDINARY[call]:
-        pytest.skip("ldap3's own pool does not hand it on; what it makes is sealed anyhow")
     bound.clear()
     with Tap("127.0.0.1", sealing.port) as tap:
         port = sealing.port if strategy == ldap3.REUSABLE else tap.port  # a pool binds on more than one connection
@@ -153,6 +150,43 @@ def test_a_pool_works_sealed(sealing: LdapServer, bound: list[Bound]) -> None:
     for _ in range(3):
         assert ask(client) > 100
     assert {each.ssf for each in bound} == {128}
+
+
+def test_a_pool_asks_for_what_its_first_connection_asks_for(sealing: LdapServer) -> None:
+    class Permitting(Connection):
+        settings = BindSettings(clear=True)
+
+    options: dict[str, Any] = {"client_strategy": ldap3.REUSABLE, **ORDINARY["NTLM"]}
+    client = connect(sealing, channel_binding="TLS_CHANNEL_BINDING", **options)
+    assert not client.bind(), "no connection of the pool has a channel to be bound to"
+    name = client.strategy.pool.name
+    at = ldap3.Server("localhost", sealing.port, get_info=ldap3.NONE)
+    for kind, more in ((Connection, {}), (Permitting, {"channel_binding": "TLS_CHANNEL_BINDING"})):
+        with pytest.raises(LDAPBindError, match="another pool_name") as caught:
+            kind(at, pool_name=name, pool_size=1, **more, **options)
+        assert isinstance(caught.value, ContextMisuse)
+
+
+def test_a_pool_of_ldap3_s_own_is_not_taken_over(sealing: LdapServer) -> None:
+    at = ldap3.Server("localhost", sealing.port, get_info=ldap3.NONE)
+    name = next(POOLS)
+    theirs = ldap3.Connection(at, client_strategy=ldap3.REUSABLE, pool_name=name, pool_size=1)
+    theirs.open()
+    try:
+        with pytest.raises(LDAPBindError, match="connections of ldap3's own"):
+            Connection(at, client_strategy=ldap3.REUSABLE, pool_name=name, pool_size=1, **ORDINARY["NTLM"])
+    finally:
+        theirs.strategy.terminate()
+
+
+@pytest.mark.parametrize("when", [ldap3.AUTO_BIND_TLS_BEFORE_BIND, ldap3.AUTO_BIND_TLS_AFTER_BIND])
+def test_a_pool_binds_by_itself_inside_tls(tls: Tls, when: str) -> None:
+    demanding = Policy(channel_binding=ChannelBindingPolicy.REQUIRE)
+    with ldap_server(policy=demanding, certificate=tls.server, bindings=[tls.bindings]) as server:
+        options = {"client_strategy": ldap3.REUSABLE, "pool_name": next(POOLS), "pool_size": 2, "auto_bind": when}
+        client = trusting(tls, server.port, ssl=False, **options, **ORDINARY["NTLM"])
+        for _ in range(4):
+            assert ask(client) > 100
 
 
 @pytest.mark.parametrize("call", [name for name in ORDINARY if "hashes" not in name and "ASCII" not in name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import ssl
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import ldap3
 from ldap3.core.exceptions import LDAPBindError, LDAPException, LDAPInvalidValueError, LDAPOperationResult
@@ -18,11 +18,12 @@ from ldap3.utils.dn import safe_dn
 from saslsspi.adapters.ldap.layered import LayeredConnection
 from saslsspi.adapters.ldap.refusal import BindRefused, bind_refused, not_tried
 from saslsspi.compat.ldap3.lookup import owner_logon
+from saslsspi.compat.ldap3.pool import fill_pool
 from saslsspi.compat.ldap3.settings import BindSettings
 from saslsspi.compat.ldap3.translation import Translation, Wishes, translate
 from saslsspi.credentials import Password
 from saslsspi.engine.security import Security
-from saslsspi.errors import CallerError, LocalError, LogonDenied, PackageNotFound, SaslError
+from saslsspi.errors import CallerError, ContextMisuse, LocalError, LogonDenied, PackageNotFound, SaslError
 from saslsspi.sasl.logon import Logon
 
 __all__ = ["REPLACED", "SealingConnection"]
@@ -33,6 +34,12 @@ REPLACED: Final = ldap3.Connection
 _LOG: Final = logging.getLogger("saslsspi.compat.ldap3")
 _SIGNATURE: Final = inspect.signature(REPLACED.__init__)
 _INVALID_CREDENTIALS: Final = 49
+
+# A pool's connections have what their first one has, but for how it connects and what can change by then.
+_CREDENTIALS: Final = ("user", "password", "authentication", "sasl_mechanism", "sasl_credentials")
+_CONNECTING: Final = ("server", "auto_bind", "client_strategy", "lazy")
+_POOLING: Final = ("pool_name", "pool_size", "pool_lifetime", "pool_keepalive")
+_ONE_S_OWN: Final = frozenset((*_CONNECTING, *_POOLING, *_CREDENTIALS))
 
 _NO_CHANNEL: Final = (
     "channel_binding=TLS_CHANNEL_BINDING wants TLS around the bind: Server(..., use_ssl=True), or start_tls before it"
@@ -63,7 +70,7 @@ class SealingConnection(LayeredConnection):
         security: What the last bind negotiated; None where ldap3's own bind was made.
     """
 
-    settings: ClassVar[BindSettings] = BindSettings()
+    settings: BindSettings = BindSettings()
     auto_bind: Any
 
     def __init__(
@@ -83,6 +90,7 @@ class SealingConnection(LayeredConnection):
         channel_binding = given.pop("channel_binding", channel_binding)
         self._wishes = _wishes(given, session_security, channel_binding)
         self._translation = Translation()
+        self._others = {name: given[name] for name in given.keys() - _ONE_S_OWN}
         super().__init__(**given)
 
     def exchanges(self) -> bool:
@@ -124,7 +132,34 @@ class SealingConnection(LayeredConnection):
             f"{'bound' if self.bound else 'not bound'})"
         )
 
+    def _share_pool(self) -> None:
+        try:
+            first = fill_pool(self, SealingConnection._for_pool)
+            if (first._wishes, first.settings) != (self._wishes, self.settings):
+                raise ContextMisuse(
+                    f"the pool {self.strategy.pool.name} binds in another way (session_security, channel_binding, or "
+                    "settings): give this one another pool_name"
+                )
+        except ContextMisuse as error:
+            raise _as_ldap3_has_it(error) from error
+
+    def _for_pool(self) -> SealingConnection:
+        """Return a connection like this one for a pool: it binds as this one does now, and asks for the same."""
+        made = SealingConnection(
+            self.server_pool or self.server,
+            **self._others,
+            **{name: getattr(self, name) for name in _CREDENTIALS},
+            session_security="ENCRYPT" if self._wishes.seal else None,
+            channel_binding="TLS_CHANNEL_BINDING" if self._wishes.bind_channel else None,
+            auto_bind=ldap3.AUTO_BIND_NONE,
+            client_strategy=ldap3.RESTARTABLE,
+        )
+        made.settings = self.settings
+        return made
+
     def _do_auto_bind(self) -> None:
+        if self.strategy_type == ldap3.REUSABLE:
+            self._share_pool()
         if self.auto_bind == ldap3.AUTO_BIND_TLS_AFTER_BIND:
             # Above a layer no server takes TLS, and below TLS no password goes in clear.
             _LOG.info("AUTO_BIND_TLS_AFTER_BIND: TLS is started before the bind")
