@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import ssl
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import ldap3
 from ldap3.core.exceptions import LDAPBindError, LDAPException, LDAPInvalidValueError, LDAPOperationResult
@@ -70,7 +70,7 @@ class SealingConnection(LayeredConnection):
         security: What the last bind negotiated; None where ldap3's own bind was made.
     """
 
-    settings: BindSettings = BindSettings()
+    settings: ClassVar[BindSettings] = BindSettings()
     auto_bind: Any
 
     def __init__(
@@ -145,7 +145,8 @@ class SealingConnection(LayeredConnection):
 
     def _for_pool(self) -> SealingConnection:
         """Return a connection like this one for a pool: it binds as this one does now, and asks for the same."""
-        made = SealingConnection(
+        kind: type[SealingConnection] = type("PooledConnection", (SealingConnection,), {"settings": self.settings})
+        return kind(
             self.server_pool or self.server,
             **self._others,
             **{name: getattr(self, name) for name in _CREDENTIALS},
@@ -154,8 +155,6 @@ class SealingConnection(LayeredConnection):
             auto_bind=ldap3.AUTO_BIND_NONE,
             client_strategy=ldap3.RESTARTABLE,
         )
-        made.settings = self.settings
-        return made
 
     def _do_auto_bind(self) -> None:
         if self.strategy_type == ldap3.REUSABLE:
