@@ -48,6 +48,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "lighttpd": Needs(programs=("lighttpd",)),
     "samba": Needs(programs=("samba", "samba-tool")),
     "zookeeper": Needs(files=("/usr/share/java/zookeeper.jar",)),
+    "prosody": Needs(programs=("prosody", "prosodyctl")),
     "smbd": Needs(programs=("smbd", "smbpasswd")),
     "apt-get": Needs(programs=("apt-get", "dpkg-deb")),
     "authen-sasl": Needs(programs=("perl",), files=("/usr/share/perl5/Authen/SASL.pm",)),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import re
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +10,11 @@ import pytest
 
 import saslsspi
 from adapters.mail_world import IMAP, SMTP, certificate, serving
+from world.pages import run
 from world.programs import python_with
 
 pytestmark = pytest.mark.interop
 
-DOCUMENTS: Final = Path(__file__).parents[2] / "docs" / "how-to"
 IMAPCLIENT: Final = """
 import sys
 from imapclient import IMAPClient
@@ -122,20 +119,6 @@ for names in offered:
         else:
             print(mech.name, type(mech).__name__, server.security.authcid)
 """
-
-
-def run(python: Path, page: str, driver: str, *arguments: object) -> list[str]:
-    """Run a page's first block of code, and a driver behind it; return what was printed."""
-    text = (DOCUMENTS / page).read_text(encoding="utf-8")
-    found = re.search(r"^```py\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [str(python), "-W", "error::ResourceWarning", "-c", found[1] + driver, *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=60, env=known,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 def test_imapclient() -> None:
