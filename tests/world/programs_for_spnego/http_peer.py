@@ -1,7 +1,8 @@
 """An HTTP server on pyspnego: http_peer.py SCHEME [PEM right|wrong]; prints its port.
 
 With a file of certificate and key it speaks TLS, and the acceptor is given the bindings of that certificate, or wrong
-ones. A GET is answered with the user; a sealed POST, as WinRM has it, with a sealed count of octets.
+ones. A GET is answered with the user; a sealed POST, as WinRM has it, with a sealed count of octets; a request of EWS
+with a folder that is named after the user.
 """
 
 import base64
@@ -20,6 +21,16 @@ assert "compat" not in spnego.__file__
 SCHEME, TLS = sys.argv[1], sys.argv[2:]
 PROTOCOL = SCHEME.lower()
 KIND = WinRMEncryption.CREDSSP if PROTOCOL == "credssp" else WinRMEncryption.SPNEGO
+EWS = """\
+<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
+ xmlns:m="http://schemas.microsoft.com/exchange/services/2006/messages"
+ xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">
+<s:Header><t:ServerVersionInfo MajorVersion="15" MinorVersion="1" MajorBuildNumber="1" MinorBuildNumber="1"/></s:Header>
+<s:Body><m:GetFolderResponse><m:ResponseMessages><m:GetFolderResponseMessage ResponseClass="Success">
+<m:ResponseCode>NoError</m:ResponseCode><m:Folders><t:Folder><t:FolderId Id="root" ChangeKey="1"/>
+<t:DisplayName>{}</t:DisplayName></t:Folder></m:Folders>
+</m:GetFolderResponseMessage></m:ResponseMessages></m:GetFolderResponse></s:Body></s:Envelope>
+"""
 
 
 def bindings():
@@ -69,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
                 return self.say(401, challenge=f"{SCHEME} {base64.b64encode(out).decode()}".rstrip())
             self.user = self.context.client_principal
         challenge = f"{SCHEME} {base64.b64encode(out).decode()}" if out else None
+        if self.path.startswith("/EWS/"):
+            return self.say(200, EWS.format(self.user).encode(), "text/xml; charset=utf-8", challenge)
         found = re.search('boundary="([^"]+)"', self.headers.get("Content-Type", ""))
         if not (body and found and self.headers["Content-Type"].startswith("multipart")):
             return self.say(200, self.user.encode(), challenge=challenge)
