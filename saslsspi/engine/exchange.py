@@ -78,6 +78,7 @@ class Request(NamedTuple):
         parameters: The SECBUFFER_PKG_PARAMS buffers, in order.
         authzid: Initiating: the identity to act as, "" for one's own.
         protocols: The SECBUFFER_APPLICATION_PROTOCOLS buffer.
+        alternate_bindings: Accepting: bindings of the same channel by other types, where the client names the type.
         seals_signed: Whether messages are sealed too where the two sides agree on signing alone; see
             saslsspi.engine.security.seals_signed.
     """
@@ -91,6 +92,7 @@ class Request(NamedTuple):
     target_host: bytes = b""
     protocols: bytes = b""
     seals_signed: bool = False
+    alternate_bindings: tuple[ChannelBindings, ...] = ()
 
     def joined(self, later: Request) -> Request:
         """Return what this call and a later one of the same exchange ask together.

@@ -287,6 +287,11 @@ _MERITS: Final = (
 )
 
 
+# RFC 5801 section 13.3: where there is a channel to bind to, "it is RECOMMENDED that it select Kerberos V5 through the
+# GS2 mechanism rather than the "GSSAPI" mechanism", which binds where both sides happen to.
+_BINDS: Final = {Binding.NONE: 0, Binding.OPTIONAL: 1, Binding.REQUIRED: 2}
+
+
 def _strength(mechanism: Mechanism, *, bound: bool) -> tuple[int, ...]:
     has = mechanism.properties
     return (
@@ -294,7 +299,7 @@ def _strength(mechanism: Mechanism, *, bound: bool) -> tuple[int, ...]:
         bool(has & Property.NO_PLAINTEXT),
         bool(has & Property.MUTUAL),
         bool(has & Property.NO_DICTIONARY),
-        bound and mechanism.binding is not Binding.NONE,
+        _BINDS[mechanism.binding] if bound else 0,
         mechanism.hash_bits,
         mechanism.max_ssf,
     )

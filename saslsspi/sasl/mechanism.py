@@ -242,11 +242,14 @@ class Driver(ABC):
 
     Attributes:
         names_replica: Whether the target ends in the name of a replicated service (RFC 2831 section 2.1.2).
+        binds_itself: Whether what the context is bound to is the driver's to say, whatever the policy: it is told of
+            the channel's bindings where the mechanism carries none, too.
     """
 
     __slots__ = ()
 
     names_replica: ClassVar[bool] = False
+    binds_itself: ClassVar[bool] = False
 
     @abstractmethod
     def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:

@@ -20,6 +20,7 @@ _NEEDS_MORE: Final = 1
 _AUTHENTICATION_ERROR: Final = 31
 _NO_CALLBACK: Final = 51
 _VALIDATE_SIMPLE: Final = 500
+_VALIDATE_GSSAPI: Final = 503
 _CALLBACK: Final = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
 
 
@@ -39,6 +40,7 @@ class _Property(enum.IntEnum):
     ANONYMOUS_TOKEN = 4
     SERVICE = 5
     HOSTNAME = 6
+    GSSAPI_DISPLAY_NAME = 7
     REALM = 11
     QOPS = 13
     QOP = 14
@@ -74,7 +76,7 @@ class GsaslPeer:
         self._context = ctypes.c_void_p()
         self._session = ctypes.c_void_p()
         self._check(self._library.gsasl_init(ctypes.byref(self._context)))
-        if accepts is not None:  # PLAIN's server asks the program whether name and password are right
+        if accepts is not None:  # the server asks the program about name and password, or the ticket's user
             self._validate = _CALLBACK(lambda _, session, question: self._answer(session, question, accepts))
             self._library.gsasl_callback_set(self._context, self._validate)
         start = self._library.gsasl_server_start if server else self._library.gsasl_client_start
@@ -131,6 +133,9 @@ class GsaslPeer:
         return taken
 
     def _answer(self, session: int, question: int, accepts: Person) -> int:
+        if question == _VALIDATE_GSSAPI:
+            who = self._library.gsasl_property_fast(session, _Property.GSSAPI_DISPLAY_NAME)
+            return _OK if who.partition(b"@")[0] == accepts.name.encode() else _AUTHENTICATION_ERROR
         if question != _VALIDATE_SIMPLE:
             return _NO_CALLBACK
         said = [self._library.gsasl_property_fast(session, key) for key in (_Property.AUTHID, _Property.PASSWORD)]
@@ -171,7 +176,7 @@ def gsasl_server(
     """Start a server that knows one person's password (it would accept any name with it) and offers some qops."""
     properties = _shared_properties(person, service, host, realm) | {_Property.QOPS: ",".join(qops)}
     del properties[_Property.AUTHID]  # what the client claims comes from its message
-    return GsaslPeer(mechanism, server=True, properties=properties)
+    return GsaslPeer(mechanism, server=True, properties=properties, accepts=person)
 
 
 def gsasl_simple_client(

@@ -38,6 +38,7 @@ PEERS: Final[Mapping[str, Needs]] = {
     "krb5-kdc": Needs(programs=("krb5kdc", "kadmin.local", "kdb5_util", "kinit")),
     "gssapi": Needs(modules=("gssapi",)),
     "cyrus-gssapi": Needs(plugins=("libgssapiv2.so",)),
+    "cyrus-gs2": Needs(plugins=("libgs2.so",)),
     "gsasl": Needs(libraries=("libgsasl.so.18",)),
     "java": Needs(programs=("java", "javac")),
     "curl": Needs(programs=("curl",)),

@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saslsspi.errors import InvalidToken
+from saslsspi.sasl.gs2 import BindingFlag, Gs2Header
 from saslsspi_mechanisms.scram.messages import (
-    BindingFlag,
     ClientFinal,
     ClientFirst,
-    Gs2Header,
     ServerFinal,
     ServerFirst,
 )

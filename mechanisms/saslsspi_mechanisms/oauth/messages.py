@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from saslsspi.errors import InvalidToken
+from saslsspi.sasl.gs2 import BindingFlag, Gs2Header
 
 __all__ = ["BearerMessage", "ErrorResult", "XOAuth2Message", "valid_token"]
 
@@ -19,7 +20,6 @@ _KEY: Final = re.compile(r"[A-Za-z]+\Z")
 _VALUE: Final = re.compile(r"[\x21-\x7e \t\r\n]*\Z")
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+\Z")
 _SCHEME: Final = "bearer "
-_ESCAPE: Final = re.compile("=2C|=3D|=")
 
 
 _Pairs = tuple[tuple[str, str], ...]
@@ -34,12 +34,12 @@ class BearerMessage:
     Attributes:
         authzid: Whom the client wants to be, "" leaves it to the token.
         pairs: Keys and values in their order, those that nobody knows as well.
-        flag: n or y: what the client thinks of channel bindings, of which there are none here.
+        flag: What the client thinks of channel bindings, of which there are none here.
     """
 
     authzid: str
     pairs: _Pairs = field(repr=False)
-    flag: str = "n"
+    flag: BindingFlag = BindingFlag.NONE
 
     @classmethod
     def of(cls, token: str, username: str, host: str) -> Self:
@@ -54,23 +54,20 @@ class BearerMessage:
         Raises:
             InvalidToken: it is something else, or too long.
         """
-        header, separator, rest = _text(data, "OAUTHBEARER").partition(_SEPARATOR)
-        fields = header.split(",")
-        if not separator or len(fields) != 3 or fields[0] not in {"n", "y"} or fields[2]:
-            raise InvalidToken("the OAUTHBEARER message begins with no GS2 header", requirement="RFC7628-3.1-01")
-        if fields[1] and not fields[1].startswith("a="):
-            raise InvalidToken("the GS2 header holds something other than a=", requirement="RFC7628-3.1-01")
-        name = fields[1][2:]
-        if fields[1] and (not name or any(found not in {"=2C", "=3D"} for found in _ESCAPE.findall(name))):
-            raise InvalidToken("the name in the GS2 header is none", requirement="RFC7628-3.1-01")
-        authzid = name.replace("=2C", ",").replace("=3D", "=")
-        return cls(authzid, _pairs(rest, "OAUTHBEARER", _VALUE), fields[0])
+        _text(data, "OAUTHBEARER")
+        try:
+            header, rest = Gs2Header.split(data)
+        except InvalidToken as error:
+            raise InvalidToken(f"the OAUTHBEARER message has {error.text}", requirement="RFC7628-3.1-01") from None
+        text = rest.decode()
+        if text[:1] != _SEPARATOR or header.nonstandard or header.flag is BindingFlag.USED:
+            raise InvalidToken("the OAUTHBEARER message begins with another GS2 header", requirement="RFC7628-3.1-01")
+        return cls(header.authzid, _pairs(text[1:], "OAUTHBEARER", _VALUE), header.flag)
 
     def to_bytes(self) -> bytes:
         """Encode; the exact inverse of from_bytes."""
-        name = self.authzid.replace("=", "=3D").replace(",", "=2C")
-        header = f"{self.flag},{f'a={name}' if name else ''},"
-        return f"{header}{_SEPARATOR}{_written(self.pairs)}".encode()
+        header = Gs2Header(self.flag, authzid=self.authzid)
+        return header.to_bytes() + f"{_SEPARATOR}{_written(self.pairs)}".encode()
 
     @property
     def host(self) -> str:

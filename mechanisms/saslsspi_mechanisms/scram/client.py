@@ -1,8 +1,4 @@
-"""The client's side of SCRAM (RFC 5802 section 5).
-
-Its channel binding flag says what is true: `p` in the mechanisms with -PLUS; without, `y` where there are bindings to
-use (a server that offers -PLUS then knows that somebody has shortened its list), and `n` where there are none.
-"""
+"""The client's side of SCRAM (RFC 5802 section 5)."""
 
 from __future__ import annotations
 
@@ -15,22 +11,20 @@ from typing import Final
 from saslsspi.credentials import Password
 from saslsspi.crypto.scram import client_keys, client_proof, server_signature
 from saslsspi.engine.exchange import Outcome
-from saslsspi.engine.policy import ChannelBindingPolicy, Policy
+from saslsspi.engine.policy import Policy
 from saslsspi.errors import (
-    BadBindings,
     DowngradeDetected,
     InvalidParameter,
     InvalidToken,
     MutualAuthFailed,
 )
 from saslsspi.prep import encode_field, prepare
+from saslsspi.sasl.gs2 import client_header
 from saslsspi.sasl.mechanism import ClientExchange, ClientParameters
 from saslsspi_mechanisms.scram.failures import error_of
 from saslsspi_mechanisms.scram.messages import (
-    BindingFlag,
     ClientFinal,
     ClientFirst,
-    Gs2Header,
     ServerFinal,
     ServerFirst,
 )
@@ -71,7 +65,14 @@ class ScramClient(ClientExchange):
                 " password_preparation=Preparation.TRIED in the policy sends it as it is",
                 requirement="RFC5802-5.1-05",
             )
-        self._header, self._bound = _gs2(variant, parameters)
+        self._header, self._bound = client_header(
+            f"SCRAM-{variant.hash_name}",
+            plus=variant.plus,
+            bindings=parameters.bindings,
+            policy=policy.channel_binding,
+            authzid=parameters.authzid,
+            requirement="RFC5802-6-07",
+        )
         self._variant = variant
         self._parameters = parameters
         self._due = _Due.NOTHING_YET
@@ -147,23 +148,6 @@ def _prepared(text: str, policy: Policy, field: str) -> str:
         raise InvalidParameter(
             f"{error.text}; {field}=Preparation.TRIED in the policy sends it as it is", requirement="RFC5802-5.1-05"
         ) from None
-
-
-def _gs2(variant: Variant, parameters: ClientParameters) -> tuple[Gs2Header, bytes]:
-    """Return the GS2 header and the channel bindings that go behind it in c= (section 6)."""
-    policy, bindings = parameters.environment.policy.channel_binding, parameters.bindings
-    usable = bindings is not None and bindings.type_name != "" and policy is not ChannelBindingPolicy.NONE
-    if variant.plus:
-        if bindings is None or not usable:
-            raise BadBindings(
-                f"{variant.name} needs channel bindings with a type, and the policy's leave to use them",
-                requirement="RFC5802-6-07",
-            )
-        return Gs2Header(BindingFlag.USED, bindings.type_name, parameters.authzid), bindings.type_data
-    if policy is ChannelBindingPolicy.REQUIRE:
-        raise BadBindings(f"the policy requires channel bindings: take {variant.name}-PLUS", requirement="RFC5802-6-07")
-    flag = BindingFlag.SERVER_HAS_NONE if usable else BindingFlag.NONE
-    return Gs2Header(flag, authzid=parameters.authzid), b""
 
 
 _STEPS: Final[Mapping[_Due, Callable[[ScramClient, bytes | None], bytes | None]]] = {

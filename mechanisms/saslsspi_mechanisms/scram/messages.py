@@ -6,7 +6,6 @@ client's message carries the e= that the server sends with the failure; one abou
 
 from __future__ import annotations
 
-import enum
 import re
 from binascii import Error, a2b_base64, b2a_base64
 from dataclasses import dataclass
@@ -14,13 +13,13 @@ from functools import partial
 from typing import Final, NoReturn, Self
 
 from saslsspi.errors import InvalidToken
+from saslsspi.sasl.gs2 import Gs2Header
 from saslsspi_mechanisms.scram.failures import ServerError
 
-__all__ = ["BindingFlag", "ClientFinal", "ClientFirst", "Gs2Header", "ServerFinal", "ServerFirst"]
+__all__ = ["ClientFinal", "ClientFirst", "ServerFinal", "ServerFirst"]
 
 _MAX_SIZE: Final = 16384
 _NONCE: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]+\Z")
-_BINDING_TYPE: Final = re.compile(r"[A-Za-z0-9.-]+\Z")
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,9}\Z")
 _EXTENSION: Final = re.compile(r"[A-Za-z]=(?s:.)+\Z")
 _STRAY_EQUALS: Final = re.compile(r"=(?!2C|3D)")
@@ -28,14 +27,6 @@ _ASSIGNED: Final = frozenset("anmrcsipve")
 
 Extensions = tuple[str, ...]
 """Attributes that no version of SCRAM knows yet, each as it stands in the message: `x=value`."""
-
-
-class BindingFlag(enum.Enum):
-    """gs2-cbind-flag: what the client thinks of channel bindings."""
-
-    NONE = "n"
-    SERVER_HAS_NONE = "y"
-    USED = "p"
 
 
 class _Reader:
@@ -62,10 +53,18 @@ class _Reader:
         token = error.message if self._answers else None
         raise InvalidToken(f"the {self._what} message {problem}", token=token, requirement=requirement)
 
-    def item(self) -> str:
-        if not self._parts:
-            self.fail("is cut short")
-        return self._parts.pop(0)
+    def header(self, data: bytes) -> Gs2Header:
+        """Take the header off a client's first message."""
+        try:
+            header, _ = Gs2Header.split(data)
+        except InvalidToken as error:
+            named = error.requirement == "RFC5801-4-03"
+            said = ServerError.INVALID_USERNAME if named else ServerError.OTHER
+            self.fail(f"begins with {error.text}", said, error.requirement or "RFC5801-4-01")
+        if header.nonstandard:
+            self.fail("begins with F, and the tokens of SCRAM are standard ones", requirement="RFC5801-4-02")
+        del self._parts[:2]
+        return header
 
     def attribute(self, name: str) -> str:
         """Return the value of the attribute that is due; it is never empty."""
@@ -125,40 +124,6 @@ def _escaped(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Gs2Header:
-    """Whether channels are bound, and who the client wants to be (RFC 5801 section 4).
-
-    Wire form: `n,,`, `y,,` or `p=type,,`, with `a=authzid` between the commas.
-
-    Attributes:
-        binding_type: The type of channel bindings, with BindingFlag.USED only.
-        authzid: "" for one's own.
-    """
-
-    flag: BindingFlag
-    binding_type: str = ""
-    authzid: str = ""
-
-    @classmethod
-    def read(cls, reader: _Reader) -> Self:
-        """Take the header off a client's first message."""
-        flag = reader.item()
-        binding_type = flag[2:] if flag.startswith("p=") else ""
-        # RFC 5801 section 4 has a further flag, F, for tokens that are no standard GSS ones; SCRAM's are.
-        if flag not in {"n", "y"} and not _BINDING_TYPE.match(binding_type):
-            reader.fail("begins with no GS2 channel binding flag", requirement="RFC5801-4-02")
-        identity = reader.item()
-        if identity and not identity.startswith("a="):
-            reader.fail("has a GS2 header with something other than a=", requirement="RFC5801-4-01")
-        return cls(BindingFlag(flag[0]), binding_type, reader.name(identity[2:], "RFC5801-4-03") if identity else "")
-
-    def to_bytes(self) -> bytes:
-        """Encode; the exact inverse of what ClientFirst.from_bytes reads."""
-        flag = f"p={self.binding_type}" if self.flag is BindingFlag.USED else self.flag.value
-        return f"{flag},{f'a={_escaped(self.authzid)}' if self.authzid else ''},".encode()
-
-
-@dataclass(frozen=True, slots=True)
 class ClientFirst:
     """client-first-message: `n,,n=user,r=nonce`."""
 
@@ -171,7 +136,7 @@ class ClientFirst:
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises InvalidToken with the e= that answers it."""
         reader = _Reader(data, "client-first", answers=True)
-        header = Gs2Header.read(reader)
+        header = reader.header(data)
         username = reader.name(reader.attribute("n"), "RFC5802-5.1-10")
         return cls(header, username, reader.nonce(), reader.extensions())
 

@@ -16,25 +16,30 @@ from saslsspi.accounts.account import Account, Question, Secret, scram_secret
 from saslsspi.accounts.authorization import authorize
 from saslsspi.crypto.scram import proof_holds, server_signature
 from saslsspi.engine.exchange import Outcome
-from saslsspi.engine.policy import ChannelBindingPolicy
 from saslsspi.errors import (
     BadBindings,
     ContextMisuse,
-    DowngradeDetected,
     InvalidParameter,
     InvalidToken,
     LogonDenied,
 )
 from saslsspi.prep import prepare
+from saslsspi.sasl.gs2 import FlagProblem, Gs2Header, flag_problem, usable_bindings
 from saslsspi.sasl.mechanism import ServerExchange, ServerParameters
 from saslsspi_mechanisms.scram.failures import ServerError
-from saslsspi_mechanisms.scram.messages import BindingFlag, ClientFinal, ClientFirst, ServerFinal, ServerFirst
+from saslsspi_mechanisms.scram.messages import ClientFinal, ClientFirst, ServerFinal, ServerFirst
 from saslsspi_mechanisms.scram.variant import Variant
 
 __all__ = ["ScramServer"]
 
 _NONCE_SIZE: Final = 18  # octets of randomness
 _MAY_NOT: Final = ServerError.OTHER.message
+_FLAG_PROBLEMS: Final = {
+    FlagProblem.NOT_PLUS: (ServerError.BINDING_NOT_SUPPORTED, "RFC5802-6-11"),
+    FlagProblem.UNKNOWN_TYPE: (ServerError.BINDING_TYPE_NOT_SUPPORTED, "RFC5802-6-09"),
+    FlagProblem.LIST_SHORTENED: (ServerError.SERVER_DOES_BIND, "RFC5802-6-08"),
+    FlagProblem.NOT_BOUND: (ServerError.SERVER_DOES_BIND, "RFC5802-6-11"),
+}
 
 
 class _Due(enum.IntEnum):
@@ -55,10 +60,8 @@ class ScramServer(ServerExchange):
     def __init__(self, variant: Variant, parameters: ServerParameters) -> None:
         self._variant = variant
         self._parameters = parameters
-        given = () if parameters.bindings is None else (parameters.bindings, *parameters.alternate_bindings)
-        policy = parameters.environment.policy.channel_binding
-        usable = () if policy is ChannelBindingPolicy.NONE else given
-        self._bindings = {bindings.type_name: bindings.type_data for bindings in usable if bindings.type_name}
+        given = (parameters.bindings, *parameters.alternate_bindings)
+        self._bindings = usable_bindings(given, parameters.environment.policy.channel_binding)
         self._due = _Due.CLIENT_FIRST
         self.outcome: Outcome | None = None
 
@@ -74,7 +77,7 @@ class ScramServer(ServerExchange):
         # calculations", so the octets are kept.
         self._gs2 = first.header.to_bytes()
         self._bare = response[len(self._gs2) :]
-        self._check_flag(first.header.flag, first.header.binding_type)
+        self._check_header(first.header)
         try:
             self._username = prepare(first.username, self._parameters.environment.policy.username_preparation)
         except InvalidParameter as error:
@@ -85,35 +88,15 @@ class ScramServer(ServerExchange):
         secrets = (scram_secret(self._variant.hash_name), Secret.PASSWORD)
         return Question(self._username, self._parameters.realm, secrets)
 
-    def _check_flag(self, flag: BindingFlag, binding_type: str) -> None:
+    def _check_header(self, header: Gs2Header) -> None:
         """Check what the client thinks of channel bindings against the mechanism and the channel (section 6)."""
-        if flag is BindingFlag.USED:
-            if not self._variant.plus:
-                raise BadBindings(
-                    "the client binds to the channel in a mechanism without -PLUS",
-                    token=ServerError.BINDING_NOT_SUPPORTED.message,
-                    requirement="RFC5802-6-11",
-                )
-            if binding_type not in self._bindings:
-                raise BadBindings(
-                    f"the client binds by {binding_type}; there are {', '.join(self._bindings) or 'no bindings'}",
-                    token=ServerError.BINDING_TYPE_NOT_SUPPORTED.message,
-                    requirement="RFC5802-6-09",
-                )
-            return
-        if flag is BindingFlag.SERVER_HAS_NONE and self._bindings:
-            raise DowngradeDetected(
-                "the client believes that there is no mechanism with -PLUS: somebody has shortened the list",
-                token=ServerError.SERVER_DOES_BIND.message,
-                requirement="RFC5802-6-08",
-            )
-        required = self._parameters.environment.policy.channel_binding is ChannelBindingPolicy.REQUIRE
-        if self._variant.plus or required:
-            raise BadBindings(
-                "the client does not bind to the channel",
-                token=ServerError.SERVER_DOES_BIND.message,
-                requirement="RFC5802-6-11" if self._variant.plus else "RFC5802-6-03",
-            )
+        policy = self._parameters.environment.policy.channel_binding
+        problem = flag_problem(header, plus=self._variant.plus, types=self._bindings, policy=policy)
+        if problem is FlagProblem.NOT_BOUND and not self._variant.plus:
+            raise problem.error(header, "RFC5802-6-03", ServerError.SERVER_DOES_BIND.message)
+        if problem is not None:
+            said, requirement = _FLAG_PROBLEMS[problem]
+            raise problem.error(header, requirement, said.message)
 
     def resume(self, account: Account | None) -> bytes:
         """Answer with the salt of the user, or with one that nobody has; see ServerExchange.resume."""
