@@ -243,7 +243,7 @@ class Driver(ABC):
     Attributes:
         names_replica: Whether the target ends in the name of a replicated service (RFC 2831 section 2.1.2).
         binds_itself: Whether what the context is bound to is the driver's to say, whatever the policy: it is told of
-            the channel's bindings where the mechanism carries none, too.
+            the channel's bindings where the mechanism carries none, too, and no caller makes the context.
     """
 
     __slots__ = ()
@@ -333,11 +333,11 @@ class Mechanism:
             policy: The layer that may be agreed on, and the sizes.
 
         Raises:
-            UnsupportedFunction: this mechanism is no context underneath.
+            UnsupportedFunction: this mechanism is no context underneath, or not one that a caller can make.
         """
         driver = self.driver
-        if driver is None:
-            raise UnsupportedFunction(f"{self.name} is no context underneath")
+        if driver is None or driver.binds_itself:
+            raise UnsupportedFunction(f"{self.name} is no context underneath that a caller could make")
         request = driver.completed(request, context.side, policy)
         if context.side is Side.INITIATE:
             return driver.client(context, request, policy)

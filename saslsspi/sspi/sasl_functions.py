@@ -218,8 +218,10 @@ def _option(number: int) -> SaslOption:
 def _profiles() -> Iterator[tuple[Mechanism, AnyPackage]]:
     for plugin in MECHANISMS.plugins():
         profile = plugin.value
-        package = PACKAGES.find(profile.package) if profile is not None and profile.package is not None else None
-        if profile is not None and package is not None:
+        if profile is None or profile.package is None or (profile.driver is not None and profile.driver.binds_itself):
+            continue
+        package = PACKAGES.find(profile.package)
+        if package is not None:
             yield profile, package
 
 

@@ -44,7 +44,7 @@ ALICE = Account(
     username="alice", password="wonderland", may_act_as=frozenset({"bob"}), other={Secret.TOKEN: "wonderland"}
 )
 PEOPLE = MemoryAuthority([ALICE])
-NEED_A_KDC = {"GSSAPI", "Kerberos"}
+NEED_A_KDC = {"GSSAPI", "GS2-KRB5", "GS2-KRB5-PLUS", "Kerberos"}
 WITHOUT_USERS = {"Schannel"}
 INSTALLED = sorted(plugin.name for plugin in MECHANISMS.plugins() if plugin.value is not None)
 USABLE = [name for name in INSTALLED if name not in NEED_A_KDC]

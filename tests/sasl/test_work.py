@@ -20,7 +20,7 @@ PEOPLE = MemoryAuthority({"alice": "wonderland"})
 LIMITS = {
     ("DIGEST-MD5", 0): 214,
     ("DIGEST-MD5", 256): 289,
-    ("SCRAM-SHA-256", 256): 205,
+    ("SCRAM-SHA-256", 256): 210,
     ("PLAIN", 256): 80,
     ("NTLM", 256): 286,
     ("GSS-SPNEGO", 256): 783,

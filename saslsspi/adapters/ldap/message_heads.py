@@ -80,7 +80,7 @@ def read_head(buffer: bytes | bytearray, longest: int = _LONGEST) -> Head | None
     if not buffer:
         return None
     if buffer[0] != Tag.SEQUENCE:
-        raise InvalidToken(f"tag 0x{buffer[0]:02x} where an LDAPMessage is due" + _hint(buffer[0]))
+        raise InvalidToken(f"an LDAP message begins with 0x30, and not with 0x{buffer[0]:02x}" + _hint(buffer[0]))
     outer = _length(buffer, 1)
     if outer is None:
         return None

@@ -51,11 +51,7 @@ class Gs2(Driver):
 
     def flags(self, package: AnyPackage, side: Side, policy: Policy) -> tuple[int, int]:
         """See Driver.flags."""
-        return 0, _needed(side)
-
-    def completed(self, request: Request, side: Side, policy: Policy) -> Request:
-        """See Driver.completed."""
-        return request._replace(required=0, requested=request.requested | _needed(side))
+        return 0, _FLAGS if side is Side.INITIATE else 0
 
     def client(
         self, context: SecurityContext, request: Request, policy: Policy, *, max_message: int = 0
@@ -159,10 +155,6 @@ class _Server(ServerExchange):
             )
             self.outcome = outcome
         return reply.token
-
-
-def _needed(side: Side) -> int:
-    return _FLAGS if side is Side.INITIATE else 0
 
 
 def _bound(request: Request, header: Gs2Header, data: bytes) -> Request:
