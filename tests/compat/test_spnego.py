@@ -190,6 +190,25 @@ def test_credssp_beside_pyspnego(initiator, acceptor) -> None:  # type: ignore[n
             assert client.unwrap_winrm(*server.wrap_winrm(bytes(size))[:2]) == bytes(size)
 
 
+@pytest.mark.parametrize(("initiator", "acceptor"), ENDS, ids=IDS)
+@pytest.mark.parametrize("ways", [("option", "option"), ("context", "context"), ("option", "context")])
+def test_ntlm_alone_inside_credssp(initiator, acceptor, ways: tuple[str, str]) -> None:  # type: ignore[no-untyped-def]
+    """Without SPNEGO around it, which an acceptor for NTLM alone does not know."""
+
+    def more(one, way: str, side: str) -> dict[str, object]:  # type: ignore[no-untyped-def]
+        if way == "option":
+            return {"options": original.NegotiateOptions.use_ntlm}
+        inner = one.client(*ALICE, protocol="ntlm") if side == "client" else one.server(protocol="ntlm")
+        return {"credssp_negotiate_context": inner}
+
+    client = initiator.client(*ALICE, protocol="credssp", **more(initiator, ways[0], "client"))
+    server = acceptor.server(protocol="credssp", **more(acceptor, ways[1], "server"))
+    credssp(client, server)
+    assert server.client_principal == ALICE[0]
+    assert client.negotiated_protocol == server.negotiated_protocol == "ntlm"
+    assert server.unwrap(client.wrap(b"text").data).data == b"text"
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_the_ssl_objects_are_those_of_the_exchange_from_its_making(tmp_path: Path, version: ssl.TLSVersion) -> None:
     pem, key, public = face.tls.generate_tls_certificate()

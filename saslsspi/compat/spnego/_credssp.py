@@ -141,6 +141,7 @@ class CredSSPProxy(ContextProxy):
             credssp=CredSspPolicy(
                 minimum_version=min(self._least, version),
                 version=version,
+                bare_ntlm=packages == "ntlm",  # as there: who has no other package has no SPNEGO either
                 delegate=True,
                 allow_default=_ANY,
                 allow_fresh=_ANY,

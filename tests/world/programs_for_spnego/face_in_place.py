@@ -25,9 +25,14 @@ def _take_place() -> None:
 
     assert "compat" in spnego.__file__
     spnego.__path__.append(str(original))
-    for name, kind in (("_gss", "GSSAPIProxy"), ("_sspi", "SSPIProxy")):
+    # Tests of SSPI's NTLM run, since use_sspi chooses nothing on the face; GSS-API's want a plugin of MIT's library.
+    for name, kind, there in (("_gss", "GSSAPIProxy", []), ("_sspi", "SSPIProxy", ["ntlm"])):
         module = sys.modules[f"spnego.{name}"] = ModuleType(f"spnego.{name}")
-        setattr(module, kind, type(kind, (), {"available_protocols": classmethod(lambda cls, options=None: [])}))
+        setattr(
+            module,
+            kind,
+            type(kind, (), {"available_protocols": classmethod(lambda cls, options=None, there=there: there)}),
+        )
         setattr(spnego, name, module)
     spec = importlib.util.spec_from_file_location("original_context", original / "_context.py")
     assert spec is not None
