@@ -74,7 +74,8 @@ def test_all_but_those_about_private_names_pass(distribution: Path, kdc: Kdc, tm
     }  # fmt: skip
     report = tmp_path / "report.xml"
     command = [python_with(*SPNEGO, this=("kerberos",)), "-m", "pytest", "-p", "face_in_place", "-q",
-               "--tb=short", "--junit-xml", str(report), "-p", "no:cacheprovider", *(f"tests/{name}" for name in TESTS)]  # fmt: skip
+               "--tb=short", "--junit-xml", str(report), "-p", "no:cacheprovider",
+               *(f"tests/{name}" for name in TESTS)]  # fmt: skip
     done = subprocess.run(
         command, cwd=distribution, env=environment, capture_output=True, text=True, check=False, timeout=500
     )
