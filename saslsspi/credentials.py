@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
 from saslsspi.kinds import check_kind, kinds_checked
 
 __all__ = ["Anonymous", "Credentials", "NtHash", "Password", "PerPackage", "Tickets", "Token"]
 
+_T = TypeVar("_T")
+_MOST_DERIVED: Final = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Password:
     """A user name and a password. Its repr omits the password.
+
+    What is expensive to derive of a password stays with the object, and goes with it: with the same one, a second SCRAM
+    logon at a server derives no keys.
 
     Attributes:
         realm: The realm (Digest, Kerberos) or domain (NTLM); None takes the one that the server offers.
@@ -25,9 +31,26 @@ class Password:
     username: str
     password: str = field(repr=False)
     realm: str | None = field(default=None, kw_only=True)
+    _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_password(self)
+
+    def derived(self, what: Hashable, derive: Callable[[], _T]) -> _T:
+        """Return what was derived of the password before, or derive it; the last few are kept.
+
+        Args:
+            what: Says what it is, with all that it depends on but the password.
+            derive: Does.
+        """
+        known = self._derived
+        if what not in known:
+            value = derive()
+            while len(known) >= _MOST_DERIVED:
+                known.pop(next(iter(known), what), None)
+            known[what] = value
+            return value
+        return cast(_T, known[what])
 
 
 _check_password: Final = kinds_checked(username=str, password=str, realm=(str, type(None)))

@@ -1,11 +1,17 @@
-"""The names of the front door: one table, which type checkers see too, and everything in it can be had."""
+"""The names of the two doors that load on first use: one table each, which type checkers see too, with all there is."""
 
 from __future__ import annotations
 
 import ast
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import saslsspi
+import saslsspi.accounts
+
+DOORS = pytest.mark.parametrize("door", [saslsspi, saslsspi.accounts], ids=lambda door: door.__name__)
 
 EVERYDAY = {
     "LogonDenied", "DowngradeDetected", "NoAuthenticatingAuthority", "MutualAuthFailed", "PackageNotFound",
@@ -13,8 +19,8 @@ EVERYDAY = {
 }  # fmt: skip
 
 
-def _for_type_checkers() -> dict[str, str | None]:
-    tree = ast.parse(Path(saslsspi.__file__).read_text())
+def _for_type_checkers(door: ModuleType) -> dict[str, str | None]:
+    tree = ast.parse(Path(str(door.__file__)).read_text())
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     return {
         alias.asname: node.module
@@ -25,13 +31,15 @@ def _for_type_checkers() -> dict[str, str | None]:
     }
 
 
-def test_type_checkers_see_the_table() -> None:
-    assert _for_type_checkers() == saslsspi._HOMES
-    assert saslsspi.__all__ == sorted(saslsspi._HOMES)
+@DOORS
+def test_type_checkers_see_the_table(door: ModuleType) -> None:
+    assert _for_type_checkers(door) == door._HOMES
+    assert door.__all__ == sorted(door._HOMES)
 
 
-def test_every_name_can_be_had() -> None:
-    assert [name for name in saslsspi.__all__ if getattr(saslsspi, name).__name__ != name] == []
+@DOORS
+def test_every_name_can_be_had(door: ModuleType) -> None:
+    assert [name for name in door.__all__ if getattr(door, name).__name__ != name] == []
 
 
 def test_the_everyday_errors_are_at_the_top() -> None:

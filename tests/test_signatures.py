@@ -43,7 +43,7 @@ ALLOWED = {
     "saslsspi/engine/environment.py": {"time.time", "os.urandom"},
     "saslsspi/accounts/scram.py": {"os.urandom"},
     "saslsspi/accounts/stores/stored.py": {"os.urandom"},
-    "saslsspi/accounts/__init__.py": {"importlib.import_module(_OF_EXTRAS[name])"},  # a table of our own modules
+    "saslsspi/accounts/__init__.py": {"importlib.import_module(home)"},  # a table of our own modules
     # What stands beside exchanges and is in none: defaults of arguments.
     "saslsspi/accounts/failures.py": {"random.random", "time.monotonic"},
     "saslsspi/accounts/shared/redis.py": {"os.urandom", "time.monotonic"},

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import partial
 
 import pytest
 
 from pair import To, authenticate, flip, replace, tampered
-from saslsspi import Account, Anonymous, Client, Environment, MemoryAuthority, SaslError
+from saslsspi import (
+    Account,
+    Anonymous,
+    Client,
+    Environment,
+    MemoryAuthority,
+    Password,
+    SaslError,
+    Server,
+    derive_scram_keys,
+)
 from saslsspi.accounts import decoys
 from saslsspi.errors import (
     ContextMisuse,
@@ -23,6 +34,7 @@ from saslsspi.sasl.registry import MECHANISMS
 from scram_world import HASHES, STORED, fields, new_client, new_server
 from scripted_scram import SALT, ScriptedClient
 from vector_files import load
+from work import counting
 
 
 @pytest.mark.requirement("RFC5802-4-01", "RFC5802-4-02", "RFC5801-14-01")
@@ -313,3 +325,43 @@ def test_no_message_can_be_changed_unnoticed(to: To, number: int, position: int)
     with pytest.raises(SaslError):
         authenticate(client, server, tampered(to, number, flip(position)))
     assert not client.done
+
+
+def _derivations(*exchanges: tuple[Password, MemoryAuthority]) -> list[int]:
+    """Return for each exchange how often keys were derived, both sides together."""
+    found = []
+    for credentials, authority in exchanges:
+        with counting() as counted:
+            authenticate(
+                Client("SCRAM-SHA-256", service="ldap", host="h", credentials=credentials),
+                Server("SCRAM-SHA-256", service="ldap", host="h", authority=authority),
+            )
+        found.append(sum(count for name, count in counted.work.items() if name.startswith("derivations by")))
+    return found
+
+
+@pytest.mark.requirement("RFC5802-5.1-22")
+def test_the_keys_stay_with_the_password_that_they_were_derived_of() -> None:
+    there, elsewhere = (
+        MemoryAuthority([Account(username="alice", scram={"SHA-256": derive_scram_keys("wonderland", salt=salt)})])
+        for salt in (b"a salt", b"another salt")
+    )
+    alice = Password("alice", "wonderland")
+    assert _derivations((alice, there), (alice, there), (alice, elsewhere), (alice, there)) == [1, 0, 1, 0]
+    assert _derivations((Password("alice", "wonderland"), there)) == [1], "another object knows nothing of it"
+    assert alice == Password("alice", "wonderland")
+    assert hash(alice) == hash(Password("alice", "wonderland"))
+    assert "wonderland" not in repr(alice)
+
+
+def test_no_more_than_eight_are_kept() -> None:
+    alice = Password("alice", "wonderland")
+    asked: list[int] = []
+
+    def derive(number: int) -> int:
+        asked.append(number)
+        return number
+
+    for number in (*range(9), 8, 0):
+        assert alice.derived(number, partial(derive, number)) == number
+    assert asked == [*range(9), 0]

@@ -1,4 +1,5 @@
-"""How many functions of Python a logon calls, both sides, once both have logged on before: it does not grow unseen.
+"""How many functions of Python a logon calls, both sides, once both have logged on before, and how many modules its
+first token loads: neither grows unseen.
 
 Counted on the one Python that the figures were written down for; others count comprehensions and properties otherwise.
 """
@@ -6,6 +7,7 @@ Counted on the one Python that the figures were written down for; others count c
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from types import FrameType
 
@@ -50,3 +52,26 @@ def test_a_logon_calls_no_more_than_it_did(mechanism: str, max_ssf: int) -> None
         sys.setprofile(None)
         logging.disable(logging.NOTSET)
     assert calls <= LIMITS[mechanism, max_ssf] * 1.02, calls
+
+
+# Modules that a first token loads in a fresh process, Python's own among them; a third are those that find plugins.
+MODULES = {"DIGEST-MD5": 193, "NTLM": 178, "SCRAM-SHA-256": 157}
+_FIRST_TOKEN = """
+import sys
+before = set(sys.modules)
+from saslsspi import Client, Password
+client = Client(sys.argv[1], service="ldap", host="h", credentials=Password("alice", "wonderland"))
+if client.start() is None:
+    client.step(b'realm="h",nonce="abcdefghijkl",qop="auth",algorithm=md5-sess,charset=utf-8')
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the figures are Python 3.11's")
+@pytest.mark.parametrize("mechanism", MODULES)
+def test_a_first_token_loads_no_more_than_it_did(mechanism: str) -> None:
+    command = [sys.executable, "-c", _FIRST_TOKEN, mechanism]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert len(loaded) <= MODULES[mechanism] * 1.02, loaded
+    others = {"saslsspi_mechanisms.credssp", "saslsspi.packages.schannel", "saslsspi.packages.kerberos"}
+    assert not others & set(loaded), "a plugin is loaded when its name is asked for"

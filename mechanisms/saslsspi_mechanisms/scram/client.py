@@ -47,12 +47,13 @@ class _Due(enum.IntEnum):
 class ScramClient(ClientExchange):
     """One client's exchange."""
 
-    __slots__ = ("_bare", "_bound", "_due", "_first", "_gs2", "_header", "_parameters", "_password", "_signature",
-                 "_username", "_variant", "outcome")  # fmt: skip
+    __slots__ = ("_bare", "_bound", "_credentials", "_due", "_first", "_gs2", "_header", "_parameters", "_password",
+                 "_signature", "_username", "_variant", "outcome")  # fmt: skip
 
     def __init__(self, variant: Variant, parameters: ClientParameters) -> None:
         credentials = parameters.credentials
         assert isinstance(credentials, Password), "the description says so"
+        self._credentials = credentials
         encode_field(parameters.authzid, "an authorization identity")
         # Section 5.1 has the name prepared as a query, section 2.2 the password as a stored string.
         policy = parameters.environment.policy
@@ -105,7 +106,8 @@ class ScramClient(ClientExchange):
             raise InvalidToken("the server has added nothing to the nonce", requirement="RFC5802-5.1-15")
         self._check_iterations(server.iterations)
         hash_name = self._variant.hash_name
-        keys = client_keys(hash_name, self._password, server.salt, server.iterations)
+        what = (hash_name, self._password, server.salt, server.iterations)
+        keys = self._credentials.derived(what, lambda: client_keys(*what))
         binding = self._gs2 + self._bound
         auth_message = b",".join((self._bare, token, ClientFinal(binding, server.nonce, b"").without_proof))
         self._signature = server_signature(hash_name, keys.server_key, auth_message)
