@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from requirement_coverage import ClaimCollector, Claims
+from saslsspi.packages.negotiate.away import AWAY
 
 _WORLD = Path(__file__).parent / "world"
 _COLLECTOR = pytest.StashKey[ClaimCollector]()
@@ -38,6 +39,12 @@ def _logs_as_they_were() -> Iterator[None]:
     for log, (level, handlers) in before.items():
         log.setLevel(level)
         log.handlers[:] = handlers
+
+
+@pytest.fixture(autouse=True)
+def _no_realm_is_away() -> None:
+    """A test may have a KDC where the one before it had none."""
+    AWAY.forget()
 
 
 @pytest.fixture(scope="session")

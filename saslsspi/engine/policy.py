@@ -149,12 +149,15 @@ class NegotiatePolicy:
         optimistic: Initiating: whether the first package's token goes with the offer.
         bare_ntlm: Initiating: whether NTLM alone is used, without SPNEGO around its messages, for servers that know
             nothing else. An acceptor takes both.
+        kdc_timeout: Initiating: how long Kerberos may look for a KDC where the next package could begin, in seconds;
+            a realm without an answer is not asked again for a minute. Policy.kdc_timeout where Kerberos is alone.
     """
 
     packages: str = ""
     fallback: bool = True
     optimistic: bool = True
     bare_ntlm: bool = False
+    kdc_timeout: float = 2.0
 
     def __post_init__(self) -> None:
         check_defaults(self)

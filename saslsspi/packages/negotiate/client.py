@@ -9,8 +9,16 @@ from typing import Final
 from saslsspi.engine.environment import Environment
 from saslsspi.engine.exchange import Event, Request, Side, StepResult
 from saslsspi.engine.flags import IscReq, NegotiationState
-from saslsspi.errors import AlgorithmMismatch, InvalidToken, LogonDenied, MutualAuthFailed, SaslError
-from saslsspi.packages.negotiate.credential import NegotiateCredential, explain
+from saslsspi.errors import (
+    AlgorithmMismatch,
+    InvalidToken,
+    LogonDenied,
+    MutualAuthFailed,
+    NoAuthenticatingAuthority,
+    SaslError,
+)
+from saslsspi.packages.negotiate.away import AWAY, hasty, realm_of_tickets
+from saslsspi.packages.negotiate.credential import Candidate, NegotiateCredential, explain
 from saslsspi.packages.negotiate.messages import NegState, NegTokenInit, NegTokenResp
 from saslsspi.packages.negotiate.negotiation import Negotiation
 
@@ -92,7 +100,7 @@ class NegotiateClient(Negotiation):
             if not policy.optimistic:
                 return None
             try:
-                step = self._open(candidate).advance(b"", request)
+                step = self._begun(candidate, request)
             except SaslError as error:
                 self._refused[candidate.name] = error.text
                 if not policy.fallback:
@@ -102,6 +110,20 @@ class NegotiateClient(Negotiation):
             self._started = True
             return step.token
         raise AlgorithmMismatch(f"no package is left to negotiate: {explain(self._refused)}")
+
+    def _begun(self, candidate: Candidate, request: Request) -> StepResult:
+        """Take the first step of a package; where others are left, Kerberos is not waited for long, nor asked often."""
+        environment = self._environment
+        if candidate.name != "Kerberos" or len(self._offered) == 1 or not environment.policy.negotiate.fallback:
+            return self._open(candidate).advance(b"", request)
+        realm = realm_of_tickets(candidate.credential)
+        if reason := AWAY.reason(realm, environment.clock()):
+            raise NoAuthenticatingAuthority(reason)
+        try:
+            return self._open(candidate, hasty(environment)).advance(b"", request)
+        except NoAuthenticatingAuthority as error:
+            AWAY.note(realm, environment.clock(), error.text)
+            raise
 
     def _first_reply(self, token: bytes, request: Request) -> StepResult:
         reply = NegTokenResp.from_bytes(token)

@@ -11,7 +11,8 @@ from saslsspi.engine.exchange import Credential, Side
 from saslsspi.engine.identity import AuthIdentity, PerPackageIdentity
 from saslsspi.engine.package import AnyPackage
 from saslsspi.engine.registry import find_package
-from saslsspi.errors import InvalidParameter, NoCredentials, SaslError
+from saslsspi.errors import InvalidParameter, NoAuthenticatingAuthority, NoCredentials, SaslError
+from saslsspi.packages.negotiate.away import AWAY, hasty, realm_of
 from saslsspi.packages.negotiate.messages import mech_type_list
 
 __all__ = ["KERBEROS", "MECHANISMS", "MS_KERBEROS", "NTLM", "Candidate", "NegotiateCredential", "acquire"]
@@ -102,15 +103,25 @@ def acquire(
     identities = _identities(auth_data)
     names, refused = _wanted(text or " ".join(identities or ()))
     candidates = []
+    initiates = sides == {Side.INITIATE} and environment.policy.negotiate.fallback
     for name in names:
         if identities is not None and name not in identities:
             refused[name] = "there are no credentials for it"
             continue
+        identity = auth_data if identities is None else identities[name]
+        leaves_others = name == "Kerberos" and initiates and len(names) > 1
+        realm = realm_of(identity)
+        if leaves_others and (reason := AWAY.reason(realm, environment.clock())):
+            refused[name] = reason
+            continue
         try:
             package = find_package(name)
-            identity = auth_data if identities is None else identities[name]
-            credential = package.acquire(principal, identity, sides, environment)
+            credential = package.acquire(
+                principal, identity, sides, hasty(environment) if leaves_others else environment
+            )
         except SaslError as error:
+            if leaves_others and isinstance(error, NoAuthenticatingAuthority):
+                AWAY.note(realm, environment.clock(), error.text)
             # RFC 4178 section 3.1: no mechanism "for which the client lacks credentials" is offered.
             refused[name] = error.text
             continue

@@ -50,10 +50,12 @@ class Negotiation(Exchange):
         self._mic_needed = self._mic_received = self._mic_sent = False
         self._state = NegotiationState.IN_PROGRESS
 
-    def _open(self, candidate: Candidate) -> SecurityContext:
+    def _open(self, candidate: Candidate, environment: Environment | None = None) -> SecurityContext:
         """Begin a context of a package; one that was begun before is discarded."""
         self._candidate = candidate
-        self._context = SecurityContext(candidate.package, candidate.credential, self._side, self._environment)
+        self._context = SecurityContext(
+            candidate.package, candidate.credential, self._side, environment or self._environment
+        )
         return self._context
 
     def _established(self) -> Outcome | None:
