@@ -49,6 +49,7 @@ WHEN = {
         "fallback": "Turn it off where Kerberos has to work, and silence would hide that it does not.",
         "optimistic": "Turn it off for a server that stumbles over a token in the offer.",
         "bare_ntlm": "Turn it on for a server that answers SPNEGO with an error, such as an old proxy.",
+        "kdc_timeout": "Raise it where KDCs are far away, and NTLM in their place would be wrong or refused.",
     },
     "HttpDigestPolicy": {
         "algorithms": '("SHA-256",) where MD5 is forbidden; ("MD5",) for clients that trip over a second challenge.',
