@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from saslsspi import CredSspPolicy, MemoryAuthority, NegotiatePolicy, Policy
+from saslsspi import (
+    ChannelBindingPolicy,
+    ChannelBindings,
+    Context,
+    CredSspPolicy,
+    MemoryAuthority,
+    NegotiatePolicy,
+    Policy,
+)
 from saslsspi.compat import pywin32
 from saslsspi.compat.pywin32 import ClientAuth, ServerAuth, sspicon, win32api, win32security
 from saslsspi.errors import InvalidParameter
 from saslsspi.sspi import CredsspCred, Environment, WinNTAuthIdentity
 
 ALICE = ("alice", "DOM", "wonderland")
+REQUIRE = ChannelBindingPolicy.REQUIRE
 PEOPLE = MemoryAuthority({"alice": "wonderland"})
 
 
@@ -67,6 +77,26 @@ def test_a_buffer_has_a_size_and_a_memory() -> None:
     assert (len(array), array[0], array.Buffer) == (1, buffer, (buffer,))
     with pytest.raises(TypeError):
         array.append(b"x")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("packed", ["<8I", "8L"], ids=["DWORD", "long"])
+def test_bindings_are_found_whatever_a_long_has_here(packed: str) -> None:
+    """requests-negotiate-sspi packs them with "L", which has four octets on Windows and may have eight elsewhere."""
+    data = b"tls-server-end-point:" + bytes(32)
+    bindings = ChannelBindings(application_data=data)
+    server = Context.accept("NTLM", authority=PEOPLE, bindings=bindings, policy=Policy(channel_binding=REQUIRE))
+    client = ClientAuth("NTLM", auth_info=ALICE, targetspn="host/host.example")
+    buffers = win32security.PySecBufferDescType()
+    held = win32security.PySecBufferType(4096, sspicon.SECBUFFER_CHANNEL_BINDINGS)
+    held.Buffer = struct.pack(packed, 0, 0, 0, 0, 0, 0, len(data), 32) + data
+    buffers.append(held)
+    _, token = client.authorize(buffers)
+    challenge = win32security.PySecBufferType(4096, sspicon.SECBUFFER_TOKEN)
+    challenge.Buffer = server.step(token[0].Buffer)
+    buffers.append(challenge)
+    _, token = client.authorize(buffers)
+    server.step(token[0].Buffer)
+    assert server.done
 
 
 def test_attributes_come_as_dictionaries_tuples_and_texts() -> None:

@@ -21,16 +21,17 @@ _ROOM: Final = _TREE / ".cache" / "world"
 _MADE: Final = "made"
 
 
-def python_with(*requirements: str, this: tuple[str, ...] | None = ()) -> Path:
+def python_with(*requirements: str, this: tuple[str, ...] | None = (), alone: tuple[str, ...] = ()) -> Path:
     """Return the Python of an environment that holds what is required, and this project beside it.
 
     Args:
         requirements: As pip takes them, with exact versions: "PyHive==0.7.0".
         this: The extras with which this project is installed there (editable); None leaves it out, for a peer that
             must not see it.
+        alone: What is installed without what it requires: some of that is for Windows alone.
     """
     ours = [] if this is None else ["--editable", f"{_TREE}[{','.join(this)}]" if this else str(_TREE)]
-    content = "\n".join([sys.version, *sorted(requirements), *ours])
+    content = "\n".join([sys.version, *sorted(requirements), *ours, *alone])
     room = _ROOM / hashlib.sha256(content.encode()).hexdigest()[:16]
     room.mkdir(parents=True, exist_ok=True)
     with (room / "lock").open("w") as lock:
@@ -38,9 +39,16 @@ def python_with(*requirements: str, this: tuple[str, ...] | None = ()) -> Path:
         python = room / "bin" / "python"
         if not (room / _MADE).exists():
             venv.create(room, clear=False, with_pip=True)
-            command = [str(python), "-m", "pip", "install", "--quiet", *requirements, *ours]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"pip could not make the environment of {', '.join(requirements)}:\n{done.stderr}")
+            for wanted in ([*requirements, *ours], ["--no-deps", *alone] if alone else []):
+                _install(python, wanted)
             (room / _MADE).write_text(content)
     return python
+
+
+def _install(python: Path, wanted: list[str]) -> None:
+    if not wanted:
+        return
+    command = [str(python), "-m", "pip", "install", "--quiet", *wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"pip could not install {', '.join(wanted)}:\n{done.stderr}")

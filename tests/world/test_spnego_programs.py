@@ -117,6 +117,25 @@ def test_bindings_that_match_and_that_do_not(program: str, peer: Callable[..., s
         assert told.startswith("401 ")
 
 
+def on_pywin32(url: str, user: str, password: str) -> str:
+    """Run requests-negotiate-sspi, which stands on pywin32, with its face in place."""
+    python = python_with("requests==2.32.5", "urllib3==1.26.20", alone=("requests-negotiate-sspi==0.5.2",))
+    command = [python, "-m", "saslsspi.compat", "run", "--as", "pywin32", HERE / "sspi_client.py", url, user, password]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return done.stdout.strip() or done.stderr
+
+
+@pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
+def test_requests_negotiate_sspi(scheme: str, peer: Callable[..., str], tmp_path: Path) -> None:
+    assert on_pywin32(peer(scheme), USER, PASSWORD) == f"200 {USER}"
+    assert on_pywin32(peer(scheme), USER, "wrong") == "401"
+    made = make_server_certificate(tmp_path)
+    pem = tmp_path / "both.pem"
+    pem.write_bytes(made.certificate_file.read_bytes() + made.key_file.read_bytes())
+    assert on_pywin32(peer(scheme, str(pem), "right"), USER, PASSWORD) == f"200 {USER}"
+    assert on_pywin32(peer(scheme, str(pem), "wrong"), USER, PASSWORD) == "401"
+
+
 @pytest.fixture(scope="module")
 def smbd() -> Iterator[Smbd]:
     with Smbd() as server:

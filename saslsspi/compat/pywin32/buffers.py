@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from saslsspi.engine.flags import SecBufferType
+from saslsspi.engine.flags import SecBufferFlags, SecBufferType
 from saslsspi.sspi.buffers import SecBuffer, SecBufferDesc
 
 __all__ = ["PySecBufferDescType", "PySecBufferType", "passed"]
@@ -13,6 +14,10 @@ __all__ = ["PySecBufferDescType", "PySecBufferType", "passed"]
 _T = TypeVar("_T")
 _MASK: Final = 0xFFFFFFFF
 _DATA: Final = int(SecBufferType.SECBUFFER_DATA)
+_ATTRIBUTES: Final = int(SecBufferFlags.SECBUFFER_ATTRMASK)
+_DWORDS: Final = struct.Struct("<8I")
+_LONGS: Final = struct.Struct("8L")
+_LENGTHS: Final = (1, 4, 6)  # cbInitiatorLength, cbAcceptorLength, cbApplicationDataLength
 
 
 class PySecBufferType:
@@ -116,7 +121,7 @@ def _made(descriptor: PySecBufferDescType, *, finds_memory: bool, spare: bool) -
         SecBuffer(
             None
             if finds_memory and not each.BufferSize and each.BufferType & _MASK == _DATA
-            else bytearray(each.Buffer),
+            else bytearray(_with_dwords(each) if _is_bindings(each) else each.Buffer),
             each.BufferType & _MASK,
         )
         for each in descriptor
@@ -124,6 +129,25 @@ def _made(descriptor: PySecBufferDescType, *, finds_memory: bool, spare: bool) -
     if spare and len(buffers) == 1:
         buffers.append(SecBuffer(None, SecBufferType.SECBUFFER_EMPTY))
     return SecBufferDesc(buffers)
+
+
+def _is_bindings(buffer: PySecBufferType) -> bool:
+    return buffer.BufferType & ~_ATTRIBUTES & _MASK == SecBufferType.SECBUFFER_CHANNEL_BINDINGS
+
+
+def _with_dwords(buffer: PySecBufferType) -> bytes:
+    """Return SEC_CHANNEL_BINDINGS; struct's "L", which programs pack them with, has eight octets here, four on Windows."""
+    octets = buffer.Buffer
+    if len(octets) < _LONGS.size or _LONGS.size == _DWORDS.size or _describes(octets, _DWORDS):
+        return octets
+    return _DWORDS.pack(*_LONGS.unpack_from(octets)) + octets[_LONGS.size :] if _describes(octets, _LONGS) else octets
+
+
+def _describes(octets: bytes, header: struct.Struct) -> bool:
+    numbers: tuple[int, ...] = header.unpack_from(octets)
+    if max(numbers) > _MASK:
+        return False
+    return header.size + sum(numbers[at] for at in _LENGTHS) == len(octets)
 
 
 def _bring_back(theirs: PySecBufferDescType, ours: SecBufferDesc) -> None:
