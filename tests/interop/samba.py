@@ -22,7 +22,7 @@ import pytest
 
 from interop.certificate import make_server_certificate
 from interop.daemon import ServerDidNotStart, running
-from interop.people import ALICE, JOERG
+from interop.people import ALICE, HANAKO, JOERG
 from interop.require import give_up, program, require_peer
 
 _T = TypeVar("_T")
@@ -129,7 +129,7 @@ class Samba:
         )
         database = ["--configfile", str(self._configuration), "-H", str(self.folder / "private" / "sam.ldb")]
         self._run("domain", "passwordsettings", "set", "--complexity=off", "--min-pwd-length=1", *database)
-        for person in (ALICE, JOERG):
+        for person in (ALICE, JOERG, HANAKO):
             self._run("user", "add", person.name, person.password, *database)
         self._run("spn", "add", f"ldap/{self.host}", "DC$", *database)
 

@@ -136,7 +136,7 @@ def _is_bindings(buffer: PySecBufferType) -> bool:
 
 
 def _with_dwords(buffer: PySecBufferType) -> bytes:
-    """Return SEC_CHANNEL_BINDINGS; the "L" of struct, which programs pack them with, has 8 octets here, 4 on Windows."""
+    """Return SEC_CHANNEL_BINDINGS; struct's "L", with which programs pack them, has 8 octets here, 4 on Windows."""
     octets = buffer.Buffer
     if len(octets) < _LONGS.size or _LONGS.size == _DWORDS.size or _describes(octets, _DWORDS):
         return octets
