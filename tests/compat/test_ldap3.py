@@ -428,7 +428,9 @@ def test_arguments_by_position_and_by_attribute(sealing: LdapServer) -> None:
     assert client.bound
     assert isinstance(client, ldap3.core.connection.Connection)
     assert "wonderland" not in repr(client)
+    before = client.socket
     assert client.rebind("EXAMPLE\\bob", "builder", ldap3.NTLM)
+    assert client.socket is not before, "Windows' directories take no second layer on a connection"
     assert client.extend.standard.who_am_i() == "u:bob"
     assert not client.rebind("bob@example.test", "wrong")
     client.user, client.password, client.authentication = "EXAMPLE\\alice", "wonderland", ldap3.NTLM

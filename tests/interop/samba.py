@@ -58,7 +58,7 @@ _KERBEROS: Final = """\
 
 
 class Samba:
-    """A domain of one's own: `with Samba() as samba: samba.within(...)`. alice and jörg are in it.
+    """A domain of one's own: `with Samba() as samba: samba.within(...)`. alice, jörg and 花子 are in it.
 
     Attributes:
         host: The controller's full name, which its service principals have.
@@ -128,7 +128,8 @@ class Samba:
             text.replace("[global]", "[global]\n\tserver services = ldap, kdc, cldap", 1), encoding="utf-8"
         )
         database = ["--configfile", str(self._configuration), "-H", str(self.folder / "private" / "sam.ldb")]
-        self._run("domain", "passwordsettings", "set", "--complexity=off", "--min-pwd-length=1", *database)
+        loose = ("--complexity=off", "--min-pwd-length=1", "--min-pwd-age=0", "--history-length=0")
+        self._run("domain", "passwordsettings", "set", *loose, *database)
         for person in (ALICE, JOERG, HANAKO):
             self._run("user", "add", person.name, person.password, *database)
         self._run("spn", "add", f"ldap/{self.host}", "DC$", *database)

@@ -156,3 +156,10 @@ def test_what_ldap3_s_development_line_asks_for(samba: Samba, strategy: str) -> 
         "simple cannot be bound": "invalid value",
         "Kerberos cannot be bound by name": "invalid value",
     }, done.errors
+
+
+def test_what_programs_do_on_a_bound_connection_and_binds_on_other_paths(samba: Samba) -> None:
+    program = [str(HERE / "more_calls.py"), Samba.base, str(samba.ca_file)]
+    done = run(samba, python_with("ldap3==2.9.1"), program, sealed=True)
+    assert done.told, done.errors
+    assert {name: came for name, came in done.told.items() if came != "good"} == {}, done.errors

@@ -110,7 +110,13 @@ class SealingConnection(LayeredConnection):
             level = logging.WARNING if self._translation.exposes else logging.INFO
             what = ", and the password goes in clear" if self._translation.exposes else ""
             _LOG.log(level, "a bind is ldap3's own: %s%s", self._translation.reason, what)
-        return self._translation.logon is not None
+        if self._translation.logon is None:
+            return False
+        if self.layer is not None:
+            # Windows and Samba take no second layer on a connection, and ldap3's rebind would always be refused.
+            self._end_session()
+            self.open(read_server_info=False)
+        return True
 
     def next_logon(self) -> Logon:
         """See LayeredConnection.next_logon."""
