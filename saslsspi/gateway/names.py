@@ -12,13 +12,13 @@ from saslsspi.sasl.client import Client
 from saslsspi.sasl.logon import Logon
 from saslsspi.sasl.mechanism import Mechanism
 
-__all__ = ["client_for", "is_dn"]
+__all__ = ["KERBEROS", "client_for", "credentials_for", "is_dn"]
 
 _DN: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9.-]{0,99}|[0-9][0-9.]{0,99})\s*=")
 # What takes a name and a realm apart, in place of user@domain as it is.
 _SPLIT: Final = frozenset({"DIGEST-MD5"})
 # Realms are written in capitals, by whom domains are written in small letters.
-_KERBEROS: Final = frozenset({"GSSAPI"})
+KERBEROS: Final = frozenset({"GSSAPI", "GS2-KRB5", "GS2-KRB5-PLUS"})
 
 
 def is_dn(name: str) -> bool:
@@ -38,19 +38,20 @@ def client_for(logon: Logon, plain: str = "") -> Callable[[Mechanism], Client]:
     assert isinstance(given, Password)
 
     def make(mechanism: Mechanism) -> Client:
-        known = plain if plain and mechanism.name in _KERBEROS else given.username
-        return replace(logon, credentials=_credentials(known, given.password, mechanism.name)).client(mechanism)
+        known = plain if plain and mechanism.name in KERBEROS else given.username
+        return replace(logon, credentials=credentials_for(known, given.password, mechanism.name)).client(mechanism)
 
     return make
 
 
-def _credentials(name: str, password: str, mechanism: str) -> Password:
+def credentials_for(name: str, password: str, mechanism: str) -> Password:
+    """Return credentials with the user's name as a mechanism wants it; "" for one that is not known yet."""
     domain, backslash, user = name.rpartition("\\")
     if backslash:
         return Password(user, password, realm=domain)
     user, at, domain = name.rpartition("@")
     if at and mechanism in _SPLIT:
         return Password(user, password, realm=domain)
-    if at and mechanism in _KERBEROS:
+    if at and mechanism in KERBEROS:
         return Password(user, password, realm=domain.upper())
     return Password(name, password)

@@ -17,6 +17,8 @@ __all__ = ["ServerAddress", "ServerList", "trusting"]
 
 _LOG: Final = logging.getLogger("saslsspi.gateway")
 _LOG.addHandler(logging.NullHandler())
+# More logons than a server has room for in its queue of new connections are dropped there, and come again late.
+_AT_ONCE: Final = 32
 _AWAY: Final = 30.0  # seconds for which a server that did not answer is asked last
 _MOST: Final = 64  # servers of a domain
 _LARGEST_PORT: Final = 65535
@@ -66,6 +68,9 @@ class ServerList:
         resolver: Of DNS, as dns.asyncresolver has it; None for the system's.
         draw: Returns a number from 0 to 1.
 
+    Attributes:
+        turns: Whoever logs on holds one meanwhile.
+
     Raises:
         InvalidParameter: a server's name is none, or DNS cannot be asked here.
     """
@@ -85,6 +90,7 @@ class ServerList:
         self._query = f"{_SERVICES[protocol][immediate]}._tcp.{self._domain}."
         self._resolver: Any = resolver or (_resolver() if self._domain else None)
         self._draw = draw
+        self.turns = asyncio.Semaphore(_AT_ONCE)
         self._away: dict[ServerAddress, float] = {}
 
     async def first(self, attempt: Callable[[ServerAddress], Awaitable[_T]], seconds: float) -> _T:

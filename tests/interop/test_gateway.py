@@ -16,13 +16,15 @@ from pathlib import Path
 import ldap3
 import pytest
 
-from adapters.mail_world import MESSAGE, SMTP, serving
+from adapters.mail_world import IMAP, MESSAGE, SMTP, serving
 from interop.dovecot import Dovecot
 from interop.gateway import GatewayProcess
+from interop.kdc import REALM, Kdc
 from interop.people import ALICE, JOERG
 from interop.require import program, require_peer
 from interop.samba import Samba
 from interop.slapd import PEOPLE_BASE, SUFFIX, Slapd
+from saslsspi import Account, MemoryAuthority
 
 pytestmark = pytest.mark.interop
 
@@ -241,6 +243,28 @@ def test_old_logins_go_out_as_better_ones(
         with pytest.raises(REFUSED):
             old_login(protocol, gateway.port, ALICE.name, "looking-glass")
         assert f"({mechanism})" in gateway.log
+
+
+@pytest.mark.parametrize(("mechanism", "policy"), [("GSSAPI", ""), ("GS2-KRB5", "min_ssf = 0")])
+def test_an_old_login_goes_out_with_a_ticket(kdc: Kdc, mechanism: str, policy: str, tmp_path: Path) -> None:
+    require_peer("gssapi")
+    with (
+        kdc.inside(),
+        serving(IMAP, authority=MemoryAuthority([Account(username=ALICE.name)])) as (server, reports),
+        GatewayProcess(
+            tmp_path,
+            f'servers = ["localhost:{server.port}"]\nmechanisms = ["{mechanism}"]\n',
+            protocol="imap",
+            policy=policy,
+            environment=kdc.environment,
+        ) as gateway,
+    ):
+        for name in (ALICE.name, f"{ALICE.name}@{REALM.lower()}"):
+            old_login("imap", gateway.port, name, ALICE.password)
+        with pytest.raises(REFUSED):
+            old_login("imap", gateway.port, ALICE.name, "looking-glass")
+    assert [(report.security.mechanism, report.security.authcid) for report in reports] == [(mechanism, ALICE.name)] * 2
+    assert "Traceback" not in gateway.log
 
 
 def test_curl_reads_dovecot_s_mail_through_the_gateway(relayed: tuple[Dovecot, list[bytes]], tmp_path: Path) -> None:

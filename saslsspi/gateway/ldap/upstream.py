@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from saslsspi.credentials import Password
@@ -22,8 +21,6 @@ from saslsspi.sasl.registry import find_mechanism
 __all__ = ["LdapUpstream", "NoLookup"]
 
 _SERVICE: Final = "ldap"
-# More logons than a server has room for in its queue of new connections are dropped there, and come again late.
-_AT_ONCE: Final = 32
 # A directory of Windows knows its users by NTLM, whatever else it lists; others by DIGEST-MD5.
 _USUAL: Final = ("GSS-SPNEGO", "DIGEST-MD5", "NTLM")
 
@@ -57,7 +54,6 @@ class LdapUpstream:
         self._limits = limits
         self._context = trusting(authority)
         self._servers = servers or ServerList(authority, "ldap")
-        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._mechanisms: str | tuple[str, ...] = authority.mechanisms or _USUAL
         for name in authority.mechanisms:
             find_mechanism(name)  # raises where there is none
@@ -98,7 +94,7 @@ class LdapUpstream:
         return (await self._servers.first(self._connect, self._limits.connect_seconds))[0].stream
 
     async def _logged_on(self, name: str, password: str, owner: Owner | None = None) -> tuple[CarriedStream, Security]:
-        async with self._turns:
+        async with self._servers.turns:
             return await self._at_once(name, password, owner)
 
     async def _at_once(self, name: str, password: str, owner: Owner | None) -> tuple[CarriedStream, Security]:

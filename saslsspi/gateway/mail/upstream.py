@@ -13,11 +13,12 @@ from saslsspi.adapters.mail.asyncio_stream import LineClient
 from saslsspi.adapters.mail.identity import MailAuthority
 from saslsspi.adapters.mail.line_protocol import LineProtocol
 from saslsspi.adapters.stream import beside_loop
-from saslsspi.credentials import Credentials, Password, Token
+from saslsspi.credentials import Credentials, Token
 from saslsspi.engine.hooks.audit import part_of_another
 from saslsspi.engine.policy import DEFAULT_POLICY, Policy
 from saslsspi.engine.security import Security
 from saslsspi.errors import InvalidParameter
+from saslsspi.gateway.names import KERBEROS, credentials_for
 from saslsspi.gateway.servers import ServerAddress, ServerList, trusting
 from saslsspi.gateway.settings import AuthoritySettings, GatewayLimits, Tls
 from saslsspi.gateway.streams import CarriedStream, connected
@@ -88,13 +89,15 @@ class MailUpstream:
         names: Sequence[str] | None = self._authority.mechanisms
         credentials: Credentials
         if self._accounts is None:
-            domain, backslash, user = name.rpartition("\\")
-            credentials = Password(user, password, realm=domain if backslash else None)
+            # An address is a user's whole name to DIGEST-MD5 in mail, where realms are seldom told apart.
+            single = names[0].upper() if names and len(names) == 1 else ""
+            credentials = credentials_for(name, password, single if single in KERBEROS else "")
         else:
             await self._verify(name, password)
             credentials, names = self._token_of(name), names or _TOKENS
         mechanism = names[0] if names and len(names) == 1 else (names or None)
-        return await server.authenticate_sasl(mechanism, credentials=credentials, policy=policy)
+        async with self._servers.turns:
+            return await server.authenticate_sasl(mechanism, credentials=credentials, policy=policy)
 
     async def _connect(self, address: ServerAddress) -> LineClient:
         immediate = self._authority.tls is Tls.IMMEDIATE
