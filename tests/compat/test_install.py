@@ -67,7 +67,8 @@ def test_faces_and_options_that_do_not_exist_are_refused_in_words() -> None:
 def test_ldap3_may_be_imported_before(first: str) -> None:
     code = first + (
         "import saslsspi.compat; saslsspi.compat.install('ldap3'); saslsspi.compat.install('ldap3', clear=True); "
-        "import ldap3, ldap3.core.connection as core; from ldap3 import Connection, ENCRYPT, TLS_CHANNEL_BINDING; "
+        "import ldap3, ldap3.core.connection as core; "
+        "from ldap3 import Connection, ENCRYPT, SIGN, TLS_CHANNEL_BINDING; "
         "print(Connection.__module__, Connection is ldap3.Connection is core.Connection, Connection.settings.clear)"
     )
     assert run(code) == "saslsspi.compat.ldap3.connection True True"

@@ -15,7 +15,7 @@ from saslsspi.errors import ContextMisuse
 __all__ = ["install"]
 
 # Names of ldap3's development line, for programs that import them.
-_LATER_NAMES = {"ENCRYPT": "ENCRYPT", "TLS_CHANNEL_BINDING": "TLS_CHANNEL_BINDING"}
+_LATER_NAMES = {"SIGN": "sign", "ENCRYPT": "ENCRYPT", "TLS_CHANNEL_BINDING": "TLS_CHANNEL_BINDING"}
 
 
 def install(*, clear: Any = False, lookup: Any = None) -> None:

@@ -2,11 +2,12 @@
 
 With a file of certificate and key it speaks TLS, and the acceptor is given the bindings of that certificate, or wrong
 ones. A GET is answered with the user; a sealed POST, as WinRM has it, with a sealed count of octets; a request of EWS
-with a folder that is named after the user.
+with a folder that is named after the user. HTTP_PEER_HOST is the host of the acceptor's principal.
 """
 
 import base64
 import hashlib
+import os
 import re
 import ssl
 import sys
@@ -20,6 +21,7 @@ from spnego.channel_bindings import GssChannelBindings
 assert "compat" not in spnego.__file__
 SCHEME, TLS = sys.argv[1], sys.argv[2:]
 PROTOCOL = SCHEME.lower()
+HOST = os.environ.get("HTTP_PEER_HOST", "127.0.0.1")
 KIND = WinRMEncryption.CREDSSP if PROTOCOL == "credssp" else WinRMEncryption.SPNEGO
 EWS = """\
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"
@@ -69,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
             if scheme.lower() != PROTOCOL:
                 return self.say(401, challenge=SCHEME)
             if self.context is None or self.context.complete:
-                self.context = spnego.server("127.0.0.1", "http", protocol=PROTOCOL, channel_bindings=BOUND)
+                self.context = spnego.server(HOST, "http", protocol=PROTOCOL, channel_bindings=BOUND)
             try:
                 out = self.context.step(base64.b64decode(token)) or b""
             except Exception as error:
