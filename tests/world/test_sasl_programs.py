@@ -140,3 +140,9 @@ def test_kazoo() -> None:
         mine, others, wrong, module = told.splitlines()
         assert (mine, others, module) == ("mine", "NoAuthError", "saslsspi.compat.puresasl")
         assert not wrong.startswith("in ")
+
+
+def test_kazoo_with_kerberos(kdc: Kdc) -> None:
+    with zookeeper(kdc) as port:
+        environment = kdc.environment | {"KRB5CCNAME": kdc.tickets(ALICE)}
+        assert run("kazoo_tickets.py", port, **environment).split() == ["True", "mine", PURE]
