@@ -22,7 +22,7 @@ import pytest
 
 from interop.certificate import make_server_certificate
 from interop.daemon import ServerDidNotStart, running
-from interop.people import ALICE, HANAKO, JOERG
+from interop.people import PEOPLE
 from interop.require import give_up, program, require_peer
 
 _T = TypeVar("_T")
@@ -58,7 +58,7 @@ _KERBEROS: Final = """\
 
 
 class Samba:
-    """A domain of one's own: `with Samba() as samba: samba.within(...)`. alice, jörg and 花子 are in it.
+    """A domain of one's own: `with Samba() as samba: samba.within(...)`. The tests' people are in it.
 
     Attributes:
         host: The controller's full name, which its service principals have.
@@ -130,7 +130,7 @@ class Samba:
         database = ["--configfile", str(self._configuration), "-H", str(self.folder / "private" / "sam.ldb")]
         loose = ("--complexity=off", "--min-pwd-length=1", "--min-pwd-age=0", "--history-length=0")
         self._run("domain", "passwordsettings", "set", *loose, *database)
-        for person in (ALICE, JOERG, HANAKO):
+        for person in PEOPLE.values():
             self._run("user", "add", person.name, person.password, *database)
         self._run("spn", "add", f"ldap/{self.host}", "DC$", *database)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from interop.people import ALICE, JOERG, Person
+from interop.people import ALICE, BOB, JOERG, Person
 from interop.require import require_peer
 from interop.samba import Samba
 from world.programs import python_with
@@ -55,9 +55,11 @@ class Ended:
         return told
 
 
-def run(samba: Samba, python: Path, program: Sequence[str], *, sealed: bool, **environment: str) -> Ended:
-    """Run a program where the controller can be reached; sealed: with ldap3's face in place."""
-    face = ["-m", "saslsspi.compat", "run", "--as", "ldap3"] if sealed else []
+def run(
+    samba: Samba, python: Path, program: Sequence[str], *, sealed: bool, options: Sequence[str] = (), **environment: str
+) -> Ended:
+    """Run a program where the controller can be reached; sealed: with ldap3's face, and options of it, in place."""
+    face = ["-m", "saslsspi.compat", "run", "--as", "ldap3", *options] if sealed else []
     known = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def start() -> Ended:
@@ -98,6 +100,26 @@ def test_logins_of_web_frameworks(samba: Samba, script: str) -> None:
     # django-python3-ldap binds as jörg and then looks for j\f6rg, which is no UTF-8 (its clean_ldap_name).
     joerg = None if script.startswith("django") else "jörg"
     assert done.told == {"alice": "alice", "jörg": joerg, "wrong": None}, done.errors
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["sealed", "StartTLS"])
+def test_a_login_whose_connection_is_rebound_by_another_account(samba: Samba, tls: bool) -> None:
+    """As django-python3-ldap looks users up with an account of the settings: Samba takes no second layer."""
+    ways = ["account", str(samba.ca_file)] if tls else ["account"]
+    program = [str(HERE / "django_login.py"), Samba.realm, Samba.base, *ways]
+    done = run(samba, python_with(*DJANGO), program, sealed=True)
+    assert done.told == {"alice": "alice", "jörg": None, "wrong": None}, done.errors
+
+
+def test_a_login_with_a_dn_that_was_searched(samba: Samba, tmp_path: Path) -> None:
+    program = [str(HERE / "flask_login.py"), Samba.realm, Samba.base, "search"]
+    done = run(samba, python_with(*FLASK), program, sealed=True)
+    assert set(done.told.values()) == {None}, "nobody says whose a DN is"
+    lookup = tmp_path / "lookup"
+    lookup.write_text(f"{BOB.name}@{Samba.realm}\n{BOB.password}\n", encoding="utf-8")
+    options = ("--with", f"lookup={lookup}")
+    done = run(samba, python_with(*FLASK), program, sealed=True, options=options)
+    assert done.told == {"alice": "alice", "jörg": "jörg", "wrong": None}, done.errors
 
 
 def with_tickets(samba: Samba, version: str) -> tuple[Path, dict[str, str]]:

@@ -12,6 +12,7 @@ import pytest
 
 from interop.certificate import make_server_certificate
 from interop.smbd import Smbd
+from saslsspi.packages.ntlm.keys import nt_hash
 from world.programs import python_with
 
 pytestmark = pytest.mark.interop
@@ -103,12 +104,14 @@ def test_a_wrong_password(program: str, peer: Callable[..., str]) -> None:
         assert "8009030C" in told.upper()
 
 
-@pytest.mark.parametrize("program", ["requests_ntlm", "pypsrp ntlm", "pypsrp negotiate"])
+@pytest.mark.parametrize(
+    "program", ["requests_ntlm", "requests_ntlm threads", "pypsrp ntlm", "pypsrp negotiate", "pywinrm ntlm"]
+)
 def test_bindings_that_match_and_that_do_not(program: str, peer: Callable[..., str], tmp_path: Path) -> None:
     made = make_server_certificate(tmp_path)
     pem = tmp_path / "both.pem"
     pem.write_bytes(made.certificate_file.read_bytes() + made.key_file.read_bytes())
-    scheme = "NTLM" if program == "requests_ntlm" else "Negotiate"
+    scheme = "NTLM" if program.startswith("requests_ntlm") else "Negotiate"
     assert run("http_clients.py", program, peer(scheme, str(pem), "right"), USER, PASSWORD, 10).startswith("200 ")
     told = run("http_clients.py", program, peer(scheme, str(pem), "wrong"), USER, PASSWORD, 10)
     assert told.startswith(("401 ", "refused: "))
@@ -150,6 +153,13 @@ def test_smb(how: str, protocol: str, smbd: Smbd) -> None:
     outcome, dialect, encrypts, module = told.split()
     assert (outcome, dialect, encrypts) == ("in", "0x311", str(how == "encrypt"))
     assert module.endswith("saslsspi/compat/spnego/__init__.py")
+
+
+def test_smb_sessions_in_threads_with_passwords_and_hashes(smbd: Smbd) -> None:
+    person = smbd.person
+    hashes = f"{'0' * 32}:{nt_hash(person.password).hex()}"
+    told = run("smb_sessions.py", smbd.port, f"DÖM\\{person.name}", person.password, hashes)
+    assert told == "16 refused, 32 in, saslsspi.compat.spnego"
 
 
 def test_smb_with_a_wrong_password(smbd: Smbd) -> None:

@@ -1,4 +1,7 @@
-"""A Flask application's logon by flask-ldap3-login, as its documents have it for Active Directory."""
+"""A Flask application's logon by flask-ldap3-login, as its documents have it for Active Directory.
+
+flask_login.py REALM BASE [search]: as the user at once, or with the DN that an account's search has found.
+"""
 
 import json
 import sys
@@ -6,13 +9,16 @@ import sys
 from flask import Flask
 from flask_ldap3_login import LDAP3LoginManager
 
-realm, base = sys.argv[1:]
+realm, base, *ways = sys.argv[1:]
 app = Flask("application")
 app.config.update(
     LDAP_HOST="127.0.0.1",
     LDAP_BASE_DN=base,
     LDAP_USER_DN="CN=Users",
-    LDAP_BIND_DIRECT_CREDENTIALS=True,
+    LDAP_BIND_DIRECT_CREDENTIALS=not ways,
+    LDAP_ALWAYS_SEARCH_BIND=bool(ways),
+    LDAP_BIND_USER_DN=f"bob@{realm}",
+    LDAP_BIND_USER_PASSWORD="builder",
     LDAP_BIND_DIRECT_SUFFIX=f"@{realm}",
     LDAP_BIND_DIRECT_GET_USER_INFO=True,
     LDAP_USER_LOGIN_ATTR="sAMAccountName",

@@ -25,7 +25,7 @@ def requests_ntlm_threads():
     def get(_):
         with requests.Session() as session:
             session.auth = HttpNtlmAuth(USER, PASSWORD)
-            return session.get(URL)
+            return session.get(URL, verify=False)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(get, range(32)))
