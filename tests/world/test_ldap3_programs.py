@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,29 @@ def test_logins_of_web_frameworks(samba: Samba, script: str) -> None:
     # django-python3-ldap binds as jörg and then looks for j\f6rg, which is no UTF-8 (its clean_ldap_name).
     joerg = None if script.startswith("django") else "jörg"
     assert done.told == {"alice": "alice", "jörg": joerg, "wrong": None}, done.errors
+
+
+def test_bloodhound(samba: Samba, tmp_path: Path) -> None:
+    python = python_with("bloodhound==1.9.0")
+
+    def files(password: str, *, sealed: bool) -> set[str]:
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        program = [str(HERE / "bloodhound_run.py"), str(folder), "example.test", Samba.host, JOERG.name, password]
+        done = run(samba, python, program, sealed=sealed)
+        assert (done.status == 0) == bool(list(folder.iterdir())), done.errors
+        return {path.stem.partition("_")[2] for path in folder.iterdir()}
+
+    assert files(JOERG.password, sealed=False) == set()
+    assert {"users", "groups", "computers", "domains"} <= files(JOERG.password, sealed=True)
+    assert files("not his", sealed=True) == set()
+
+
+def test_ms_active_directory(samba: Samba) -> None:
+    python = python_with("ms-active-directory==1.14.1", this=("kerberos",))
+    program = [str(HERE / "active_directory.py"), "example.test", f"{JOERG.name}@example.test"]
+    assert run(samba, python, [*program, JOERG.password], sealed=False).output.startswith("refused: ")
+    assert run(samba, python, [*program, JOERG.password], sealed=True).output == "jörg True\n"
+    assert "invalidCredentials" in run(samba, python, [*program, "not his"], sealed=True).output
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["sealed", "StartTLS"])
