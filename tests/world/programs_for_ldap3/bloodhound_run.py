@@ -39,6 +39,6 @@ names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 names.bind(("127.0.0.1", 53))
 threading.Thread(target=serve, daemon=True).start()
 os.chdir(folder)
-sys.argv = ["bloodhound-python", "-c", "DCOnly", "-d", realm, "-u", user, "-p", password, "-ns", "127.0.0.1", "-dc", host,
-            "--auth-method", "ntlm", "--disable-autogc"]  # fmt: skip
+sys.argv = ["bloodhound-python", "-c", "DCOnly", "-d", realm, "-u", user, "-p", password, "-ns", "127.0.0.1",
+            "-dc", host, "--auth-method", "ntlm", "--disable-autogc"]  # fmt: skip
 main()
